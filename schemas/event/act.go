@@ -1,0 +1,37 @@
+package event
+
+// Kinds of acts, as they stand in ActRecorded.
+const (
+	ActOther               = "OTHER"
+	ActGenerationCreated   = "GENERATION_CREATED"
+	ActGenerationVerified  = "GENERATION_VERIFIED"
+	ActGenerationPromoted  = "GENERATION_PROMOTED"
+	ActGenerationRolled    = "GENERATION_ROLLED_BACK"
+	ActGenerationCancelled = "GENERATION_CANCELLED"
+)
+
+// ActRecorded is what an operator or the platform decided, with who and why.
+type ActRecorded struct {
+	ActID        string          `avro:"act_id"`
+	RecordedAt   Micros          `avro:"recorded_at"`
+	Principal    string          `avro:"principal"`
+	Reason       string          `avro:"reason"`
+	Kind         string          `avro:"kind"`
+	Projection   string          `avro:"projection"`
+	Generation   int64           `avro:"generation"`
+	ExpectedLive int64           `avro:"expected_live"`
+	Version      int64           `avro:"version"`
+	Hash         string          `avro:"hash"`
+	Forced       bool            `avro:"forced"`
+	Rows         int64           `avro:"rows"`
+	Differences  int64           `avro:"differences"`
+	Digest       string          `avro:"digest"`
+	Positions    []TopicPosition `avro:"positions"`
+}
+
+// TopicPosition is the next offset to be read of one partition.
+type TopicPosition struct {
+	Topic     string `avro:"topic"`
+	Partition int32  `avro:"partition"`
+	Offset    int64  `avro:"offset"`
+}

@@ -1,0 +1,123 @@
+// Package event holds the facts that Refold's topics carry: one Go struct and one Avro schema per event.
+//
+// The schema files are the contract and the structs follow them; a test encodes every event with one
+// Avro library and decodes it with another. A released schema is kept for ever in published/, because a
+// platform that replays history must read every schema that history was written with.
+package event
+
+import (
+	_ "embed"
+	"time"
+)
+
+// Names of the events: the full names of their Avro records.
+const (
+	NameAccountOpened   = "bank.AccountOpened"
+	NameEntryPosted     = "bank.EntryPosted"
+	NameCommandRejected = "bank.CommandRejected"
+	NameActRecorded     = "refold.ActRecorded"
+)
+
+// Schemas of the events, as they are registered.
+var (
+	//go:embed account_opened.avsc
+	schemaAccountOpened string
+	//go:embed entry_posted.avsc
+	schemaEntryPosted string
+	//go:embed command_rejected.avsc
+	schemaCommandRejected string
+	//go:embed act_recorded.avsc
+	schemaActRecorded string
+)
+
+// Schema returns the Avro schema of a named event, or "" where there is no such event.
+func Schema(name string) string {
+	switch name {
+	case NameAccountOpened:
+		return schemaAccountOpened
+	case NameEntryPosted:
+		return schemaEntryPosted
+	case NameCommandRejected:
+		return schemaCommandRejected
+	case NameActRecorded:
+		return schemaActRecorded
+	}
+	return ""
+}
+
+// Names returns the names of all events, in the order in which they are registered.
+func Names() []string {
+	return []string{NameAccountOpened, NameEntryPosted, NameCommandRejected, NameActRecorded}
+}
+
+// Micros is a time in microseconds since 1970-01-01 UTC, as Avro's timestamp-micros.
+type Micros int64
+
+// MicrosOf returns t in microseconds, rounded down.
+func MicrosOf(t time.Time) Micros { return Micros(t.UnixMicro()) }
+
+// Time returns the time in UTC.
+func (m Micros) Time() time.Time { return time.UnixMicro(int64(m)).UTC() }
+
+// Hash is a SHA-256 digest of a stored record.
+type Hash [32]byte
+
+// CommandHash is a digest of a command's content.
+type CommandHash [16]byte
+
+// Envelope is what every record of a journal begins with.
+type Envelope struct {
+	EventID        string      `avro:"event_id"`
+	PartitionSeq   int64       `avro:"partition_seq"`
+	RecordedAt     Micros      `avro:"recorded_at"`
+	PrevHash       Hash        `avro:"prev_hash"`
+	CustomerID     string      `avro:"customer_id"`
+	IdempotencyKey string      `avro:"idempotency_key"`
+	CommandHash    CommandHash `avro:"command_hash"`
+	Principal      string      `avro:"principal"`
+	CorrelationID  string      `avro:"correlation_id"`
+	CausationID    string      `avro:"causation_id"`
+	Historical     bool        `avro:"historical"`
+	OccurredAt     Micros      `avro:"occurred_at"`
+}
+
+// Envelop returns the envelope itself, so that whatever embeds one can be completed by the journal.
+func (e *Envelope) Envelop() *Envelope { return e }
+
+// AccountOpened says that an account exists from here on.
+type AccountOpened struct {
+	Envelope
+	AccountID           string `avro:"account_id"`
+	Kind                string `avro:"kind"`
+	Currency            string `avro:"currency"`
+	OverdraftLimitMinor int64  `avro:"overdraft_limit_minor"`
+}
+
+// EntryPosted is one balanced entry: its legs sum to zero in every currency.
+type EntryPosted struct {
+	Envelope
+	Kind     string `avro:"kind"`
+	Legs     []Leg  `avro:"legs"`
+	Merchant string `avro:"merchant"`
+	MCC      string `avro:"mcc"`
+	Category string `avro:"category"`
+	RefundOf string `avro:"refund_of"`
+}
+
+// Leg is one account's part of an entry, credit positive, debit negative, in minor units.
+type Leg struct {
+	AccountID         string `avro:"account_id"`
+	AmountMinor       int64  `avro:"amount_minor"`
+	Currency          string `avro:"currency"`
+	BalanceAfterMinor int64  `avro:"balance_after_minor"`
+	AccountSeq        int64  `avro:"account_seq"`
+}
+
+// CommandRejected says that a well-formed command was refused, and why.
+type CommandRejected struct {
+	Envelope
+	Command   string `avro:"command"`
+	AccountID string `avro:"account_id"`
+	Reason    string `avro:"reason"`
+	Detail    string `avro:"detail"`
+}
