@@ -1,0 +1,77 @@
+// Package cluster is how every part of Refold reaches Kafka: one set of addresses and credentials, from
+// which each part makes its own client.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Cluster says where the brokers are. The zero value is of no use; Seeds must name at least one.
+type Cluster struct {
+	// Seeds are brokers to begin with, HOST:PORT.
+	Seeds []string
+	// ClientID is what the brokers' logs call this process.
+	ClientID string
+}
+
+// Client returns a new client. The caller closes it. No connection is made before the first request.
+func (c Cluster) Client(opts ...kgo.Opt) (*kgo.Client, error) {
+	base := []kgo.Opt{
+		kgo.SeedBrokers(c.Seeds...),
+		kgo.ClientID(c.ClientID),
+		// A transaction begun right after a commit meets CONCURRENT_TRANSACTIONS; the library's own
+		// back-offs turn a commit of 4 ms into one of 25 ms and now and then into seconds.
+		kgo.RetryBackoffFn(backoff),
+		kgo.ConcurrentTransactionsBackoff(time.Millisecond),
+		kgo.MetadataMinAge(100 * time.Millisecond),
+	}
+	client, err := kgo.NewClient(append(base, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka client for %v: %w", c.Seeds, err)
+	}
+	return client, nil
+}
+
+func backoff(tries int) time.Duration {
+	return min(time.Millisecond<<min(tries, 10), time.Second)
+}
+
+// Offsets maps the partitions of one topic to offsets.
+type Offsets map[int32]int64
+
+// Ends returns the last stable offset of every partition of a topic: the offset after the last record
+// that a reader of committed records can see.
+func Ends(ctx context.Context, client *kgo.Client, topic string) (Offsets, error) {
+	listed, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
+	return offsets(topic, "end", listed, err)
+}
+
+// Starts returns the offset of the first record of every partition of a topic.
+func Starts(ctx context.Context, client *kgo.Client, topic string) (Offsets, error) {
+	listed, err := kadm.NewClient(client).ListStartOffsets(ctx, topic)
+	return offsets(topic, "start", listed, err)
+}
+
+// At returns the offset of the first record at or after a time in every partition of a topic, its end
+// where there is none.
+func At(ctx context.Context, client *kgo.Client, topic string, t time.Time) (Offsets, error) {
+	listed, err := kadm.NewClient(client).ListOffsetsAfterMilli(ctx, t.UnixMilli(), topic)
+	return offsets(topic, "later", listed, err)
+}
+
+func offsets(topic, what string, listed kadm.ListedOffsets, err error) (Offsets, error) {
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list %s offsets of %s: %w", what, topic, err)
+	}
+	out := make(Offsets)
+	listed.Each(func(o kadm.ListedOffset) { out[o.Partition] = o.Offset })
+	return out, nil
+}

@@ -1,0 +1,97 @@
+// Package group is membership in a consumer group: which partitions this process should work on.
+//
+// A member reads nothing and its group's offsets are never read back: positions are kept with what was
+// made of the records. Offsets are committed so that Kafka's own tools show how far a group is.
+package group
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/refold/refold/streams/cluster"
+)
+
+// Config names a group and what it shares out.
+type Config struct {
+	Group string
+	Topic string
+	// Instance names this process for ever, so that a restart takes its partitions back at once
+	// (KIP-345). Two living processes must not have the same.
+	Instance string
+	// Assigned and Revoked are called by one goroutine, one after the other. Revoked must return only
+	// when this process has stopped working on the partitions.
+	Assigned func(partitions []int32)
+	Revoked  func(partitions []int32)
+}
+
+// Member is one process's membership.
+type Member struct {
+	cfg    Config
+	client *kgo.Client
+}
+
+// Join makes this process a member. The caller closes it.
+func Join(c cluster.Cluster, cfg Config) (*Member, error) {
+	m := &Member{cfg: cfg}
+	revoked := func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { cfg.Revoked(lost[cfg.Topic]) }
+	opts := []kgo.Opt{
+		kgo.ConsumerGroup(cfg.Group),
+		kgo.ConsumeTopics(cfg.Topic),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(10 * time.Second),
+		kgo.HeartbeatInterval(time.Second),
+		kgo.DisableAutoCommit(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) { cfg.Assigned(got[cfg.Topic]) }),
+		kgo.OnPartitionsRevoked(revoked),
+		kgo.OnPartitionsLost(revoked),
+	}
+	if cfg.Instance != "" {
+		opts = append(opts, kgo.InstanceID(cfg.Instance))
+	}
+	client, err := c.Client(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("join group %s: %w", cfg.Group, err)
+	}
+	client.PauseFetchTopics(cfg.Topic)
+	m.client = client
+	return m, nil
+}
+
+// Close leaves the group: every partition is revoked first.
+func (m *Member) Close() { m.client.Close() }
+
+// Commit writes the group's offsets, for tools.
+func (m *Member) Commit(ctx context.Context, offsets cluster.Offsets) error {
+	toCommit := make(map[int32]kgo.EpochOffset, len(offsets))
+	for p, o := range offsets {
+		toCommit[p] = kgo.EpochOffset{Epoch: -1, Offset: o}
+	}
+	var problem error
+	m.client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{m.cfg.Topic: toCommit}, commitResult(&problem))
+	if problem != nil {
+		return fmt.Errorf("commit offsets of group %s: %w", m.cfg.Group, problem)
+	}
+	return nil
+}
+
+func commitResult(problem *error) func(*kgo.Client, *kmsg.OffsetCommitRequest, *kmsg.OffsetCommitResponse, error) {
+	return func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		*problem = err
+		if err != nil {
+			return
+		}
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				if *problem == nil {
+					*problem = kerr.ErrorForCode(p.ErrorCode)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/refold/refold/streams/cluster"
+)
+
+var (
+	// errHanging says that a transaction of somebody else is open in the partition. What it will turn
+	// out to hold is not known, so nothing can be decided behind it (KIP-664 has the tools to end it).
+	errHanging = errors.New("a transaction that is not ours hangs open")
+	// errForeign says that the log holds records that this writer did not know of.
+	errForeign = errors.New("another writer appended to the partition")
+)
+
+// transactionTimeout is how long the broker leaves a transaction open whose writer is silent.
+const transactionTimeout = 10 * time.Second
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+func (p topicPartition) String() string { return fmt.Sprintf("%s/%d", p.topic, p.partition) }
+
+// fenced is the right to append to a partition, until somebody else fences. It is used by one goroutine,
+// and of no use after its first error.
+type fenced struct {
+	client *kgo.Client
+	at     topicPartition
+	next   int64 // the offset that the next record must get
+}
+
+// fence takes the partition: after it, no transaction of a writer before can commit, and next is the end.
+func fence(ctx context.Context, c cluster.Cluster, prefix string, at topicPartition) (*fenced, error) {
+	id := fmt.Sprintf("%s%s-%d", prefix, at.topic, at.partition)
+	client, err := c.Client(
+		kgo.TransactionalID(id),
+		kgo.TransactionTimeout(transactionTimeout),
+		// The library retries an ending transaction every 20 ms; a marker takes one or two.
+		kgo.ConcurrentTransactionsBackoff(time.Millisecond),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		// A batch goes out in one request, when it is complete.
+		kgo.ManualFlushing(),
+		kgo.ProducerLinger(0),
+		kgo.MaxBufferedRecords(1<<20),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		// Closing must not wait for a broker that is gone.
+		kgo.DisableClientMetrics(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	f := &fenced{client: client, at: at}
+	if _, _, err = client.ProducerID(ctx); err == nil {
+		f.next, err = stableEnd(ctx, client, at)
+	}
+	if err != nil {
+		f.close()
+		return nil, fmt.Errorf("take %s as %s: %w", at, id, err)
+	}
+	return f, nil
+}
+
+// stableEnd returns the end of a partition in which no transaction is open.
+func stableEnd(ctx context.Context, client *kgo.Client, at topicPartition) (int64, error) {
+	admin := kadm.NewClient(client)
+	// The order matters: an end listed first can only be at or below the other.
+	stable, err := admin.ListCommittedOffsets(ctx, at.topic)
+	if err != nil {
+		return 0, fmt.Errorf("list the stable end: %w", err)
+	}
+	high, err := admin.ListEndOffsets(ctx, at.topic)
+	if err != nil {
+		return 0, fmt.Errorf("list the end: %w", err)
+	}
+	s, ok := stable.Lookup(at.topic, at.partition)
+	h, found := high.Lookup(at.topic, at.partition)
+	switch {
+	case !ok || !found:
+		return 0, errors.New("the partition does not exist")
+	case s.Err != nil || h.Err != nil:
+		return 0, fmt.Errorf("list the end: %w", errors.Join(s.Err, h.Err))
+	case s.Offset < h.Offset:
+		return 0, fmt.Errorf("%w from offset %d, the log ends at %d%s", errHanging, s.Offset, h.Offset, producers(ctx, admin, at))
+	}
+	return h.Offset, nil
+}
+
+// producers names the open transactions of a partition, as the end of a sentence.
+func producers(ctx context.Context, admin *kadm.Client, at topicPartition) string {
+	set := make(kadm.TopicsSet)
+	set.Add(at.topic, at.partition)
+	described, err := admin.DescribeProducers(ctx, set)
+	if err != nil {
+		return ""
+	}
+	text := ""
+	for _, p := range described.SortedProducers() {
+		if p.CurrentTxnStartOffset >= 0 {
+			text += fmt.Sprintf(", producer id %d of epoch %d is in a transaction from offset %d",
+				p.ProducerID, p.ProducerEpoch, p.CurrentTxnStartOffset)
+		}
+	}
+	return text
+}
+
+// append appends the records, all or none, directly behind what the writer knows of the log. After an
+// error they are there, or not; the context bounds how long that takes.
+func (f *fenced) append(ctx context.Context, records []*kgo.Record) error {
+	if err := f.client.BeginTransaction(); err != nil {
+		return fmt.Errorf("begin a transaction in %s: %w", f.at, err)
+	}
+	if err := f.produce(ctx, records); err != nil {
+		return fmt.Errorf("produce %d records to %s at %d: %w", len(records), f.at, f.next, err)
+	}
+	if err := f.commit(ctx); err != nil {
+		return fmt.Errorf("commit %d records to %s at %d: %w", len(records), f.at, f.next, err)
+	}
+	f.next += int64(len(records)) + 1
+	return nil
+}
+
+func (f *fenced) produce(ctx context.Context, records []*kgo.Record) error {
+	var mu sync.Mutex
+	var problem error // guarded by mu: after a Flush that failed, promises may still be called
+	promise := func(_ *kgo.Record, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if problem == nil {
+			problem = err
+		}
+	}
+	for _, r := range records {
+		f.client.Produce(ctx, r, promise)
+	}
+	if err := f.client.Flush(ctx); err != nil {
+		return err
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if problem != nil {
+		return problem
+	}
+	for i, r := range records {
+		if want := f.next + int64(i); r.Offset != want {
+			return fmt.Errorf("%w: record %d stands at %d, not at %d", errForeign, i, r.Offset, want)
+		}
+	}
+	return nil
+}
+
+// commit ends the transaction, and makes sure that it was committed.
+//
+// EndTransaction of franz-go 1.22.2 aborts, and returns nil, where it finds no partition of its own that was
+// written to. It looks for them in the metadata of the topics that it produces to; and at the very first
+// record it stores that metadata only after it has sent the record, so that a quick broker's answer can be
+// here before it: the record is acknowledged, the commit is an abort, and nobody is told. It is the same
+// with a topic that is dropped from the metadata because it seems to be deleted. PartitionLeader reads the
+// same metadata: where it knows the partition before and after, it was known in between.
+func (f *fenced) commit(ctx context.Context) error {
+	for !f.known() {
+		select {
+		case <-time.After(100 * time.Microsecond):
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the metadata: %w", ctx.Err())
+		}
+	}
+	if err := f.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return err
+	}
+	if !f.known() {
+		return errors.New("the partition is not in the metadata any more")
+	}
+	return nil
+}
+
+func (f *fenced) known() bool {
+	leader, _, err := f.client.PartitionLeader(f.at.topic, f.at.partition)
+	return leader >= 0 && err == nil
+}
+
+// close ends the client. Nothing of its transaction can be committed by it afterwards. A nil f is closed.
+func (f *fenced) close() {
+	if f != nil {
+		f.client.Close()
+	}
+}

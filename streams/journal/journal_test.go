@@ -1,0 +1,395 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestCommandsAreAppendedInOrder(t *testing.T) {
+	b := start(t).serving()
+	var want []string
+	var wg sync.WaitGroup
+	answers := make([]answer, 500)
+	for n := range answers {
+		want = append(want, fmt.Sprint(n))
+		wg.Add(1)
+		err := b.Enqueue(0, want[n], func(a answer, err error) {
+			defer wg.Done()
+			if err != nil {
+				t.Error(err)
+			}
+			answers[n] = a
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	wg.Wait()
+	b.wantLog(want...)
+	for n := range answers[1:] {
+		if answers[n].offset >= answers[n+1].offset {
+			t.Errorf("command %d stands at %d, the one before it at %d", n+1, answers[n+1].offset, answers[n].offset)
+		}
+	}
+	s := b.Status()[0]
+	if s.Commands != 500 || s.Records != 500 || s.Batches == 0 || s.Batches > 500 || s.Failures != 0 || s.Next != 500+s.Batches {
+		t.Errorf("status: got %+v", s)
+	}
+}
+
+// A command that finds its value in the batch before it is answered only when that is committed.
+func TestDuplicateInABatchWaitsForItsCommit(t *testing.T) {
+	b := start(t).serving()
+	fault := b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.UnknownServerError, Count: 1})
+	var mu sync.Mutex
+	var got []error
+	var wg sync.WaitGroup
+	hold, release := context.WithCancel(t.Context())
+	w := b.writers[0]
+	w.machine.(*set).before = func(string) error { <-hold.Done(); return nil }
+	for range 3 {
+		wg.Add(1)
+		err := b.Enqueue(0, "same", func(_ answer, err error) {
+			defer wg.Done()
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, err)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	release()
+	wg.Wait()
+	for _, err := range got {
+		if !errors.Is(err, ErrUnavailable) {
+			t.Errorf("got %v, want %v", err, ErrUnavailable)
+		}
+	}
+	if fault.Hits() != 1 {
+		t.Errorf("faults: got %d, want 1", fault.Hits())
+	}
+	b.insist("same")
+	b.wantLog("same")
+}
+
+func TestNotOwner(t *testing.T) {
+	_, c := brokers(t, 1)
+	j := New(config{Cluster: c, Topic: topicName, NewMachine: func(int32) Machine[string, answer] { return &set{} }})
+	if _, err := j.Submit(t.Context(), 0, "a"); !errors.Is(err, ErrNotOwner) {
+		t.Errorf("before Run: got %v, want %v", err, ErrNotOwner)
+	}
+	b := start(t).serving()
+	b.stop()
+	if _, err := b.submit("a"); !errors.Is(err, ErrNotOwner) {
+		t.Errorf("after Run: got %v, want %v", err, ErrNotOwner)
+	}
+	if got := b.Status(); len(got) != 0 {
+		t.Errorf("status after Run: got %v, want none", got)
+	}
+}
+
+func TestFullQueueIsBusy(t *testing.T) {
+	hold, release := context.WithCancel(t.Context())
+	deciding := make(chan struct{}, 9)
+	b := start(t, func(c *config, s *set) {
+		c.MaxQueue, c.MaxBatch = 2, 1
+		s.before = func(string) error { deciding <- struct{}{}; <-hold.Done(); return nil }
+	}).serving()
+	var wg sync.WaitGroup
+	enqueue := func(command string) error {
+		wg.Add(1)
+		err := b.Enqueue(0, command, func(_ answer, err error) {
+			defer wg.Done()
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		if err != nil {
+			wg.Done()
+		}
+		return err
+	}
+	if err := enqueue("a"); err != nil {
+		t.Fatal(err)
+	}
+	<-deciding // it has left the queue
+	for _, command := range []string{"b", "c"} {
+		if err := enqueue(command); err != nil {
+			t.Errorf("%s: got %v, want room", command, err)
+		}
+	}
+	if err := enqueue("d"); !errors.Is(err, ErrBusy) {
+		t.Errorf("got %v, want %v", err, ErrBusy)
+	}
+	release()
+	wg.Wait()
+	b.wantLog("a", "b", "c")
+}
+
+// A stop finishes the batch under way and answers the rest.
+func TestStopFinishesTheBatch(t *testing.T) {
+	hold, release := context.WithCancel(t.Context())
+	deciding := make(chan struct{}, 1)
+	b := start(t, func(c *config, s *set) {
+		c.MaxBatch = 1
+		s.before = func(string) error { deciding <- struct{}{}; <-hold.Done(); return nil }
+	}).serving()
+	results := make(chan error, 2)
+	for _, command := range []string{"a", "b"} {
+		if err := b.Enqueue(0, command, func(_ answer, err error) { results <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-deciding
+	stopped := make(chan struct{})
+	go func() { b.stop(); close(stopped) }()
+	release()
+	if err := <-results; err != nil {
+		t.Errorf("batch under way: got %v, want success", err)
+	}
+	if err := <-results; !errors.Is(err, ErrNotOwner) {
+		t.Errorf("behind it: got %v, want %v", err, ErrNotOwner)
+	}
+	<-stopped
+	b.wantLog("a")
+}
+
+func TestCallerThatEndsLeavesTheCommand(t *testing.T) {
+	hold, release := context.WithCancel(t.Context())
+	deciding := make(chan struct{}, 1)
+	b := start(t, func(_ *config, s *set) {
+		s.before = func(string) error { deciding <- struct{}{}; <-hold.Done(); return nil }
+	}).serving()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-deciding; cancel() }()
+	if _, err := b.Submit(ctx, 0, "a"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	release()
+	b.until(func(s Status) bool { return s.Commands == 1 })
+	b.wantLog("a")
+}
+
+// KW-3: a transaction of three produce requests, the second of which fails.
+func TestKW3ProduceFailsInTheMiddle(t *testing.T) {
+	b := start(t).serving()
+	b.insist("before")
+	produced := 0
+	b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidRecord, When: func(kmsg.Request) bool {
+		produced++
+		return produced == 2
+	}})
+	big := func(s string) string { return strings.Repeat(s, 600_000) }
+	hold, release := context.WithCancel(t.Context())
+	b.writers[0].machine.(*set).before = func(string) error { <-hold.Done(); return nil }
+	results := make(chan error, 3)
+	for _, command := range []string{big("a"), big("b"), big("c")} {
+		if err := b.Enqueue(0, command, func(_ answer, err error) { results <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release()
+	for range 3 {
+		if err := <-results; !errors.Is(err, ErrUnavailable) {
+			t.Errorf("got %v, want %v", err, ErrUnavailable)
+		}
+	}
+	if produced < 2 {
+		t.Errorf("produce requests: got %d, want at least 2", produced)
+	}
+	b.wantLog("before")
+	b.insist("after")
+	b.wantLog("before", "after")
+}
+
+func TestKW4CommitAppliedReplyLost(t *testing.T) {
+	for name, code := range map[string]*kerr.Error{"error": kerr.UnknownServerError, "connection closed": nil} {
+		t.Run(name, func(t *testing.T) {
+			b := start(t).serving()
+			b.insist("before")
+			appliedThenFailed(t, b.kafka, code)
+			a, err := b.submit("a")
+			if err != nil || a.offset != 2 {
+				t.Errorf("got %+v, %v, want the outcome at offset 2", a, err)
+			}
+			b.insist("after")
+			b.wantLog("before", "a", "after")
+		})
+	}
+}
+
+func TestKW5CommitLostBeforeApply(t *testing.T) {
+	b := start(t).serving()
+	b.insist("before")
+	b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.UnknownServerError})
+	if _, err := b.submit("a"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v, want %v", err, ErrUnavailable)
+	}
+	b.wantLog("before")
+	if a := b.insist("a"); a.replayed {
+		t.Errorf("got %+v, want a first answer: the key is not spent", a)
+	}
+	b.wantLog("before", "a")
+}
+
+// What is queued behind a lost batch is not decided: it must not overtake what was sent before it.
+func TestLostBatchTakesTheQueueWithIt(t *testing.T) {
+	b := start(t, func(c *config, _ *set) { c.MaxBatch = 1 }).serving()
+	hold, release := context.WithCancel(t.Context())
+	b.writers[0].machine.(*set).before = func(string) error { <-hold.Done(); return nil }
+	b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.ProducerFenced})
+	results := make(chan error, 3)
+	for _, command := range []string{"a", "b", "c"} {
+		if err := b.Enqueue(0, command, func(_ answer, err error) { results <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release()
+	for range 3 {
+		if err := <-results; !errors.Is(err, ErrUnavailable) {
+			t.Errorf("got %v, want %v", err, ErrUnavailable)
+		}
+	}
+	b.wantLog()
+}
+
+func TestDecideThatFails(t *testing.T) {
+	b := start(t).serving()
+	b.insist("before")
+	broken := errors.New("broken")
+	b.writers[0].machine.(*set).before = func(command string) error {
+		if command == "b" {
+			return broken
+		}
+		return nil
+	}
+	if _, err := b.submit("b"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v, want %v", err, ErrUnavailable)
+	}
+	b.insist("after")
+	b.wantLog("before", "after")
+}
+
+// KW-7, and KW-23: nothing is acknowledged while the broker takes nothing, nobody waits for ever, and it
+// goes on by itself.
+func TestKW7NotEnoughReplicas(t *testing.T) {
+	b := start(t, func(c *config, _ *set) { c.Patience = 300 * time.Millisecond }).serving()
+	fault := b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce, kmsg.InitProducerID}, Err: kerr.NotEnoughReplicas, Count: -1})
+	for n := range 3 {
+		begun := time.Now()
+		if _, err := b.submit(fmt.Sprint(n)); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("got %v, want %v", err, ErrUnavailable)
+		}
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("waited %s", took)
+		}
+	}
+	fault.Remove()
+	b.insist("after")
+	b.wantLog("after")
+}
+
+func TestKW11WaitsForAHangingTransaction(t *testing.T) {
+	kafka, c := brokers(t, 1)
+	other, err := c.Client(kgo.TransactionalID("somebody"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := errors.Join(other.BeginTransaction(), other.ProduceSync(t.Context(), record("hanging")).FirstErr()); err != nil {
+		t.Fatal(err)
+	}
+	b := startOn(t, kafka, c)
+	b.until(func(s Status) bool { return strings.Contains(s.Problem, errHanging.Error()) })
+	if _, err := b.submit("a"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v, want %v", err, ErrUnavailable)
+	}
+	if err := other.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+		t.Fatal(err)
+	}
+	b.insist("a")
+	b.wantLog("hanging", "a")
+}
+
+func TestKW12TailOfAbortedRecords(t *testing.T) {
+	kafka, c := brokers(t, 1)
+	f := take(t, c)
+	if err := f.client.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.produce(t.Context(), []*kgo.Record{record("x"), record("y")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.client.EndTransaction(t.Context(), kgo.TryAbort); err != nil {
+		t.Fatal(err)
+	}
+	b := startOn(t, kafka, c)
+	if a := b.insist("a"); a.offset != 3 {
+		t.Errorf("got %+v, want offset 3", a)
+	}
+	b.wantLog("a")
+}
+
+// A state that takes longer than Patience to read is waited for, but not by the callers.
+func TestSlowStateIsWaitedFor(t *testing.T) {
+	ready, now := context.WithCancel(t.Context())
+	b := start(t, func(c *config, s *set) {
+		c.Patience = 50 * time.Millisecond
+		s.slow = func(ctx context.Context) error {
+			select {
+			case <-ready.Done():
+				return nil
+			case <-ctx.Done():
+				return fmt.Errorf("wait: %w", ctx.Err())
+			}
+		}
+	})
+	b.until(func(s Status) bool { return s.State == CatchingUp })
+	if _, err := b.submit("a"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v, want %v", err, ErrUnavailable)
+	}
+	if s := b.Status()[0]; s.State != CatchingUp || s.Failures != 0 {
+		t.Errorf("status: got %+v, want %s without a failure", s, CatchingUp)
+	}
+	now()
+	b.insist("b")
+	b.wantLog("b")
+}
+
+// Every partition is served by one of two processes, and by the other when the first one goes.
+func TestTwoProcessesShareThePartitions(t *testing.T) {
+	kafka, c := brokers(t, 4)
+	first := startOn(t, kafka, c)
+	first.serving()
+	second := startOn(t, kafka, c)
+	owned := func() []int32 {
+		var out []int32
+		for _, s := range slices.Concat(first.Status(), second.Status()) {
+			if s.State == Serving {
+				out = append(out, s.Partition)
+			}
+		}
+		slices.Sort(out)
+		return out
+	}
+	second.until(func(Status) bool { return len(second.Status()) == 2 && slices.Equal(owned(), []int32{0, 1, 2, 3}) })
+	first.stop()
+	second.until(func(Status) bool { return slices.Equal(owned(), []int32{0, 1, 2, 3}) })
+	for p := range int32(4) {
+		if _, err := second.Submit(t.Context(), p, "a"); err != nil {
+			t.Errorf("partition %d: %v", p, err)
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package journal
+
+// One goroutine owns a partition. This is all that it does:
+//
+//	state        what it does                                                 then          after any error
+//	-----------  -----------------------------------------------------------  ------------  ---------------
+//	fencing      new client; initialize the transactional id, which fences    catching up   unknown
+//	             the writer before; capture the end of the partition
+//	catching up  reset the machine to the end; answer the batch of unknown    serving       unknown
+//	             outcome from what the log holds
+//	serving      take what has queued and decide it; a batch that appends     committing    unknown
+//	             nothing is answered at once                                  or serving
+//	committing   begin, produce all, check that every record stands where it  serving       unknown
+//	             was decided to stand, commit; answer the batch
+//	unknown      close the client; wait a little                              fencing       -
+//	stopped      what waits is answered: the batch ErrUnavailable, the queue  (end)         -
+//	             ErrNotOwner
+//
+// Revocation ends every state but committing, which is first finished, with success or not.
+//
+// Why no error code is looked at: an error from the commit may come after the commit was applied (the reply
+// was lost), before it (the request was), or from a fence (another owner). Produce fails in the same three
+// ways. Only the log tells, and only a log that nobody else can append to any more: hence fence first, then
+// read, then answer.
+//
+// Why the offsets are checked: the transactional id keeps out other writers with that id, not a foreign
+// producer, and a client library may renew its producer id by itself after some errors, which would let a
+// fenced writer go on. If every record stands at the offset that it was decided for, then nothing is in the
+// partition that the machine had not seen, whoever wrote it. The offset after a batch is one more than its
+// records, for the commit marker.
+//
+// Why the queue is answered with ErrUnavailable together with a batch that is not in the log: a caller who
+// sent two commands in order must not find the second one decided and the first one to be retried.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// State is what a writer is doing; see the table above.
+type State string
+
+// The states of a writer.
+const (
+	Fencing    State = "fencing"
+	CatchingUp State = "catching up"
+	Serving    State = "serving"
+	Committing State = "committing"
+	Unknown    State = "unknown"
+	Stopped    State = "stopped"
+)
+
+type writer[C, O any] struct {
+	cfg       *Config[C, O]
+	partition int32
+	queue     *queue[C, O]
+	meter     meter
+
+	// The rest is used by run alone.
+
+	machine  Machine[C, O]
+	log      *fenced // nil unless fenced
+	failures int     // in a row, since the last time that it served
+	batch    []item[C, O]
+	outcomes []O           // of the batch, as far as it is decided
+	records  []*kgo.Record // that the batch appends
+}
+
+func newWriter[C, O any](cfg *Config[C, O], partition int32) *writer[C, O] {
+	return &writer[C, O]{
+		cfg:       cfg,
+		partition: partition,
+		queue:     newQueue[C, O](cfg.MaxQueue),
+		machine:   cfg.NewMachine(partition),
+	}
+}
+
+// run serves the partition until ctx ends.
+func (w *writer[C, O]) run(ctx context.Context) {
+	for state := Fencing; state != Stopped; {
+		w.meter.enter(state)
+		next, err := w.step(ctx, state)
+		if err != nil {
+			next = Unknown
+			w.failed(ctx, state, err)
+		}
+		if ctx.Err() != nil && next != Committing {
+			next = Stopped
+		}
+		state = next
+	}
+	w.stopped()
+}
+
+func (w *writer[C, O]) step(ctx context.Context, state State) (State, error) {
+	switch state {
+	case Fencing:
+		return CatchingUp, w.fence(ctx)
+	case CatchingUp:
+		return Serving, w.catchUp(ctx)
+	case Serving:
+		return w.serve(ctx)
+	case Committing:
+		return Serving, w.commit(ctx)
+	default:
+		return Fencing, w.unknown(ctx)
+	}
+}
+
+func (w *writer[C, O]) fence(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Patience)
+	defer cancel()
+	var err error
+	w.log, err = fence(ctx, w.cfg.Cluster, w.cfg.Prefix, topicPartition{w.cfg.Topic, w.partition})
+	return err
+}
+
+func (w *writer[C, O]) catchUp(ctx context.Context) error {
+	err := w.reset(ctx)
+	for ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		// The state is far behind. The fence holds; nobody waits for longer than Patience.
+		w.giveUp(fmt.Errorf("%w: the state is still being read", ErrUnavailable))
+		err = w.reset(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("catch up to offset %d: %w", w.log.next, err)
+	}
+	if err := w.settle(ctx); err != nil {
+		return err
+	}
+	w.failures = 0
+	return nil
+}
+
+func (w *writer[C, O]) reset(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Patience)
+	defer cancel()
+	return w.machine.Reset(ctx, w.log.next)
+}
+
+// settle answers the batch of unknown outcome from what the log holds.
+func (w *writer[C, O]) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Patience)
+	defer cancel()
+	w.outcomes = w.outcomes[:0]
+	var found, missing []item[C, O]
+	for _, it := range w.batch {
+		outcome, ok, err := w.machine.Find(ctx, it.command)
+		switch {
+		case err != nil:
+			return fmt.Errorf("find the outcome of a command: %w", err)
+		case ok:
+			found, w.outcomes = append(found, it), append(w.outcomes, outcome)
+		default:
+			missing = append(missing, it)
+		}
+	}
+	w.batch = found
+	w.answer()
+	if len(missing) > 0 {
+		w.refuse(missing, ErrUnavailable)
+		w.giveUp(fmt.Errorf("%w: a command before it was not appended", ErrUnavailable))
+	}
+	return nil
+}
+
+func (w *writer[C, O]) serve(ctx context.Context) (State, error) {
+	w.batch = w.queue.take(w.cfg.MaxBatch)
+	if len(w.batch) == 0 {
+		select {
+		case <-ctx.Done():
+		case <-w.queue.ready:
+		}
+		return Serving, nil
+	}
+	if err := w.decide(ctx); err != nil {
+		return Unknown, err
+	}
+	if len(w.records) == 0 {
+		w.answer()
+		return Serving, nil
+	}
+	return Committing, nil
+}
+
+func (w *writer[C, O]) decide(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.cfg.Patience)
+	defer cancel()
+	// The client keeps a batch's records until their promises are called, which may be after the batch
+	// failed: they are never used again.
+	w.records, w.outcomes = nil, w.outcomes[:0]
+	now := w.cfg.Clock()
+	for _, it := range w.batch {
+		offset := w.log.next + int64(len(w.records))
+		d, err := w.machine.Decide(ctx, it.command, offset, now)
+		if err != nil {
+			return fmt.Errorf("decide a command for offset %d: %w", offset, err)
+		}
+		w.outcomes = append(w.outcomes, d.Outcome)
+		if d.Value != nil {
+			w.records = append(w.records, &kgo.Record{
+				Topic: w.cfg.Topic, Partition: w.partition, Key: d.Key, Value: d.Value, Timestamp: d.Time,
+			})
+		}
+	}
+	return nil
+}
+
+func (w *writer[C, O]) commit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.cfg.Patience)
+	defer cancel()
+	begun := time.Now()
+	if err := w.log.append(ctx, w.records); err != nil {
+		return err
+	}
+	w.meter.committed(len(w.records), time.Since(begun), w.log.next)
+	w.answer()
+	return nil
+}
+
+// answer answers the batch with its decisions.
+func (w *writer[C, O]) answer() {
+	for i, it := range w.batch {
+		it.done(w.outcomes[i], nil)
+	}
+	w.meter.answered(len(w.batch))
+	clear(w.outcomes)
+	w.batch, w.records = nil, nil
+}
+
+func (w *writer[C, O]) failed(ctx context.Context, state State, err error) {
+	if ctx.Err() != nil {
+		return // it was told to stop: the error says no more than that
+	}
+	w.failures++
+	w.meter.failed(err)
+	w.cfg.Log.Warn("journal lost a partition and takes it again", "topic", w.cfg.Topic,
+		"partition", w.partition, "state", string(state), "failures", w.failures, "error", err)
+	if w.failures > 1 {
+		// It could not be taken again at once. Nobody waits longer.
+		w.giveUp(ErrUnavailable)
+	}
+}
+
+// unknown ends all that the lost client may still do, and waits a little: two processes that both believe
+// that the partition is theirs fence each other, and either gets something done only if they do it at
+// different times.
+func (w *writer[C, O]) unknown(ctx context.Context) error {
+	w.log.close()
+	w.log = nil
+	longest := 50 * time.Millisecond << min(w.failures, 5)
+	timer := time.NewTimer(rand.N(longest))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return nil
+}
+
+// giveUp answers everyone who waits with err.
+func (w *writer[C, O]) giveUp(err error) {
+	w.refuse(w.batch, err)
+	w.batch, w.records = nil, nil
+	w.refuse(w.queue.take(w.cfg.MaxQueue), err)
+}
+
+func (w *writer[C, O]) stopped() {
+	w.meter.enter(Stopped)
+	w.log.close()
+	w.refuse(w.batch, ErrUnavailable)
+	w.batch = nil
+	w.refuse(w.queue.close(), ErrNotOwner)
+}
+
+func (w *writer[C, O]) refuse(items []item[C, O], err error) {
+	err = w.named(err)
+	for _, it := range items {
+		var none O
+		it.done(none, err)
+	}
+}
+
+func (w *writer[C, O]) named(err error) error {
+	return fmt.Errorf("append to %s/%d: %w", w.cfg.Topic, w.partition, err)
+}
+
+func (w *writer[C, O]) status() Status {
+	return w.meter.status(w.partition, w.queue.len())
+}

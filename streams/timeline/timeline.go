@@ -1,0 +1,143 @@
+// Package timeline reads the log: partitions from given positions on, in order, committed records only,
+// and nothing skipped. Everything that needs history reads it here.
+//
+// A reader never resets a position by itself. Where the log no longer holds the next offset, or holds
+// another log of the same name, reading stops with ErrHole: to go on would be to skip facts.
+package timeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/refold/refold/streams/cluster"
+)
+
+// Record is a record as it stands in the log. Key, value and headers must not be changed.
+type Record = kgo.Record
+
+// ErrHole is wrapped where the log does not hold the next offset any more, or is another log.
+var ErrHole = errors.New("the log has no record at the next offset")
+
+// Batch is a stretch of one partition.
+type Batch struct {
+	Topic     string
+	Partition int32
+	// Records are in order of their offsets. Offsets that are missing between them belong to
+	// transaction markers and aborted records.
+	Records []*Record
+	// Next is the position after the batch, markers included; 0 where there is only an error.
+	Next int64
+	// End is the last stable offset of the partition as the broker last said it.
+	End int64
+	// Err is why the partition cannot be read on. With ErrHole it never will be; after other errors the
+	// reader tries again by itself.
+	Err error
+}
+
+// Config says what a reader may use.
+type Config struct {
+	// MaxBytes bounds what is fetched ahead, in bytes; 16 MiB where it is zero.
+	MaxBytes int32
+	// MaxWait is how long a broker may wait for new records before it answers; 500 ms where it is zero.
+	MaxWait time.Duration
+}
+
+// Reader reads partitions. Poll is called by one goroutine at a time; Add and Remove by any.
+type Reader struct {
+	client *kgo.Client
+}
+
+// NewReader returns a reader of nothing yet. The caller closes it.
+func NewReader(c cluster.Cluster, cfg Config) (*Reader, error) {
+	maxBytes := cfg.MaxBytes
+	if maxBytes == 0 {
+		maxBytes = 16 << 20
+	}
+	wait := cfg.MaxWait
+	if wait == 0 {
+		wait = 500 * time.Millisecond
+	}
+	client, err := c.Client(
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxBytes(maxBytes),
+		kgo.FetchMaxPartitionBytes(max(maxBytes/8, 1<<20)),
+		kgo.FetchMaxWait(wait),
+		kgo.MaxConcurrentFetches(1),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{client: client}, nil
+}
+
+// Close ends the reader. A Poll that waits returns.
+func (r *Reader) Close() { r.client.Close() }
+
+// Add begins to read a partition at an offset.
+func (r *Reader) Add(topic string, partition int32, offset int64) {
+	r.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{
+		topic: {partition: kgo.NewOffset().At(offset)},
+	})
+}
+
+// Remove ends the reading of a partition. A Poll under way may still return records of it.
+func (r *Reader) Remove(topic string, partition int32) {
+	r.client.RemoveConsumePartitions(map[string][]int32{topic: {partition}})
+}
+
+// Poll waits for records and returns them by partition. It fails only when ctx ends or the reader is
+// closed.
+func (r *Reader) Poll(ctx context.Context) ([]Batch, error) {
+	fetches := r.client.PollFetches(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	if fetches.IsClientClosed() {
+		return nil, fmt.Errorf("read: %w", kgo.ErrClientClosed)
+	}
+	var batches []Batch
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if p.Err != nil || len(p.Records) > 0 {
+			batches = append(batches, batchOf(p))
+		}
+	})
+	return batches, nil
+}
+
+func batchOf(p kgo.FetchTopicPartition) Batch {
+	b := Batch{Topic: p.Topic, Partition: p.Partition, End: p.LastStableOffset}
+	if p.Err != nil {
+		b.Err = readError(p)
+	}
+	if len(p.Records) == 0 {
+		return b
+	}
+	b.Next = p.Records[len(p.Records)-1].Offset + 1
+	b.Records = p.Records[:0]
+	for _, rec := range p.Records {
+		if !rec.Attrs.IsControl() {
+			b.Records = append(b.Records, rec)
+		}
+	}
+	return b
+}
+
+func readError(p kgo.FetchTopicPartition) error {
+	var lost *kgo.ErrDataLoss
+	for _, hole := range []error{kerr.OffsetOutOfRange, kerr.UnknownTopicID, kerr.InconsistentTopicID} {
+		if errors.Is(p.Err, hole) {
+			return fmt.Errorf("read %s/%d: %w: %w", p.Topic, p.Partition, ErrHole, p.Err)
+		}
+	}
+	if errors.As(p.Err, &lost) {
+		return fmt.Errorf("read %s/%d: %w: %w", p.Topic, p.Partition, ErrHole, p.Err)
+	}
+	return fmt.Errorf("read %s/%d: %w", p.Topic, p.Partition, p.Err)
+}

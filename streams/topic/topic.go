@@ -1,0 +1,154 @@
+// Package topic names the topics of the bank and of the platform, and creates them.
+//
+// All topics of the bank are keyed by customer id and have the same number of partitions, so that
+// everything about a customer meets in one partition number. That number never changes.
+package topic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Names of topics.
+const (
+	// Transactions is the journal of the bank.
+	Transactions = "bank.transactions"
+	// Acts holds what operators and the platform decided: one partition, kept for ever.
+	Acts = "refold.acts"
+	// Schemas holds the schema registry: one partition, kept for ever.
+	Schemas = "_schemas"
+)
+
+// DefaultPartitions is the number of partitions of the bank's topics where nothing else is said.
+const DefaultPartitions = 12
+
+// ErrPartitions is wrapped where a topic has another number of partitions than it must have.
+var ErrPartitions = errors.New("wrong number of partitions")
+
+// Topic is a topic as it should be.
+type Topic struct {
+	Name       string
+	Partitions int32
+	// Config is the topic's configuration, in Kafka's words.
+	Config map[string]string
+}
+
+// All returns every topic that Refold needs, the bank's with the given number of partitions.
+func All(partitions int32) []Topic {
+	return []Topic{
+		{Name: Schemas, Partitions: 1, Config: forEver()},
+		{Name: Acts, Partitions: 1, Config: forEver()},
+		{Name: Transactions, Partitions: partitions, Config: forEver()},
+	}
+}
+
+func forEver() map[string]string {
+	return map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+}
+
+// Of returns the partition of a key among n, as Kafka's default partitioner does.
+func Of(key string, n int32) int32 { return int32(murmur2(key)&0x7fffffff) % n }
+
+// murmur2 is the hash of Kafka's default partitioner (org.apache.kafka.common.utils.Utils.murmur2).
+// franz-go has it, but only inside of partitioners that take 10 µs to make.
+func murmur2(key string) uint32 {
+	const m = 0x5bd1e995
+	h := 0x9747b28c ^ uint32(len(key))
+	for len(key) >= 4 {
+		k := uint32(key[0]) | uint32(key[1])<<8 | uint32(key[2])<<16 | uint32(key[3])<<24
+		k *= m
+		k ^= k >> 24
+		h = h*m ^ k*m
+		key = key[4:]
+	}
+	for i := len(key) - 1; i >= 0; i-- {
+		h ^= uint32(key[i]) << (8 * i)
+	}
+	if len(key) > 0 {
+		h *= m
+	}
+	h ^= h >> 13
+	h *= m
+	return h ^ h>>15
+}
+
+// Ensure creates the topics that are missing and checks the others: a different number of partitions is
+// ErrPartitions, a retention that would delete facts is refused as well. Every problem is reported.
+func Ensure(ctx context.Context, client *kgo.Client, topics []Topic) error {
+	admin := kadm.NewClient(client)
+	var problems []error
+	for _, t := range topics {
+		config := make(map[string]*string, len(t.Config))
+		for k, v := range t.Config {
+			config[k] = kadm.StringPtr(v)
+		}
+		resp, err := admin.CreateTopic(ctx, t.Partitions, -1, config, t.Name)
+		switch {
+		case err == nil || errors.Is(err, kerr.TopicAlreadyExists):
+		case resp.ErrMessage != "":
+			problems = append(problems, fmt.Errorf("create topic %s: %s: %w", t.Name, resp.ErrMessage, err))
+		default:
+			problems = append(problems, fmt.Errorf("create topic %s: %w", t.Name, err))
+		}
+	}
+	if len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	return check(ctx, admin, topics)
+}
+
+func check(ctx context.Context, admin *kadm.Client, topics []Topic) error {
+	var names []string
+	for _, t := range topics {
+		names = append(names, t.Name)
+	}
+	details, err := admin.ListTopics(ctx, names...)
+	if err == nil {
+		err = details.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("list topics %s: %w", strings.Join(names, ", "), err)
+	}
+	configs, err := admin.DescribeTopicConfigs(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("describe topics %s: %w", strings.Join(names, ", "), err)
+	}
+	var problems []error
+	for _, t := range topics {
+		if got := int32(len(details[t.Name].Partitions)); got != t.Partitions {
+			problems = append(problems, fmt.Errorf("topic %s: %w: it has %d, not %d", t.Name, ErrPartitions, got, t.Partitions))
+		}
+		rc, err := configs.On(t.Name, nil)
+		if err == nil {
+			err = rc.Err
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("describe topic %s: %w", t.Name, err))
+			continue
+		}
+		problems = append(problems, checkConfig(t, rc)...)
+	}
+	return errors.Join(problems...)
+}
+
+func checkConfig(t Topic, rc kadm.ResourceConfig) []error {
+	got := make(map[string]string)
+	for _, c := range rc.Configs {
+		got[c.Key] = c.MaybeValue()
+	}
+	var problems []error
+	for _, k := range slices.Sorted(maps.Keys(t.Config)) {
+		if got[k] != t.Config[k] {
+			problems = append(problems, fmt.Errorf("topic %s: %s is %q and must be %q", t.Name, k, got[k], t.Config[k]))
+		}
+	}
+	return problems
+}
