@@ -1,0 +1,92 @@
+package acts_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/schemas/event"
+)
+
+// act is a short form of an act on the projection p.
+func act(kind string, generation, live int64, change ...func(*event.ActRecorded)) event.ActRecorded {
+	a := event.ActRecorded{ActID: "id", Kind: kind, Projection: "p", Generation: generation, ExpectedLive: live}
+	for _, c := range change {
+		c(&a)
+	}
+	return a
+}
+
+func differ(a *event.ActRecorded) { a.Differences = 3 }
+func force(a *event.ActRecorded)  { a.Forced = true }
+func because(a *event.ActRecorded) {
+	a.Forced = true
+	a.Reason = "because"
+}
+
+const (
+	created   = event.ActGenerationCreated
+	verified  = event.ActGenerationVerified
+	promoted  = event.ActGenerationPromoted
+	rolled    = event.ActGenerationRolled
+	cancelled = event.ActGenerationCancelled
+)
+
+func TestFold(t *testing.T) {
+	first, second := act(created, 1, 0), act(created, 2, 1)
+	same := act(verified, 2, 1)
+	for name, c := range map[string]struct {
+		before []event.ActRecorded
+		act    event.ActRecorded
+		refuse string // part of why; "" where it is not refused
+		live   int64
+	}{
+		"the first generation is live":                 {nil, first, "", 1},
+		"the second is not":                            {[]event.ActRecorded{first}, second, "", 1},
+		"a number is given once":                       {[]event.ActRecorded{first, second}, second, "made meanwhile", 1},
+		"promoted when verified":                       {[]event.ActRecorded{first, second, same}, act(promoted, 2, 1), "", 2},
+		"not before":                                   {[]event.ActRecorded{first, second}, act(promoted, 2, 1), "was not compared", 1},
+		"not with differences":                         {[]event.ActRecorded{first, second, act(verified, 2, 1, differ)}, act(promoted, 2, 1), "differs from the live one in 3 rows", 1},
+		"not by force alone":                           {[]event.ActRecorded{first, second}, act(promoted, 2, 1, force), "needs a reason", 1},
+		"by force with a reason":                       {[]event.ActRecorded{first, second}, act(promoted, 2, 1, because), "", 2},
+		"not twice":                                    {[]event.ActRecorded{first, second, same, act(promoted, 2, 1)}, act(promoted, 2, 2), "live already", 2},
+		"not when another is live":                     {[]event.ActRecorded{first, second, act(created, 3, 1), same, act(verified, 3, 1), act(promoted, 2, 1)}, act(promoted, 3, 1), "is live, not 1", 2},
+		"not when compared with another":               {[]event.ActRecorded{first, second, act(created, 3, 1), same, act(verified, 3, 1), act(promoted, 2, 1)}, act(promoted, 3, 2), "not live any more", 2},
+		"rolled back":                                  {[]event.ActRecorded{first, second, same, act(promoted, 2, 1)}, act(rolled, 2, 2), "", 1},
+		"not what is not live":                         {[]event.ActRecorded{first, second, same}, act(rolled, 2, 1), "is not live", 1},
+		"not beyond the first":                         {[]event.ActRecorded{first}, act(rolled, 1, 1), "no generation of p to go back to", 1},
+		"not to what is gone":                          {[]event.ActRecorded{first, second, same, act(promoted, 2, 1), act(cancelled, 1, 2)}, act(rolled, 2, 2), "to go back to", 2},
+		"cancelled":                                    {[]event.ActRecorded{first, second}, act(cancelled, 2, 1), "", 1},
+		"not what is live":                             {[]event.ActRecorded{first, second}, act(cancelled, 1, 1), "is live and cannot", 1},
+		"what is cancelled stays so":                   {[]event.ActRecorded{first, second, act(cancelled, 2, 1)}, same, "is cancelled", 1},
+		"not what never was":                           {[]event.ActRecorded{first}, act(verified, 7, 1), "no generation 7", 1},
+		"not what this build does not know":            {[]event.ActRecorded{first}, act("OTHER", 1, 1), "does not know", 1},
+		"promoted again after a roll-back":             {[]event.ActRecorded{first, second, same, act(promoted, 2, 1), act(rolled, 2, 2)}, act(promoted, 2, 1), "", 2},
+		"the number after a cancelled one is the next": {[]event.ActRecorded{first, second, act(cancelled, 2, 1)}, act(created, 3, 1), "", 1},
+	} {
+		s := &acts.State{}
+		for i, a := range c.before {
+			var refused *acts.Refusal
+			if s, refused = s.Fold(int64(i), a); refused != nil {
+				t.Fatalf("%s: act %d: %v", name, i, refused)
+			}
+		}
+		before := s.Projection("p")
+		after, refused := s.Fold(int64(len(c.before)), c.act)
+		switch {
+		case refused == nil && c.refuse != "":
+			t.Errorf("%s: it was not refused", name)
+		case refused != nil && (c.refuse == "" || !strings.Contains(refused.Why, c.refuse)):
+			t.Errorf("%s: refused: %s", name, refused.Why)
+		}
+		if got := after.Projection("p").Live; got != c.live {
+			t.Errorf("%s: generation %d is live, want %d", name, got, c.live)
+		}
+		if after.Next != int64(len(c.before))+1 {
+			t.Errorf("%s: next is %d", name, after.Next)
+		}
+		if s.Projection("p").Live != before.Live || len(s.Projection("p").Generations) != len(before.Generations) {
+			t.Errorf("%s: the state before was changed", name)
+		}
+	}
+}

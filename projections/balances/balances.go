@@ -1,0 +1,151 @@
+// Package balances is a read model: the accounts of every customer, and the statement of every account.
+//
+// A customer's accounts are rows of the customer; the lines of a statement are rows of the account, in
+// order of the time at which they occurred. The bank's own accounts have no rows here.
+package balances
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/topic"
+)
+
+// Name is the projection's name.
+const Name = "balances"
+
+// Row is an account or one line of a statement.
+type Row struct {
+	Account *Account `avro:"account"`
+	Line    *Line    `avro:"line"`
+}
+
+// Account is an account and its posted balance, in minor units of its currency.
+type Account struct {
+	AccountID           string       `avro:"account_id"`
+	Kind                string       `avro:"kind"`
+	Currency            string       `avro:"currency"`
+	BalanceMinor        int64        `avro:"balance_minor"`
+	OverdraftLimitMinor int64        `avro:"overdraft_limit_minor"`
+	OpenedAt            event.Micros `avro:"opened_at"`
+	Entries             int64        `avro:"entries"`
+}
+
+// Line is one entry as one account sees it, in minor units, credit positive.
+type Line struct {
+	EventID           string       `avro:"event_id"`
+	Kind              string       `avro:"kind"`
+	OccurredAt        event.Micros `avro:"occurred_at"`
+	RecordedAt        event.Micros `avro:"recorded_at"`
+	AmountMinor       int64        `avro:"amount_minor"`
+	Currency          string       `avro:"currency"`
+	BalanceAfterMinor int64        `avro:"balance_after_minor"`
+	AccountSeq        int64        `avro:"account_seq"`
+	Merchant          string       `avro:"merchant"`
+	Category          string       `avro:"category"`
+}
+
+// opened are the fields of AccountOpened that are read.
+type opened struct {
+	CustomerID          string       `avro:"customer_id"`
+	OccurredAt          event.Micros `avro:"occurred_at"`
+	AccountID           string       `avro:"account_id"`
+	Kind                string       `avro:"kind"`
+	Currency            string       `avro:"currency"`
+	OverdraftLimitMinor int64        `avro:"overdraft_limit_minor"`
+}
+
+// posted are the fields of EntryPosted that are read.
+type posted struct {
+	EventID    string       `avro:"event_id"`
+	OccurredAt event.Micros `avro:"occurred_at"`
+	RecordedAt event.Micros `avro:"recorded_at"`
+	Kind       string       `avro:"kind"`
+	Merchant   string       `avro:"merchant"`
+	Category   string       `avro:"category"`
+	Legs       []leg        `avro:"legs"`
+}
+
+type leg struct {
+	AccountID         string `avro:"account_id"`
+	AmountMinor       int64  `avro:"amount_minor"`
+	Currency          string `avro:"currency"`
+	BalanceAfterMinor int64  `avro:"balance_after_minor"`
+	AccountSeq        int64  `avro:"account_seq"`
+}
+
+// Definition returns the projection.
+func Definition() *projection.Definition {
+	return projection.MustDefine(Name, 1,
+		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
+		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
+	)
+}
+
+// AccountKey returns the row of an account.
+func AccountKey(account string) projection.Key {
+	customer, _, _ := strings.Cut(account, ".")
+	return projection.Key{Partition: customer, Sort: account}
+}
+
+// LineSort returns the sort key of a statement line; lines are in order of time, then of sequence. The
+// sort key of a time with sequence 0 comes before every line of that time.
+func LineSort(occurred time.Time, seq int64) string {
+	return lineSort(event.MicrosOf(occurred), seq)
+}
+
+func lineSort(occurred event.Micros, seq int64) string {
+	// The sign bit is flipped, so that times before 1970 come first.
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(occurred)^1<<63)
+	return string(binary.BigEndian.AppendUint64(b, uint64(seq)))
+}
+
+func openedKeys(e *opened, k *projection.Keys) { k.Add(e.CustomerID, e.AccountID) }
+
+func foldOpened(_ projection.Key, r *Row, e *opened, _ projection.Meta) error {
+	r.Account = &Account{
+		AccountID: strings.Clone(e.AccountID), Kind: strings.Clone(e.Kind), Currency: strings.Clone(e.Currency),
+		OverdraftLimitMinor: e.OverdraftLimitMinor, OpenedAt: e.OccurredAt,
+	}
+	return nil
+}
+
+func postedKeys(e *posted, k *projection.Keys) {
+	for _, l := range e.Legs {
+		if !strings.HasPrefix(l.AccountID, "@") {
+			customer, _, _ := strings.Cut(l.AccountID, ".")
+			k.Add(customer, l.AccountID)
+			k.Add(l.AccountID, lineSort(e.OccurredAt, l.AccountSeq))
+		}
+	}
+}
+
+func foldPosted(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
+	for i := range e.Legs {
+		switch l := &e.Legs[i]; {
+		case k.Sort == l.AccountID:
+			if r.Account == nil {
+				return fmt.Errorf("account %s was never opened", l.AccountID)
+			}
+			r.Account.BalanceMinor = l.BalanceAfterMinor
+			r.Account.Entries = l.AccountSeq
+		case k.Partition == l.AccountID && k.Sort == lineSort(e.OccurredAt, l.AccountSeq):
+			r.Line = line(e, l)
+		}
+	}
+	return nil
+}
+
+func line(e *posted, l *leg) *Line {
+	return &Line{
+		EventID: strings.Clone(e.EventID), Kind: strings.Clone(e.Kind),
+		OccurredAt: e.OccurredAt, RecordedAt: e.RecordedAt,
+		AmountMinor: l.AmountMinor, Currency: strings.Clone(l.Currency),
+		BalanceAfterMinor: l.BalanceAfterMinor, AccountSeq: l.AccountSeq,
+		Merchant: strings.Clone(e.Merchant), Category: strings.Clone(e.Category),
+	}
+}

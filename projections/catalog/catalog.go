@@ -1,0 +1,17 @@
+// Package catalog lists the projections of the bank: one line each. Deleting a folder and its line
+// deletes the read model.
+package catalog
+
+import (
+	"github.com/refold/refold/projections/balances"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/spending"
+)
+
+// All returns every projection.
+func All() []*projection.Definition {
+	return []*projection.Definition{
+		balances.Definition(),
+		spending.Definition(),
+	}
+}

@@ -1,0 +1,358 @@
+// Package engine runs projections: it folds their sources into rows, builds new generations beside the
+// live ones, proves that they agree, and switches.
+//
+// What it promises: a row is folded exactly once by every event, whatever crashes, restarts and
+// rebalances happen; a replay never edits live rows; what is live is decided by the acts alone.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/group"
+)
+
+// Platform is the principal of what the platform itself decides.
+const Platform = "refold"
+
+// Config says what an engine runs, and with what.
+type Config struct {
+	Cluster cluster.Cluster
+	Codec   *codec.Codec
+	Stores  store.Stores
+	Acts    *acts.Log
+	// Catalog holds every projection that this build can fold. Several versions of one may stand in it.
+	Catalog []*projection.Definition
+	// Instance names this process in the consumer groups, for ever; it must be its own.
+	Instance string
+	// MaxRows bounds the rows that each task keeps in memory; 50,000 where it is zero.
+	MaxRows int
+	Logger  *slog.Logger
+}
+
+// Engine runs the projections of a catalog. Its methods may be called concurrently.
+type Engine struct {
+	cfg Config
+
+	mu       sync.Mutex
+	assigned map[string][]int32            // guarded by mu; partitions by projection
+	running  map[store.Generation]*running // guarded by mu
+	failed   map[store.Generation]error    // guarded by mu; generations that cannot run here
+	changed  chan struct{}                 // tells that assigned changed
+}
+
+// running is a generation with the goroutine that runs it.
+type running struct {
+	*Follower
+	store    store.Store
+	cancel   context.CancelFunc
+	done     chan struct{}
+	readers  sync.WaitGroup // views and comparisons under way; added to under Engine.mu
+	examples []Difference   // guarded by Engine.mu; of the last verification
+	digest   string         // guarded by Engine.mu; of the live generation, at the last verification
+}
+
+// New returns an engine that does nothing until Run.
+func New(cfg Config) *Engine {
+	return &Engine{
+		cfg:      cfg,
+		assigned: make(map[string][]int32),
+		running:  make(map[store.Generation]*running),
+		failed:   make(map[store.Generation]error),
+		changed:  make(chan struct{}, 1),
+	}
+}
+
+// Names returns the names of the projections in the catalog, each once, in its order.
+func (e *Engine) Names() []string {
+	var names []string
+	for _, d := range e.cfg.Catalog {
+		if !slices.Contains(names, d.Name) {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}
+
+// newest returns the definition that a new generation of a projection is made of.
+func (e *Engine) newest(name string) (*projection.Definition, error) {
+	var newest *projection.Definition
+	for _, d := range e.cfg.Catalog {
+		if d.Name == name && (newest == nil || d.Version > newest.Version) {
+			newest = d
+		}
+	}
+	if newest == nil {
+		return nil, fmt.Errorf("%w: %s", ErrUnknown, name)
+	}
+	return newest, nil
+}
+
+// definition returns what folds a generation. The same version with another hash is refused: its rows
+// would not be those of the fold that made the others.
+func (e *Engine) definition(name string, g acts.Generation) (*projection.Definition, error) {
+	for _, d := range e.cfg.Catalog {
+		if d.Name != name || d.Version != g.Version {
+			continue
+		}
+		if d.RowHash != g.Hash {
+			return nil, fmt.Errorf("the rows of %s version %d changed (%s, not %s): raise the version", name, g.Version, d.RowHash, g.Hash)
+		}
+		return d, nil
+	}
+	return nil, fmt.Errorf("this build has no version %d of %s", g.Version, name)
+}
+
+// Run runs every projection until ctx ends. The acts must be followed meanwhile.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.cfg.Acts.Ready(ctx); err != nil {
+		return err
+	}
+	members := make(map[string]*group.Member)
+	for _, name := range e.Names() {
+		m, err := e.join(name)
+		if err != nil {
+			return err
+		}
+		members[name] = m
+	}
+	verified := make(chan struct{})
+	go func() {
+		defer close(verified)
+		e.verifyAll(ctx)
+	}()
+	err := e.reconcileAll(ctx, members)
+	<-verified
+	for _, m := range members {
+		m.Close()
+	}
+	return errors.Join(err, e.stopAll())
+}
+
+func (e *Engine) join(name string) (*group.Member, error) {
+	d, err := e.newest(name)
+	if err != nil {
+		return nil, err
+	}
+	return group.Join(e.cfg.Cluster, group.Config{
+		Group:    "refold-" + name,
+		Topic:    d.Topic,
+		Instance: e.cfg.Instance,
+		Assigned: func(ps []int32) { e.assign(name, ps) },
+		Revoked:  func(ps []int32) { e.revoke(name, ps) },
+	})
+}
+
+func (e *Engine) assign(name string, partitions []int32) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.assigned[name] = append(e.assigned[name], partitions...)
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (e *Engine) revoke(name string, partitions []int32) {
+	e.mu.Lock()
+	e.assigned[name] = slices.DeleteFunc(e.assigned[name], func(p int32) bool { return slices.Contains(partitions, p) })
+	var followers []*Follower
+	for g, r := range e.running {
+		if g.Projection == name {
+			followers = append(followers, r.Follower)
+		}
+	}
+	e.mu.Unlock()
+	for _, f := range followers {
+		f.Revoke(partitions)
+	}
+}
+
+// reconcileAll makes what runs follow what was decided, whenever either changes.
+func (e *Engine) reconcileAll(ctx context.Context, members map[string]*group.Member) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		state, changed := e.cfg.Acts.State()
+		for _, name := range e.Names() {
+			if err := e.reconcile(ctx, name, state.Projection(name)); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-e.changed:
+		case <-ticker.C:
+			e.commitAll(ctx, members)
+		}
+	}
+}
+
+// reconcile starts and stops generations of one projection.
+func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) error {
+	if p.Last() == 0 {
+		return e.create(ctx, name, Platform, "the first generation")
+	}
+	for _, g := range p.Generations {
+		id := store.Generation{Projection: name, Number: g.Number}
+		if g.Cancelled {
+			if err := e.drop(id); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := e.start(ctx, id, g); err != nil {
+			e.cfg.Logger.Error("a generation cannot run", "projection", name, "generation", g.Number, "error", err)
+		}
+	}
+	return nil
+}
+
+// start runs a generation here, where it does not run yet, with the partitions assigned.
+func (e *Engine) start(ctx context.Context, id store.Generation, g acts.Generation) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.failed[id] != nil {
+		return nil
+	}
+	r := e.running[id]
+	if r == nil {
+		var err error
+		if r, err = e.open(ctx, id, g); err != nil {
+			e.failed[id] = err
+			return err
+		}
+		e.running[id] = r
+	}
+	return r.Assign(e.assigned[id.Projection])
+}
+
+func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generation) (*running, error) {
+	d, err := e.definition(id.Projection, g)
+	if err != nil {
+		return nil, err
+	}
+	s, err := e.cfg.Stores.Open(id)
+	if err != nil {
+		return nil, err
+	}
+	f, err := NewFollower(FollowerConfig{
+		Cluster: e.cfg.Cluster, Codec: e.cfg.Codec, Definition: d, Store: s, MaxRows: e.cfg.MaxRows, Logger: e.cfg.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &running{Follower: f, store: s, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		if err := f.Run(ctx); err != nil {
+			e.cfg.Logger.Error("a generation stopped", "projection", id.Projection, "generation", id.Number, "error", err)
+		}
+	}()
+	return r, nil
+}
+
+// drop stops a generation and removes its rows.
+func (e *Engine) drop(id store.Generation) error {
+	e.mu.Lock()
+	r := e.running[id]
+	delete(e.running, id)
+	delete(e.failed, id)
+	e.mu.Unlock()
+	if err := r.stop(); err != nil {
+		return err
+	}
+	return e.cfg.Stores.Drop(id)
+}
+
+func (r *running) stop() error {
+	if r == nil {
+		return nil
+	}
+	r.cancel()
+	<-r.done
+	r.readers.Wait()
+	r.Follower.Close()
+	return r.store.Close()
+}
+
+func (e *Engine) stopAll() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var problems []error
+	for id, r := range e.running {
+		problems = append(problems, r.stop())
+		delete(e.running, id)
+	}
+	return errors.Join(problems...)
+}
+
+// commitAll commits the groups' offsets, for tools.
+func (e *Engine) commitAll(ctx context.Context, members map[string]*group.Member) {
+	state, _ := e.cfg.Acts.State()
+	for name, m := range members {
+		live := store.Generation{Projection: name, Number: state.Projection(name).Live}
+		if r := e.acquire(live); r != nil {
+			e.commit(ctx, m, r.Follower)
+			r.readers.Done()
+		}
+	}
+}
+
+func (e *Engine) commit(ctx context.Context, m *group.Member, f *Follower) {
+	offsets := make(cluster.Offsets)
+	for _, p := range f.Progress() {
+		offsets[p.Partition] = p.Next
+	}
+	if len(offsets) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := m.Commit(ctx, offsets); err != nil && ctx.Err() == nil {
+		e.cfg.Logger.Debug("group offsets are for tools only and were not committed", "error", err)
+	}
+}
+
+// acquire returns a generation that runs here, or nil. Its rows stay until readers.Done is called.
+func (e *Engine) acquire(id store.Generation) *running {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.running[id]
+	if r != nil {
+		r.readers.Add(1)
+	}
+	return r
+}
+
+// create makes a generation of a projection's newest version.
+func (e *Engine) create(ctx context.Context, name, principal, reason string) error {
+	d, err := e.newest(name)
+	if err != nil {
+		return err
+	}
+	state, _ := e.cfg.Acts.State()
+	p := state.Projection(name)
+	err = e.cfg.Acts.Do(ctx, event.ActRecorded{
+		Principal: principal, Reason: reason, Kind: event.ActGenerationCreated,
+		Projection: name, Generation: p.Last() + 1, ExpectedLive: p.Live, Version: d.Version, Hash: d.RowHash,
+	})
+	if _, refused := acts.IsRefusal(err); refused && p.Last() == 0 {
+		return nil // another instance made it meanwhile
+	}
+	return err
+}

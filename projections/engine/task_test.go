@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/projections/store/memory"
+	"github.com/refold/refold/streams/timeline"
+)
+
+// counter is a folder of one row that counts records.
+type counter struct {
+	n     int
+	dirty bool
+}
+
+var errPoison = errors.New("poison")
+
+func (c *counter) Fold(rec *timeline.Record) error {
+	if string(rec.Value) == "poison" {
+		return errPoison
+	}
+	c.n++
+	c.dirty = true
+	return nil
+}
+
+func (c *counter) Changed(fn func(key, value []byte) error) error {
+	c.dirty = false
+	return fn([]byte("n"), fmt.Append(nil, c.n))
+}
+
+func (c *counter) Dirty() int {
+	if c.dirty {
+		return 1
+	}
+	return 0
+}
+
+func (c *counter) Len() int                      { return 1 }
+func (c *counter) Shrink()                       {}
+func (c *counter) Stored([]byte) ([]byte, error) { return nil, nil }
+func (c *counter) Forget(int64)                  {}
+
+// fixture is a running task.
+type fixture struct {
+	*testing.T
+	*task
+	ctx context.Context
+}
+
+func runTask(t *testing.T) *fixture {
+	t.Helper()
+	tk, err := newTask(0, memory.NewStore(), 10, func(projection.Base) projection.Folder { return &counter{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ended := make(chan struct{})
+	go func() { defer close(ended); tk.run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return &fixture{t, tk, ctx}
+}
+
+// give hands records at offsets to the task; the batch ends behind a marker.
+func (f *fixture) give(from, to int64, values ...string) {
+	f.Helper()
+	b := timeline.Batch{Next: to + 1, End: 1_000_000}
+	for o := from; o < to; o++ {
+		rec := &timeline.Record{Offset: o}
+		if i := int(o - from); i < len(values) {
+			rec.Value = []byte(values[i])
+		}
+		b.Records = append(b.Records, rec)
+	}
+	select {
+	case f.in <- b:
+	case <-f.ctx.Done():
+		f.Fatal("the task takes nothing")
+	}
+}
+
+// at asks for a cut, and returns when the task has heard of it.
+func (f *fixture) at(offset int64) <-chan cutResult {
+	f.Helper()
+	reply := make(chan cutResult, 1)
+	select {
+	case f.cuts <- cut{at: offset, reply: reply}:
+	case <-f.ctx.Done():
+		f.Fatal("the task does not listen")
+	}
+	return reply
+}
+
+// count returns what a snapshot holds.
+func (f *fixture) count(s store.Snapshot) string {
+	f.Helper()
+	c, err := s.Checkpoint(0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	v, err := s.Load(0, []byte("n"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	return fmt.Sprintf("%s at %d", v, c.Next)
+}
+
+func TestACutIsExactlyAtItsPosition(t *testing.T) {
+	for _, c := range []struct {
+		at   int64
+		want string
+	}{{0, " at 0"}, {3, "3 at 3"}, {5, "5 at 5"}, {6, "5 at 6"}, {8, "7 at 8"}} {
+		f := runTask(t)
+		result := f.at(c.at)
+		f.give(0, 5)  // and a marker at 5
+		f.give(6, 10) // and a marker at 10
+		r := <-result
+		if r.err != nil {
+			t.Fatalf("cut at %d: %v", c.at, r.err)
+		}
+		if got := f.count(r.snapshot); got != c.want || r.at != c.at {
+			t.Errorf("cut at %d: got %s, want %s", c.at, got, c.want)
+		}
+		// The task goes on behind the cut and loses nothing.
+		r = <-f.at(11)
+		if got := f.count(r.snapshot); got != "9 at 11" {
+			t.Errorf("after the cut at %d: got %s", c.at, got)
+		}
+	}
+}
+
+func TestACutBehindTheTaskIsRefused(t *testing.T) {
+	f := runTask(t)
+	f.give(0, 5)
+	if err := f.wait(f.ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	now := <-f.at(-1)
+	for now.at < 6 { // the batch may not have been taken yet
+		now = <-f.at(-1)
+	}
+	if r := <-f.at(3); !errors.Is(r.err, errPassed) || r.at != 6 {
+		t.Errorf("got %v at %d, want %v at 6", r.err, r.at, errPassed)
+	}
+}
+
+func TestAPoisonedTaskStandsStill(t *testing.T) {
+	f := runTask(t)
+	f.give(0, 3, "", "poison", "")
+	if err := f.wait(f.ctx, 3); !errors.Is(err, errPoison) {
+		t.Errorf("got %v, want %v", err, errPoison)
+	}
+	f.give(4, 5) // is taken and not folded
+	if r := <-f.at(-1); !errors.Is(r.err, errPoison) {
+		t.Errorf("a cut: got %v, want %v", r.err, errPoison)
+	}
+	if saved, _ := f.state(); saved.Next != 0 {
+		t.Errorf("it saved up to %d", saved.Next)
+	}
+}
+
+func TestFarBehindItSavesByTimeAlone(t *testing.T) {
+	f := runTask(t) // the end is a million records away
+	began := time.Now()
+	f.give(0, 5)
+	if err := f.wait(f.ctx, 6); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took < maxUnsaved/2 {
+		t.Errorf("it saved after %s", took)
+	}
+}

@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/store"
+)
+
+// ErrBehind is wrapped where a projection has not folded a wanted position before the deadline. Try
+// again, or ask for less.
+var ErrBehind = errors.New("the projection has not folded that position yet")
+
+// Query says what a read wants.
+type Query struct {
+	Projection string
+	Partition  int32
+	// Generation is the one to read, such as that of a page before; 0 is the live one.
+	Generation int64
+	// MinOffset is the position of the partition that must be folded; 0 is any.
+	MinOffset int64
+}
+
+// View is one task of one generation as it was at one moment: every read of it agrees with every other.
+// It is used by one goroutine at a time, and closed.
+type View struct {
+	// Generation is the one that is read, and Version that of its fold.
+	Generation, Version int64
+	// Topic, Partition and Next are up to where its rows were folded.
+	Topic     string
+	Partition int32
+	Next      int64
+	EventTime time.Time
+	Lag       int64
+
+	snapshot store.Snapshot
+	release  func()
+}
+
+// View waits for the wanted position, until ctx ends, and returns the rows as they are then.
+func (e *Engine) View(ctx context.Context, q Query) (*View, error) {
+	d, err := e.newest(q.Projection)
+	if err != nil {
+		return nil, err
+	}
+	state, _ := e.cfg.Acts.State()
+	if q.Generation == 0 {
+		q.Generation = state.Projection(q.Projection).Live
+	}
+	r := e.acquire(store.Generation{Projection: q.Projection, Number: q.Generation})
+	if r == nil {
+		return nil, fmt.Errorf("%s generation %d: %w", q.Projection, q.Generation, ErrNotHere)
+	}
+	v, err := r.view(ctx, q, d.Topic)
+	if err != nil {
+		r.readers.Done()
+		return nil, fmt.Errorf("read %s: %w", q.Projection, err)
+	}
+	return v, nil
+}
+
+func (r *running) view(ctx context.Context, q Query, topic string) (*View, error) {
+	t, err := r.task(q.Partition)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.wait(ctx, q.MinOffset); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBehind, err)
+	}
+	s, err := r.store.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.Checkpoint(q.Partition)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return &View{
+		Generation: q.Generation, Version: r.cfg.Definition.Version,
+		Topic: topic, Partition: q.Partition, Next: c.Next, EventTime: c.EventTime,
+		Lag: max(t.end.Load()-c.Next, 0), snapshot: s, release: r.readers.Done,
+	}, nil
+}
+
+// Load returns the stored value of a row, or nil where there is none.
+func (v *View) Load(k projection.Key) ([]byte, error) {
+	return v.snapshot.Load(v.Partition, k.Encode())
+}
+
+// Scan calls fn for the rows of a partition key whose sort keys lie from one up to, not including,
+// another, in order, until fn returns false. An empty upper bound is open. The value is valid during the
+// call.
+func (v *View) Scan(partition, from, to string, fn func(k projection.Key, value []byte) bool) error {
+	lower := projection.Key{Partition: partition, Sort: from}.Encode()
+	upper := projection.Key{Partition: partition, Sort: to}.Encode()
+	if to == "" {
+		upper = append([]byte(partition), 1)
+	}
+	return v.snapshot.Scan(v.Partition, lower, upper, func(k, value []byte) bool {
+		return fn(projection.DecodeKey(k), value)
+	})
+}
+
+// Close releases the view.
+func (v *View) Close() error {
+	defer v.release()
+	return v.snapshot.Close()
+}

@@ -1,0 +1,206 @@
+// Package harness runs a projection through everything that may happen to it, and finds that its rows
+// come out the same: all at once, one record at a time, in batches of any size, with a crash and with a
+// stop at every record, with the checkpoint lost, twice, and with next to no memory.
+package harness
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/store/memory"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/streams/timeline"
+)
+
+// run is one way of folding the records.
+type run struct {
+	definition *projection.Definition
+	codec      *codec.Codec
+	store      *memory.Store
+	maxRows    int
+	partition  int32
+}
+
+func (r run) open(t *testing.T) *engine.Offline {
+	t.Helper()
+	o, err := engine.NewOffline(r.definition, r.codec, r.store, r.partition, r.maxRows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// fold gives records to a task and spoils them afterwards, so that a fold that keeps a string of a record
+// without cloning it is found out.
+func fold(t *testing.T, o *engine.Offline, records []*timeline.Record) {
+	t.Helper()
+	if len(records) == 0 {
+		return
+	}
+	copies := make([]*timeline.Record, len(records))
+	for i, rec := range records {
+		c := *rec
+		c.Key, c.Value = bytes.Clone(rec.Key), bytes.Clone(rec.Value)
+		copies[i] = &c
+	}
+	last := records[len(records)-1]
+	b := timeline.Batch{Topic: last.Topic, Partition: last.Partition, Records: copies, Next: last.Offset + 1, End: last.Offset + 1}
+	if err := o.Fold(b); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range copies {
+		for i := range c.Value {
+			c.Value[i] = 0xee
+		}
+	}
+}
+
+func save(t *testing.T, o *engine.Offline) {
+	t.Helper()
+	if err := o.Save(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rows prints what is stored, as text and bytes.
+func (r run) rows(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	err := r.store.Scan(r.partition, nil, nil, func(key, value []byte) bool {
+		text, err := r.definition.Text(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%q %x %s\n", key, value, text)
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// Run folds the records of one partition in every way and fails where the rows differ.
+func Run(t *testing.T, d *projection.Definition, c *codec.Codec, records []*timeline.Record) {
+	t.Helper()
+	if len(records) == 0 {
+		t.Fatal("a projection is tested with records")
+	}
+	fresh := func() run {
+		return run{definition: d, codec: c, store: memory.NewStore(), maxRows: 1000, partition: records[0].Partition}
+	}
+	reference := fresh()
+	o := reference.open(t)
+	fold(t, o, records)
+	save(t, o)
+	want := reference.rows(t)
+	if want == "" {
+		t.Fatal("the records make no rows")
+	}
+	for name, way := range ways() {
+		t.Run(name, func(t *testing.T) {
+			r := fresh()
+			way(t, r, records)
+			if got := r.rows(t); got != want {
+				t.Errorf("got rows\n%swant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// ways returns the ways of folding the same records.
+func ways() map[string]func(*testing.T, run, []*timeline.Record) {
+	return map[string]func(*testing.T, run, []*timeline.Record){
+		"one by one":                    oneByOne,
+		"batches of any size":           anySize,
+		"a stop at every record":        stopEverywhere,
+		"a crash at every record":       crashEverywhere,
+		"rows kept and checkpoint lost": checkpointLost,
+		"twice":                         twice,
+		"next to no memory":             noMemory,
+	}
+}
+
+func oneByOne(t *testing.T, r run, records []*timeline.Record) {
+	t.Helper()
+	o := r.open(t)
+	for i := range records {
+		fold(t, o, records[i:i+1])
+		save(t, o)
+	}
+}
+
+func anySize(t *testing.T, r run, records []*timeline.Record) {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	o := r.open(t)
+	for rest := records; len(rest) > 0; {
+		n := 1 + random.IntN(len(rest))
+		fold(t, o, rest[:n])
+		if random.IntN(2) == 0 {
+			save(t, o)
+		}
+		rest = rest[n:]
+	}
+	save(t, o)
+}
+
+func stopEverywhere(t *testing.T, r run, records []*timeline.Record) {
+	t.Helper()
+	for i := range records {
+		o := r.open(t)
+		fold(t, o, records[i:i+1])
+		save(t, o)
+	}
+}
+
+func crashEverywhere(t *testing.T, r run, records []*timeline.Record) {
+	t.Helper()
+	for i := range records {
+		lost := r.open(t)
+		fold(t, lost, records[:i+1]) // never saved
+		o := r.open(t)
+		fold(t, o, records[:i+1])
+		save(t, o)
+	}
+}
+
+func checkpointLost(t *testing.T, r run, records []*timeline.Record) {
+	t.Helper()
+	for i := range records {
+		o := r.open(t)
+		fold(t, o, records[:i+1])
+		save(t, o)
+		r.store.Forget(r.partition)
+	}
+	o := r.open(t)
+	fold(t, o, records)
+	save(t, o)
+}
+
+func twice(t *testing.T, r run, records []*timeline.Record) {
+	t.Helper()
+	o := r.open(t)
+	fold(t, o, records)
+	fold(t, o, records)
+	save(t, o)
+	fold(t, o, records)
+	save(t, o)
+}
+
+func noMemory(t *testing.T, r run, records []*timeline.Record) {
+	t.Helper()
+	r.maxRows = 1
+	o := r.open(t)
+	for i := range records {
+		fold(t, o, records[i:i+1])
+		save(t, o)
+	}
+}

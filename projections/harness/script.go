@@ -1,0 +1,128 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/store/memory"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/timeline"
+)
+
+// Rewrite is the flag -rewrite: scripts are written anew with what came out, and the diff is the review.
+func rewrite() bool {
+	f := flag.Lookup("rewrite")
+	return f != nil && f.Value.String() == "true"
+}
+
+// Main declares the flag -rewrite. Call it in a test package's TestMain.
+func Main(m *testing.M) {
+	flag.Bool("rewrite", false, "write the rows that came out into the scripts")
+	os.Exit(m.Run())
+}
+
+const divider = "---\n"
+
+// Scripts runs every testdata/*.txt of the calling package. A script is a comment (lines that begin with
+// #), events (a name and its fields as JSON, one a line, the envelope filled in where it is left out), a
+// line of three hyphens, and the rows that come out. The events of every script go through Run as well.
+func Scripts(t *testing.T, d *projection.Definition) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("scripts in testdata: %d, %v", len(files), err)
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) { script(t, d, f) })
+	}
+}
+
+func script(t *testing.T, d *projection.Definition, file string) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, want, _ := strings.Cut(string(b), divider)
+	c := codec.New(new(codec.Local))
+	records := parse(t, c, d.Topic, events)
+	r := run{definition: d, codec: c, store: memory.NewStore(), maxRows: 1000}
+	o := r.open(t)
+	fold(t, o, records)
+	save(t, o)
+	got := readable(t, r)
+	if rewrite() {
+		if err := os.WriteFile(file, []byte(events+divider+got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got != want {
+		t.Errorf("got rows\n%swant\n%s", got, want)
+	}
+	Run(t, d, c, records)
+}
+
+func readable(t *testing.T, r run) string {
+	t.Helper()
+	var b strings.Builder
+	err := r.store.Scan(r.partition, nil, nil, func(key, value []byte) bool {
+		text, err := r.definition.Text(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		offset, _ := projection.StoredOffset(value)
+		k := projection.DecodeKey(key)
+		fmt.Fprintf(&b, "%s %q @%d %s\n", k.Partition, k.Sort, offset, text)
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// parse makes records of a script's events. Every third offset is left out, as markers would.
+func parse(t *testing.T, c *codec.Codec, topic, events string) []*timeline.Record {
+	t.Helper()
+	var records []*timeline.Record
+	for n, line := range strings.Split(events, "\n") {
+		name, fields, ok := strings.Cut(line, " ")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		records = append(records, record(t, c, topic, n+1, name, fields, len(records)))
+	}
+	return records
+}
+
+func record(t *testing.T, c *codec.Codec, topic string, line int, name, fields string, n int) *timeline.Record {
+	t.Helper()
+	encoder, err := c.Encoder(context.Background(), topic, name)
+	if err != nil {
+		t.Fatalf("line %d: %v", line, err)
+	}
+	at := time.Date(2024, 1, 1, 0, 0, n, 0, time.UTC)
+	values := map[string]any{
+		"event_id": fmt.Sprintf("event-%d", n), "partition_seq": int64(n + 1), "recorded_at": at,
+		"prev_hash": event.Hash{}, "command_hash": event.CommandHash{}, "idempotency_key": fmt.Sprintf("key-%d", n),
+		"principal": "tester", "occurred_at": at,
+	}
+	if err := json.Unmarshal([]byte(fields), &values); err != nil {
+		t.Fatalf("line %d: %v", line, err)
+	}
+	value, err := encoder.AppendFields(nil, values)
+	if err != nil {
+		t.Fatalf("line %d: %v", line, err)
+	}
+	key, _ := values["customer_id"].(string)
+	return &timeline.Record{Topic: topic, Offset: int64(n + n/2), Timestamp: at, Key: []byte(key), Value: value}
+}

@@ -1,0 +1,177 @@
+// Package ledger is the state that the journal of bank.transactions decides against: accounts, what was
+// answered to every idempotency key, and the head of each partition's hash chain.
+//
+// It is a projection like any other, but silent: it has no effects and nobody queries it. Its fold doubts
+// every record: one that does not follow from the records before it, in its sequence, its hash, its
+// balances or its key, is refused with ErrBroken, and the partition stands still rather than go on from it.
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/topic"
+)
+
+// ErrBroken is wrapped where a record does not follow from the ones before it: it was written by somebody
+// else, or changed, or one is missing. Nothing is decided behind it; `refold verify` names it.
+var ErrBroken = errors.New("the record does not follow from the ones before it")
+
+const (
+	name    = "ledger"
+	version = 1
+)
+
+// Row is one row: exactly one of its parts is set, by the kind of its key.
+type Row struct {
+	Account *Account `avro:"account"`
+	Outcome *Outcome `avro:"outcome"`
+	Head    *Head    `avro:"head"`
+}
+
+// Account is an account of a customer, or an internal one, which exists from its first leg on.
+type Account struct {
+	Currency            string `avro:"currency"`
+	Kind                string `avro:"kind"` // "" for internal accounts
+	OverdraftLimitMinor int64  `avro:"overdraft_limit_minor"`
+	BalanceMinor        int64  `avro:"balance_minor"`
+	Seq                 int64  `avro:"seq"` // of its last leg, counted from 1
+}
+
+// Outcome is what was recorded for an idempotency key. Every answer to the key is made from it.
+type Outcome struct {
+	Event       string            `avro:"event"` // full name of the event
+	Value       []byte            `avro:"value"` // the record's stored value
+	CommandHash event.CommandHash `avro:"command_hash"`
+	Offset      int64             `avro:"offset"`
+}
+
+// Head is the last record of a partition.
+type Head struct {
+	PartitionSeq int64        `avro:"partition_seq"`
+	RecordedAt   event.Micros `avro:"recorded_at"`
+	Hash         event.Hash   `avro:"hash"` // SHA-256 of its stored value
+	Offset       int64        `avro:"offset"`
+}
+
+// Definition returns the projection.
+func Definition() *projection.Definition {
+	return projection.MustDefine(name, version,
+		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
+		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
+		projection.On(topic.Transactions, event.NameCommandRejected, rejectedKeys, foldRejected),
+	)
+}
+
+// The kinds of keys. An account id holds a dot or begins with an at sign, a customer id does neither.
+const (
+	headPartition = "@journal"
+	keyPrefix     = "k"
+)
+
+// HeadKey is the key of a partition's head.
+func HeadKey() projection.Key { return projection.Key{Partition: headPartition} }
+
+// AccountKey is the key of an account.
+func AccountKey(id string) projection.Key { return projection.Key{Partition: id} }
+
+// OutcomeKey is the key of what was recorded for a customer's idempotency key.
+func OutcomeKey(customer, key string) projection.Key {
+	return projection.Key{Partition: customer, Sort: keyPrefix + key}
+}
+
+// Internal reports whether an account is one of the bank's own, which needs no opening and has no floor.
+func Internal(id string) bool { return strings.HasPrefix(id, "@") }
+
+// Envelope is what the fold reads of every record.
+type Envelope struct {
+	PartitionSeq   int64             `avro:"partition_seq"`
+	RecordedAt     event.Micros      `avro:"recorded_at"`
+	PrevHash       event.Hash        `avro:"prev_hash"`
+	CustomerID     string            `avro:"customer_id"`
+	IdempotencyKey string            `avro:"idempotency_key"`
+	CommandHash    event.CommandHash `avro:"command_hash"`
+}
+
+// keys adds the head before everything else, so that a record out of the chain changes no row.
+func (e *Envelope) keys(k *projection.Keys) {
+	k.Add(headPartition, "")
+	k.Add(e.CustomerID, keyPrefix+e.IdempotencyKey)
+}
+
+type opened struct {
+	Envelope
+	AccountID           string `avro:"account_id"`
+	Kind                string `avro:"kind"`
+	Currency            string `avro:"currency"`
+	OverdraftLimitMinor int64  `avro:"overdraft_limit_minor"`
+}
+
+func openedKeys(e *opened, k *projection.Keys) {
+	e.keys(k)
+	k.Add(e.AccountID, "")
+}
+
+func foldOpened(k projection.Key, r *Row, e *opened, m projection.Meta) error {
+	switch {
+	case k.Partition == headPartition:
+		return r.follow(&e.Envelope, m)
+	case k.Sort != "":
+		return r.answer(&e.Envelope, event.NameAccountOpened, m)
+	case r.Account != nil:
+		return fmt.Errorf("%w: account %s exists already", ErrBroken, e.AccountID)
+	}
+	r.Account = &Account{
+		Currency:            strings.Clone(e.Currency),
+		Kind:                strings.Clone(e.Kind),
+		OverdraftLimitMinor: e.OverdraftLimitMinor,
+	}
+	return nil
+}
+
+type posted struct {
+	Envelope
+	Legs []event.Leg `avro:"legs"`
+}
+
+func postedKeys(e *posted, k *projection.Keys) {
+	e.keys(k)
+	for i := range e.Legs {
+		k.Add(e.Legs[i].AccountID, "")
+	}
+}
+
+func foldPosted(k projection.Key, r *Row, e *posted, m projection.Meta) error {
+	switch {
+	case k.Partition == headPartition:
+		if err := balanced(e.Legs); err != nil {
+			return err
+		}
+		return r.follow(&e.Envelope, m)
+	case k.Sort != "":
+		return r.answer(&e.Envelope, event.NameEntryPosted, m)
+	}
+	for i := range e.Legs {
+		if e.Legs[i].AccountID != k.Partition {
+			continue
+		}
+		if err := r.post(&e.Legs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type rejected struct{ Envelope }
+
+func rejectedKeys(e *rejected, k *projection.Keys) { e.keys(k) }
+
+func foldRejected(k projection.Key, r *Row, e *rejected, m projection.Meta) error {
+	if k.Partition == headPartition {
+		return r.follow(&e.Envelope, m)
+	}
+	return r.answer(&e.Envelope, event.NameCommandRejected, m)
+}

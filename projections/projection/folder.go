@@ -1,0 +1,215 @@
+package projection
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/streams/timeline"
+)
+
+// ErrStored is wrapped where a stored row is not in the form that this build writes.
+var ErrStored = errors.New("stored row cannot be read")
+
+// slot is a row in memory.
+type slot[R any] struct {
+	key    string
+	row    R
+	offset int64 // of the last record folded into it; -1 before the first
+	dirty  bool
+}
+
+// rows are the rows of one task that are in memory, over those that are stored.
+type rows[R any] struct {
+	codec codec.Row[R]
+	base  Base
+	held  map[string]*slot[R]
+	slab  []slot[R]
+	dirty []*slot[R]
+}
+
+const slabSize = 256
+
+// row returns the row of a key, from memory or the base or new.
+func (r *rows[R]) row(key []byte) (*slot[R], error) {
+	if s, ok := r.held[string(key)]; ok {
+		return s, nil
+	}
+	stored, err := r.base.Load(key)
+	if err != nil {
+		return nil, fmt.Errorf("load row %q: %w", key, err)
+	}
+	if len(r.slab) == 0 {
+		r.slab = make([]slot[R], slabSize)
+	}
+	s := &r.slab[0]
+	s.key, s.offset = string(key), -1
+	if stored != nil {
+		if s.offset, err = decodeRow(r.codec, stored, &s.row); err != nil {
+			return nil, fmt.Errorf("load row %q: %w", key, err)
+		}
+	}
+	r.slab = r.slab[1:]
+	r.held[s.key] = s
+	return s, nil
+}
+
+func (r *rows[R]) touch(s *slot[R]) {
+	if !s.dirty {
+		s.dirty = true
+		r.dirty = append(r.dirty, s)
+	}
+}
+
+// A stored row is the number of its sources (one), the offset it was folded to, and the row in Avro.
+const sources = 1
+
+func appendRow[R any](dst []byte, c codec.Row[R], s *slot[R]) ([]byte, error) {
+	dst = append(dst, sources)
+	dst = binary.AppendUvarint(dst, uint64(s.offset))
+	return c.Append(dst, &s.row)
+}
+
+func decodeRow[R any](c codec.Row[R], b []byte, row *R) (int64, error) {
+	offset, n := StoredOffset(b)
+	if n <= 0 {
+		return 0, fmt.Errorf("%w: %d bytes", ErrStored, len(b))
+	}
+	if err := c.Decode(b[n:], row); err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrStored, err)
+	}
+	return offset, nil
+}
+
+// StoredOffset returns the offset that a stored row was folded to, and where its Avro body begins; the
+// second is 0 where the bytes are not a stored row.
+func StoredOffset(b []byte) (offset int64, body int) {
+	if len(b) == 0 || b[0] != sources {
+		return 0, 0
+	}
+	v, n := binary.Uvarint(b[1:])
+	if n <= 0 {
+		return 0, 0
+	}
+	return int64(v), 1 + n
+}
+
+// Decode fills row from its stored form and returns the offset it was folded to.
+func Decode[R any](c codec.Row[R], stored []byte, row *R) (int64, error) {
+	return decodeRow(c, stored, row)
+}
+
+func text[R any](c codec.Row[R], stored []byte) (string, error) {
+	var row R
+	if _, err := decodeRow(c, stored, &row); err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(row)
+	return string(b), err
+}
+
+// folder implements Folder.
+type folder[R any] struct {
+	codec *codec.Codec
+	binds map[string]func(*codec.Schema, *timeline.Record, *rows[R]) error
+	// known remembers what to do with records of a schema id; nil is for schemas that are not read.
+	known map[int]known[R]
+	rows  rows[R]
+	buf   []byte
+}
+
+type known[R any] struct {
+	schema *codec.Schema
+	fold   func(*codec.Schema, *timeline.Record, *rows[R]) error
+}
+
+func newFolder[R any](c *codec.Codec, row codec.Row[R], base Base, handlers []Handler[R]) *folder[R] {
+	f := &folder[R]{
+		codec: c,
+		binds: make(map[string]func(*codec.Schema, *timeline.Record, *rows[R]) error),
+		known: make(map[int]known[R]),
+		rows:  rows[R]{codec: row, base: base, held: make(map[string]*slot[R])},
+	}
+	for _, h := range handlers {
+		f.binds[h.event] = h.bind()
+	}
+	return f
+}
+
+func (f *folder[R]) Fold(rec *timeline.Record) error {
+	id, err := codec.SchemaID(rec.Value)
+	if err != nil {
+		return err
+	}
+	k, ok := f.known[id]
+	if !ok {
+		schema, err := f.codec.ByID(context.Background(), id)
+		if err != nil {
+			return err
+		}
+		k = known[R]{schema: schema, fold: f.binds[schema.Name]}
+		f.known[id] = k
+	}
+	if k.fold == nil {
+		return nil
+	}
+	return k.fold(k.schema, rec, &f.rows)
+}
+
+func (f *folder[R]) Changed(fn func(key, value []byte) error) error {
+	slices.SortFunc(f.rows.dirty, func(a, b *slot[R]) int {
+		if a.key < b.key {
+			return -1
+		}
+		return 1
+	})
+	for _, s := range f.rows.dirty {
+		var err error
+		if f.buf, err = appendRow(f.buf[:0], f.rows.codec, s); err != nil {
+			return err
+		}
+		if err := fn([]byte(s.key), f.buf); err != nil {
+			return err
+		}
+		s.dirty = false
+	}
+	f.rows.dirty = f.rows.dirty[:0]
+	return nil
+}
+
+func (f *folder[R]) Dirty() int { return len(f.rows.dirty) }
+
+func (f *folder[R]) Len() int { return len(f.rows.held) }
+
+func (f *folder[R]) Shrink() {
+	maps.DeleteFunc(f.rows.held, func(_ string, s *slot[R]) bool { return !s.dirty })
+	f.rows.slab = nil
+}
+
+func (f *folder[R]) Stored(key []byte) ([]byte, error) {
+	s, ok := f.rows.held[string(key)]
+	if !ok {
+		return f.rows.base.Load(key)
+	}
+	if s.offset < 0 {
+		return nil, nil
+	}
+	return appendRow(nil, f.rows.codec, s)
+}
+
+func (f *folder[R]) Forget(offset int64) {
+	maps.DeleteFunc(f.rows.held, func(_ string, s *slot[R]) bool {
+		if s.offset > offset {
+			return false
+		}
+		*s = slot[R]{} // its slab may live on for the sake of another row
+		return true
+	})
+	f.rows.dirty = f.rows.dirty[:0]
+	f.rows.slab = nil
+}

@@ -1,0 +1,61 @@
+package projection
+
+import (
+	"bytes"
+	"unsafe"
+)
+
+// Keys collects the keys of the rows that one event touches.
+type Keys struct {
+	buf  []byte
+	ends []int
+}
+
+// Add adds the row of a partition key and a sort key. The partition key must not hold a zero byte. A key
+// that was added already is not added again.
+func (k *Keys) Add(partition, sort string) {
+	start := len(k.buf)
+	k.buf = append(k.buf, partition...)
+	k.buf = append(k.buf, 0)
+	k.buf = append(k.buf, sort...)
+	for i := range k.ends {
+		if bytes.Equal(k.encoded(i), k.buf[start:]) {
+			k.buf = k.buf[:start]
+			return
+		}
+	}
+	k.ends = append(k.ends, len(k.buf))
+}
+
+func (k *Keys) reset() { k.buf, k.ends = k.buf[:0], k.ends[:0] }
+
+func (k *Keys) encoded(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = k.ends[i-1]
+	}
+	return k.buf[start:k.ends[i]]
+}
+
+// Encode returns the stored form of a key: partition key, zero byte, sort key. Stored keys are in order
+// of their partition keys, then of their sort keys.
+func (k Key) Encode() []byte {
+	b := make([]byte, 0, len(k.Partition)+1+len(k.Sort))
+	b = append(b, k.Partition...)
+	b = append(b, 0)
+	return append(b, k.Sort...)
+}
+
+// DecodeKey is the opposite of Encode. The key holds copies.
+func DecodeKey(b []byte) Key {
+	partition, sort, _ := bytes.Cut(b, []byte{0})
+	return Key{Partition: string(partition), Sort: string(sort)}
+}
+
+// decodeKey is DecodeKey without copies: the key lives as long as b is left alone.
+func decodeKey(b []byte) Key {
+	partition, sort, _ := bytes.Cut(b, []byte{0})
+	return Key{Partition: alias(partition), Sort: alias(sort)}
+}
+
+func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,163 @@
+// Package projection is the contract of a read model: a name, a version, the events it reads, the keys
+// of the rows that an event touches, and a fold.
+//
+// A fold is a pure function of a row and an event. Its clock is the event's; it does no I/O, starts no
+// goroutine, reads no package variable, draws no random number, and its result depends on no map's order.
+// That is what makes a rewind safe: folding the same events again gives the same rows, byte for byte.
+//
+// A newcomer writes a Row, a small struct with the fields to be read of each event, keys and a fold:
+//
+//	var handler = projection.On(topic.Transactions, event.NameEntryPosted, keys, fold)
+//
+//	func keys(e *posted, k *projection.Keys)                       { k.Add(e.CustomerID, month(e.OccurredAt)) }
+//	func fold(k projection.Key, r *Row, e *posted, m projection.Meta) error { r.Count++; return nil }
+package projection
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/streams/timeline"
+)
+
+// Key names a row. Partition is the id that the row's task follows from (a customer, an account); Sort
+// orders the rows below it.
+type Key struct {
+	Partition string
+	Sort      string
+}
+
+// Meta is what a fold may know of a record beside the fields it named.
+type Meta struct {
+	Partition int32
+	Offset    int64
+	// Value is the record's stored value, valid during the call.
+	Value []byte
+}
+
+// Handler folds one kind of event into rows of type R.
+type Handler[R any] struct {
+	topic string
+	event string
+	// bind makes the function that folds one record, with scratch space of its own.
+	bind func() func(*codec.Schema, *timeline.Record, *rows[R]) error
+}
+
+// On folds events of a topic. E is a struct with avro tags that names the fields to be read; it and what
+// it holds are valid during the calls only: a fold clones the strings that it keeps. Keys adds the key of every row that
+// the event touches, each once; fold changes one of them. A row that does not exist yet is the zero R.
+func On[E, R any](topic, event string, keys func(*E, *Keys), fold func(Key, *R, *E, Meta) error) Handler[R] {
+	bind := func() func(*codec.Schema, *timeline.Record, *rows[R]) error {
+		var e E
+		var k Keys
+		return func(s *codec.Schema, rec *timeline.Record, out *rows[R]) error {
+			if err := s.View(rec.Value, &e); err != nil {
+				return err
+			}
+			k.reset()
+			keys(&e, &k)
+			meta := Meta{Partition: rec.Partition, Offset: rec.Offset, Value: rec.Value}
+			for i := range k.ends {
+				if err := foldOne(out, k.encoded(i), rec.Offset, &e, meta, fold); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	return Handler[R]{topic: topic, event: event, bind: bind}
+}
+
+func foldOne[E, R any](out *rows[R], key []byte, offset int64, e *E, meta Meta, fold func(Key, *R, *E, Meta) error) error {
+	s, err := out.row(key)
+	if err != nil {
+		return err
+	}
+	if offset <= s.offset {
+		return nil
+	}
+	if err := fold(decodeKey(key), &s.row, e, meta); err != nil {
+		return fmt.Errorf("fold row %q: %w", key, err)
+	}
+	s.offset = offset
+	out.touch(s)
+	return nil
+}
+
+// Definition is a projection as the engine runs it, whatever the type of its rows.
+type Definition struct {
+	// Name is the projection's name: lower-case letters, digits and hyphens.
+	Name string
+	// Version is raised with every change of the fold.
+	Version int64
+	// Topic is the source. Every handler reads from it.
+	Topic string
+	// RowHash identifies the row schema.
+	RowHash string
+	// NewFolder returns a folder over the stored rows of one task.
+	NewFolder func(c *codec.Codec, base Base) Folder
+	// Text returns a stored row as JSON, for people.
+	Text func(value []byte) (string, error)
+}
+
+// Base is where a folder finds the rows that it does not hold in memory.
+type Base interface {
+	// Load returns the stored value of a row, or nil where there is none. The value is valid until the
+	// next call.
+	Load(key []byte) ([]byte, error)
+}
+
+// Folder folds the records of one partition into rows in memory. It is used by one goroutine at a time.
+type Folder interface {
+	// Fold folds one record. Rows that have seen the record's offset already are left alone.
+	Fold(rec *timeline.Record) error
+	// Changed calls fn for every row changed since the last call, in order of their keys, with its
+	// stored form. Key and value are valid during the call.
+	Changed(fn func(key, value []byte) error) error
+	// Dirty returns how many rows Changed would give.
+	Dirty() int
+	// Len returns how many rows are held in memory.
+	Len() int
+	// Shrink forgets the rows in memory that are unchanged since the last call of Changed.
+	Shrink()
+	// Stored returns the present form of a row, held in memory or not; nil where there is none.
+	Stored(key []byte) ([]byte, error)
+	// Forget drops every row last changed at or below an offset, changed or not. It is for folds that
+	// run ahead of the stored rows and are never saved.
+	Forget(offset int64)
+}
+
+// ErrDefinition is wrapped by every error of Define.
+var ErrDefinition = errors.New("projection cannot be defined")
+
+// Define makes a projection of its handlers.
+func Define[R any](name string, version int64, handlers ...Handler[R]) (*Definition, error) {
+	row, err := codec.RowOf[R]()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDefinition, name, err)
+	}
+	if len(handlers) == 0 || slices.ContainsFunc(handlers, func(h Handler[R]) bool { return h.topic != handlers[0].topic }) {
+		return nil, fmt.Errorf("%w: %s: handlers must read one topic", ErrDefinition, name)
+	}
+	return &Definition{
+		Name:    name,
+		Version: version,
+		Topic:   handlers[0].topic,
+		RowHash: row.Hash(),
+		NewFolder: func(c *codec.Codec, base Base) Folder {
+			return newFolder(c, row, base, handlers)
+		},
+		Text: func(value []byte) (string, error) { return text(row, value) },
+	}, nil
+}
+
+// MustDefine is Define for catalogs; a projection that cannot be defined is a programmer's mistake.
+func MustDefine[R any](name string, version int64, handlers ...Handler[R]) *Definition {
+	d, err := Define(name, version, handlers...)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}

@@ -1,0 +1,230 @@
+package projection_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/timeline"
+)
+
+type row struct {
+	Sum int64 `avro:"sum"`
+}
+
+type opened struct {
+	AccountID string `avro:"account_id"`
+	Limit     int64  `avro:"overdraft_limit_minor"`
+}
+
+const source = "topic"
+
+var errFold = errors.New("it cannot be folded")
+
+func define(t *testing.T) *projection.Definition {
+	t.Helper()
+	d, err := projection.Define("test", 1, projection.On(source, event.NameAccountOpened,
+		func(e *opened, k *projection.Keys) {
+			k.Add(e.AccountID, "")
+			k.Add("all", e.AccountID)
+			k.Add(e.AccountID, "") // twice is once
+		},
+		func(_ projection.Key, r *row, e *opened, _ projection.Meta) error {
+			if e.Limit < 0 {
+				return errFold
+			}
+			r.Sum += e.Limit
+			return nil
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// base is stored rows in a map.
+type base map[string][]byte
+
+func (b base) Load(key []byte) ([]byte, error) { return b[string(key)], nil }
+
+type fixture struct {
+	*testing.T
+	codec  *codec.Codec
+	base   base
+	folder projection.Folder
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{T: t, codec: codec.New(new(codec.Local)), base: make(base)}
+	f.folder = define(t).NewFolder(f.codec, f.base)
+	return f
+}
+
+func (f *fixture) record(offset int64, account string, limit int64) *timeline.Record {
+	f.Helper()
+	e, err := f.codec.Encoder(f.Context(), source, event.NameAccountOpened)
+	if err != nil {
+		f.Fatal(err)
+	}
+	value, err := e.Append(nil, &event.AccountOpened{AccountID: account, Kind: event.AccountCurrent, OverdraftLimitMinor: limit})
+	if err != nil {
+		f.Fatal(err)
+	}
+	return &timeline.Record{Topic: source, Offset: offset, Value: value}
+}
+
+func (f *fixture) fold(offset int64, account string, limit int64) {
+	f.Helper()
+	if err := f.folder.Fold(f.record(offset, account, limit)); err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f *fixture) save() (keys []string) {
+	f.Helper()
+	err := f.folder.Changed(func(key, value []byte) error {
+		keys = append(keys, string(key))
+		f.base[string(key)] = bytes.Clone(value)
+		return nil
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	return keys
+}
+
+// sum returns a row's sum and the offset it was folded to, or -1.
+func (f *fixture) sum(key projection.Key) (sum, offset int64) {
+	f.Helper()
+	stored, err := f.folder.Stored(key.Encode())
+	if err != nil {
+		f.Fatal(err)
+	}
+	if stored == nil {
+		return 0, -1
+	}
+	c, err := codec.RowOf[row]()
+	if err != nil {
+		f.Fatal(err)
+	}
+	var r row
+	if offset, err = projection.Decode(c, stored, &r); err != nil {
+		f.Fatal(err)
+	}
+	return r.Sum, offset
+}
+
+func TestAnEventTouchesEveryKeyOnce(t *testing.T) {
+	f := newFixture(t)
+	f.fold(0, "a", 5)
+	f.fold(3, "a", 2)
+	for _, k := range []projection.Key{{Partition: "a"}, {Partition: "all", Sort: "a"}} {
+		if sum, offset := f.sum(k); sum != 7 || offset != 3 {
+			t.Errorf("%v: got %d at %d, want 7 at 3", k, sum, offset)
+		}
+	}
+}
+
+func TestARecordAtOrBelowTheRowIsPassedOver(t *testing.T) {
+	f := newFixture(t)
+	f.fold(4, "a", 5)
+	f.fold(4, "a", 5)
+	f.fold(1, "a", 5)
+	if sum, offset := f.sum(projection.Key{Partition: "a"}); sum != 5 || offset != 4 {
+		t.Errorf("got %d at %d, want 5 at 4", sum, offset)
+	}
+	if f.folder.Dirty() != 2 {
+		t.Errorf("got %d dirty rows, want 2", f.folder.Dirty())
+	}
+}
+
+func TestChangedIsOrderedAndGivenOnce(t *testing.T) {
+	f := newFixture(t)
+	for i, account := range []string{"c", "a", "b"} {
+		f.fold(int64(i), account, 1)
+	}
+	keys := f.save()
+	if len(keys) != 6 || !slices.IsSorted(keys) {
+		t.Errorf("got %q", keys)
+	}
+	if again := f.save(); len(again) != 0 {
+		t.Errorf("got %q again", again)
+	}
+}
+
+func TestShrinkForgetsAndReadsAgain(t *testing.T) {
+	f := newFixture(t)
+	f.fold(0, "a", 5)
+	f.save()
+	f.fold(1, "b", 1)
+	f.folder.Shrink()
+	if f.folder.Len() != 2 {
+		t.Errorf("%d rows are held, want the 2 that are not saved", f.folder.Len())
+	}
+	f.fold(2, "a", 2)
+	if sum, _ := f.sum(projection.Key{Partition: "a"}); sum != 7 {
+		t.Errorf("got %d, want 7", sum)
+	}
+}
+
+func TestForgetDropsWhatIsBelow(t *testing.T) {
+	f := newFixture(t)
+	f.fold(0, "a", 5)
+	f.fold(1, "b", 5)
+	f.folder.Forget(0)
+	if _, offset := f.sum(projection.Key{Partition: "a"}); offset != -1 {
+		t.Errorf("row a is there at %d", offset)
+	}
+	if sum, _ := f.sum(projection.Key{Partition: "b"}); sum != 5 {
+		t.Errorf("row b is %d, want 5", sum)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	f := newFixture(t)
+	if err := f.folder.Fold(f.record(0, "a", -1)); !errors.Is(err, errFold) {
+		t.Errorf("got %v, want %v", err, errFold)
+	}
+	if err := f.folder.Fold(&timeline.Record{Value: []byte("nonsense")}); !errors.Is(err, codec.ErrNotWireFormat) {
+		t.Errorf("got %v, want %v", err, codec.ErrNotWireFormat)
+	}
+	f.base["b\x00"] = []byte{9, 9, 9}
+	if err := f.folder.Fold(f.record(0, "b", 1)); !errors.Is(err, projection.ErrStored) {
+		t.Errorf("got %v, want %v", err, projection.ErrStored)
+	}
+}
+
+func TestKeysKeepTheirOrder(t *testing.T) {
+	keys := []projection.Key{{Partition: "a"}, {Partition: "a", Sort: "\x00"}, {Partition: "a", Sort: "z"}, {Partition: "a-"}, {Partition: "ab"}, {Partition: "b", Sort: "a"}}
+	for i, k := range keys {
+		if got := projection.DecodeKey(k.Encode()); got != k {
+			t.Errorf("got %q, want %q", got, k)
+		}
+		if i > 0 && bytes.Compare(keys[i-1].Encode(), k.Encode()) >= 0 {
+			t.Errorf("%q does not come before %q", keys[i-1], k)
+		}
+	}
+}
+
+func TestDefineRefuses(t *testing.T) {
+	type floats struct {
+		F float64 `avro:"f"`
+	}
+	on := projection.On("other", event.NameAccountOpened, func(*opened, *projection.Keys) {}, func(projection.Key, *row, *opened, projection.Meta) error { return nil })
+	same := projection.On(source, event.NameAccountOpened, func(*opened, *projection.Keys) {}, func(projection.Key, *row, *opened, projection.Meta) error { return nil })
+	if _, err := projection.Define[row]("none", 1); !errors.Is(err, projection.ErrDefinition) {
+		t.Errorf("no handlers: got %v", err)
+	}
+	if _, err := projection.Define("two", 1, on, same); !errors.Is(err, projection.ErrDefinition) {
+		t.Errorf("two topics: got %v", err)
+	}
+	if _, err := projection.Define("floats", 1, projection.On(source, event.NameAccountOpened,
+		func(*opened, *projection.Keys) {}, func(projection.Key, *floats, *opened, projection.Meta) error { return nil })); !errors.Is(err, projection.ErrDefinition) {
+		t.Errorf("floats: got %v", err)
+	}
+}

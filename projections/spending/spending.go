@@ -1,0 +1,103 @@
+// Package spending is a read model: what a customer spent, by month and category.
+//
+// A row is one customer and month (UTC). Purchases, withdrawals and fees are spent; refunds come off.
+package spending
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/topic"
+)
+
+// Name is the projection's name.
+const Name = "spending"
+
+// Row is what one customer spent in one month, ordered by category and currency.
+type Row struct {
+	Lines []Line `avro:"lines"`
+}
+
+// Line is what was spent on one category in one currency, in minor units.
+type Line struct {
+	Category   string `avro:"category"`
+	Currency   string `avro:"currency"`
+	SpentMinor int64  `avro:"spent_minor"`
+	Entries    int64  `avro:"entries"`
+}
+
+// posted are the fields of EntryPosted that are read.
+type posted struct {
+	CustomerID string       `avro:"customer_id"`
+	OccurredAt event.Micros `avro:"occurred_at"`
+	Kind       string       `avro:"kind"`
+	Category   string       `avro:"category"`
+	Legs       []leg        `avro:"legs"`
+}
+
+type leg struct {
+	AccountID   string `avro:"account_id"`
+	AmountMinor int64  `avro:"amount_minor"`
+	Currency    string `avro:"currency"`
+}
+
+// Definition returns the projection.
+func Definition() *projection.Definition {
+	return projection.MustDefine(Name, 1, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold))
+}
+
+// Key returns the row of a customer and a month such as 2014-01.
+func Key(customer, month string) projection.Key {
+	return projection.Key{Partition: customer, Sort: month}
+}
+
+func keys(e *posted, k *projection.Keys) {
+	if category(e) != "" {
+		k.Add(e.CustomerID, Month(e.OccurredAt.Time()))
+	}
+}
+
+// Month returns the month of a time, in UTC.
+func Month(t time.Time) string { return t.UTC().Format("2006-01") }
+
+// category returns what an entry was spent on, "" where it was not spending at all.
+func category(e *posted) string {
+	fallback := ""
+	switch e.Kind {
+	case event.EntryCardPurchase, event.EntryRefund:
+		fallback = "uncategorised"
+	case event.EntryWithdrawal:
+		fallback = "withdrawals"
+	case event.EntryFee:
+		fallback = "fees"
+	default:
+		return ""
+	}
+	return cmp.Or(e.Category, fallback)
+}
+
+func fold(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
+	for _, l := range e.Legs {
+		if customer, _, _ := strings.Cut(l.AccountID, "."); customer == k.Partition {
+			r.spend(category(e), l)
+		}
+	}
+	return nil
+}
+
+func (r *Row) spend(category string, l leg) {
+	i, found := slices.BinarySearchFunc(r.Lines, Line{Category: category, Currency: l.Currency}, byName)
+	if !found {
+		r.Lines = slices.Insert(r.Lines, i, Line{Category: strings.Clone(category), Currency: strings.Clone(l.Currency)})
+	}
+	r.Lines[i].SpentMinor -= l.AmountMinor
+	r.Lines[i].Entries++
+}
+
+func byName(a, b Line) int {
+	return cmp.Or(strings.Compare(a.Category, b.Category), strings.Compare(a.Currency, b.Currency))
+}

@@ -1,0 +1,73 @@
+// Package store is where the rows of projections are kept: one store for each generation, with rows and
+// checkpoints per task.
+//
+// Rows and checkpoint of a task are saved in one atomic step. What was saved last may be lost in a crash,
+// but never out of order: what remains is the state after some earlier Save. The log is the truth and
+// folds it again.
+package store
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrClosed is wrapped where a store is used after its end.
+var ErrClosed = errors.New("store is closed")
+
+// Checkpoint is up to where a task has saved its rows.
+type Checkpoint struct {
+	// Next is the offset of the first record that is not folded.
+	Next int64
+	// EventTime is when the last folded record was recorded; zero before the first.
+	EventTime time.Time
+}
+
+// Reader reads rows and checkpoints, of a store or of a snapshot.
+type Reader interface {
+	// Checkpoint returns a task's checkpoint; the zero one where nothing was saved yet.
+	Checkpoint(task int32) (Checkpoint, error)
+	// Load returns a copy of the stored value of a row, or nil where there is none.
+	Load(task int32, key []byte) ([]byte, error)
+	// Scan calls fn for the rows from one key up to, not including, another, in order of their keys,
+	// until fn returns false. A nil bound is open. Key and value are valid during the call.
+	Scan(task int32, from, to []byte, fn func(key, value []byte) bool) error
+}
+
+// Snapshot is a store as it was at one moment.
+type Snapshot interface {
+	Reader
+	// Close releases the snapshot. It must be called before its store is closed.
+	Close() error
+}
+
+// Writer takes the rows of one Save.
+type Writer interface {
+	// Set writes a row. Key and value may be changed after the call.
+	Set(key, value []byte) error
+}
+
+// Store keeps the rows of one generation. Its methods may be called concurrently, Save for different
+// tasks only.
+type Store interface {
+	Reader
+	// Save writes the rows that fill gives it and the checkpoint, atomically.
+	Save(task int32, c Checkpoint, fill func(Writer) error) error
+	// Snapshot returns the store as it is now.
+	Snapshot() (Snapshot, error)
+	// Close ends the store; everything saved is durable when it returns.
+	Close() error
+}
+
+// Generation names the rows of one generation of a projection.
+type Generation struct {
+	Projection string
+	Number     int64
+}
+
+// Stores opens and drops the stores of generations. Its methods may be called concurrently.
+type Stores interface {
+	// Open returns the store of a generation, empty where it is new. A generation is opened once.
+	Open(g Generation) (Store, error)
+	// Drop removes a generation's rows; its store must be closed. Dropping nothing is no error.
+	Drop(g Generation) error
+}
