@@ -1,0 +1,91 @@
+// Package control starts, watches and ends the replays of projections.
+//
+// A replay is an operation, named after its projection and generation. Whatever is decided here is an act,
+// with who asked and why, in the order of the log of acts; one that does not fit what was decided before it
+// changes nothing and is refused.
+package control
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/api/refoldv1"
+)
+
+// Config says what is controlled. Every field must be set.
+type Config struct {
+	Engine *engine.Engine
+	// Catalog is the engine's.
+	Catalog []*projection.Definition
+	// Principal returns who asks.
+	Principal func(context.Context) string
+}
+
+// Server is refold.v1.ControlService. Its methods may be called concurrently; requests come validated by
+// the rules of their schema. Its errors are those of the engine: engine.ErrUnknown, and *acts.Refusal where
+// an act was refused.
+type Server struct {
+	refoldv1.UnimplementedControlServiceServer
+	cfg Config
+}
+
+// NewServer returns the service. It does no I/O.
+func NewServer(cfg Config) *Server { return &Server{cfg: cfg} }
+
+// ListProjections implements refoldv1.ControlServiceServer. Projections are in the order of the catalog.
+func (s *Server) ListProjections(context.Context, *refoldv1.ListProjectionsRequest) (*refoldv1.ListProjectionsResponse, error) {
+	out := &refoldv1.ListProjectionsResponse{}
+	for _, name := range s.cfg.Engine.Names() {
+		live, all, err := s.cfg.Engine.Statuses(name)
+		if err != nil {
+			return nil, fmt.Errorf("list projections: %w", err)
+		}
+		p := &refoldv1.Projection{Name: name, Live: live}
+		for _, g := range all {
+			p.Generations = append(p.Generations, s.generation(name, g))
+		}
+		out.Projections = append(out.Projections, p)
+	}
+	return out, nil
+}
+
+// StartReplay implements refoldv1.ControlServiceServer. Every replay is from the beginning.
+func (s *Server) StartReplay(ctx context.Context, r *refoldv1.StartReplayRequest) (*refoldv1.Operation, error) {
+	id, err := s.cfg.Engine.Start(ctx, r.GetProjection(), s.cfg.Principal(ctx), r.GetReason())
+	return s.after(id, err)
+}
+
+// GetOperation implements refoldv1.ControlServiceServer.
+func (s *Server) GetOperation(_ context.Context, r *refoldv1.GetOperationRequest) (*refoldv1.Operation, error) {
+	return s.after(r.GetId(), nil)
+}
+
+// Promote implements refoldv1.ControlServiceServer.
+func (s *Server) Promote(ctx context.Context, r *refoldv1.PromoteRequest) (*refoldv1.Operation, error) {
+	err := s.cfg.Engine.Promote(ctx, r.GetId(), s.cfg.Principal(ctx), r.GetReason(), r.GetForce())
+	return s.after(r.GetId(), err)
+}
+
+// Rollback implements refoldv1.ControlServiceServer.
+func (s *Server) Rollback(ctx context.Context, r *refoldv1.RollbackRequest) (*refoldv1.Operation, error) {
+	return s.after(r.GetId(), s.cfg.Engine.Rollback(ctx, r.GetId(), s.cfg.Principal(ctx), r.GetReason()))
+}
+
+// Cancel implements refoldv1.ControlServiceServer.
+func (s *Server) Cancel(ctx context.Context, r *refoldv1.CancelRequest) (*refoldv1.Operation, error) {
+	return s.after(r.GetId(), s.cfg.Engine.Cancel(ctx, r.GetId(), s.cfg.Principal(ctx), r.GetReason()))
+}
+
+// after returns an operation as it is once something was done about it.
+func (s *Server) after(id string, err error) (*refoldv1.Operation, error) {
+	if err != nil {
+		return nil, err
+	}
+	name, live, g, err := s.cfg.Engine.Find(id)
+	if err != nil {
+		return nil, err
+	}
+	return s.operation(name, live, g), nil
+}

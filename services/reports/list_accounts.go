@@ -1,0 +1,33 @@
+package reports
+
+import (
+	"context"
+	"errors"
+
+	"github.com/refold/refold/projections/balances"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/api/bankv1"
+)
+
+// ListAccounts implements bankv1.ReportsServiceServer. A customer without accounts has none; whether there
+// is such a customer is not asked here.
+func (s *Server) ListAccounts(ctx context.Context, r *bankv1.ListAccountsRequest) (*bankv1.ListAccountsResponse, error) {
+	v, err := s.view(ctx, question{projection: balances.Name, customer: r.GetCustomerId(), minPosition: r.GetMinPosition()})
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
+	out := &bankv1.ListAccountsResponse{Freshness: s.freshness(v)}
+	var broken error
+	err = v.Scan(r.GetCustomerId(), "", "", func(k projection.Key, stored []byte) bool {
+		var a *bankv1.Account
+		if a, broken = s.decodeAccount(k.Partition, stored); broken == nil {
+			out.Accounts = append(out.Accounts, a)
+		}
+		return broken == nil
+	})
+	if err := errors.Join(err, broken); err != nil {
+		return nil, err
+	}
+	return out, nil
+}

@@ -1,0 +1,142 @@
+package reports
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/refold/refold/projections/balances"
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/api/bankv1"
+)
+
+// ListEntries implements bankv1.ReportsServiceServer. All pages are read from the generation of the first,
+// each no earlier than the one before. An entry that is recorded between two pages is on a later one if it
+// occurred later than the last line shown, and else on none of them.
+func (s *Server) ListEntries(ctx context.Context, r *bankv1.ListEntriesRequest) (*bankv1.ListEntriesResponse, error) {
+	customer, err := home(r.GetAccountId())
+	if err != nil {
+		return nil, err
+	}
+	span, err := stretchOf(r)
+	if err != nil {
+		return nil, err
+	}
+	q := question{projection: balances.Name, customer: customer, minPosition: r.GetMinPosition(), from: span.after}
+	v, err := s.view(ctx, q)
+	if err != nil {
+		return nil, s.expired(ctx, q, err)
+	}
+	defer v.Close()
+	if _, err := s.account(v, r.GetAccountId()); err != nil {
+		return nil, err
+	}
+	return s.statement(v, r, span)
+}
+
+// stretch is a part of a statement, by its sort keys: from one up to, not including, another.
+type stretch struct {
+	after    page
+	from, to string
+}
+
+func stretchOf(r *bankv1.ListEntriesRequest) (stretch, error) {
+	from, err := bound("from", r.GetFrom())
+	if err != nil {
+		return stretch{}, err
+	}
+	to, err := bound("to", r.GetTo())
+	if err != nil {
+		return stretch{}, err
+	}
+	if to != "" && from > to {
+		return stretch{}, wrong(ReasonMalformed, "from", "must not be later than to")
+	}
+	after, err := decodePage(r.GetPageToken(), r)
+	if err != nil {
+		return stretch{}, err
+	}
+	if after.last != "" {
+		from = after.last + "\x00" // the key that follows
+	}
+	return stretch{after: after, from: from, to: to}, nil
+}
+
+// bound returns the sort key before the lines at a time or later; "" where there is none. Lines have
+// microseconds, so that a time between two of them is as good as the later.
+func bound(field string, t *timestamppb.Timestamp) (string, error) {
+	if t == nil {
+		return "", nil
+	}
+	if !t.IsValid() {
+		return "", wrong(ReasonMalformed, field, "is no time")
+	}
+	return balances.LineSort(t.AsTime().Add(time.Microsecond-1), 0), nil
+}
+
+// expired returns the error of a page that could not be read: the generation of the first page may be gone
+// for ever, where there is a live one.
+func (s *Server) expired(ctx context.Context, q question, err error) error {
+	if q.from.generation == 0 || !errors.Is(err, engine.ErrNotHere) {
+		return err
+	}
+	q.from, q.minPosition = page{}, ""
+	live, problem := s.view(ctx, q)
+	if problem != nil {
+		return err
+	}
+	text := fmt.Sprintf("the rows of the first page are gone, generation %d is live: begin with the first page", live.Generation)
+	return errors.Join(refused(codes.Aborted, ReasonPageExpired, text), live.Close())
+}
+
+// statement returns one page of lines.
+func (s *Server) statement(v *engine.View, r *bankv1.ListEntriesRequest, span stretch) (*bankv1.ListEntriesResponse, error) {
+	out := &bankv1.ListEntriesResponse{Freshness: s.freshness(v)}
+	last := page{generation: v.Generation, next: v.Next}
+	var broken error
+	err := v.Scan(r.GetAccountId(), span.from, span.to, func(k projection.Key, stored []byte) bool {
+		if len(out.Entries) == size(r.GetPageSize()) {
+			out.NextPageToken = last.encode(r)
+			return false
+		}
+		var l *bankv1.StatementLine
+		if l, broken = s.decodeLine(stored); broken != nil {
+			return false
+		}
+		out.Entries = append(out.Entries, l)
+		last.last = k.Sort
+		return true
+	})
+	if err := errors.Join(err, broken); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (s *Server) decodeLine(stored []byte) (*bankv1.StatementLine, error) {
+	var r balances.Row
+	if _, err := projection.Decode(s.balances, stored, &r); err != nil {
+		return nil, err
+	}
+	l := r.Line
+	if l == nil {
+		return nil, errors.New("a row of a statement is no line")
+	}
+	return &bankv1.StatementLine{
+		EventId:           l.EventID,
+		Kind:              bankv1.EntryKind(bankv1.EntryKind_value["ENTRY_KIND_"+l.Kind]),
+		OccurredAt:        timestamppb.New(l.OccurredAt.Time()),
+		RecordedAt:        timestamppb.New(l.RecordedAt.Time()),
+		AmountMinor:       l.AmountMinor,
+		Currency:          l.Currency,
+		BalanceAfterMinor: l.BalanceAfterMinor,
+		AccountSeq:        l.AccountSeq,
+		Merchant:          l.Merchant,
+		Category:          l.Category,
+	}, nil
+}

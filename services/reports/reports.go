@@ -1,0 +1,113 @@
+// Package reports answers questions from projections: accounts, statements, spending.
+//
+// Every answer is read from one task of one generation as it was at one moment, and says how fresh it is:
+// up to which position its rows were folded, and how much is not folded yet. A question that gives a
+// position token is answered no earlier than that position.
+//
+// The bank's own accounts are no customer's and are not to be found here.
+package reports
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/refold/refold/projections/balances"
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/spending"
+	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/streams/position"
+	"github.com/refold/refold/streams/topic"
+)
+
+// patience bounds the wait for a position.
+const patience = 5 * time.Second
+
+// Engine gives views of projections. Package engine implements it.
+type Engine interface {
+	// View returns the rows of one task once a position is folded; engine.ErrBehind where ctx ends first,
+	// engine.ErrNotHere where this process does not hold the rows. The caller closes it.
+	View(ctx context.Context, q engine.Query) (*engine.View, error)
+}
+
+// Config says what is asked. Engine and Partitions must be set.
+type Config struct {
+	Engine Engine
+	// Partitions is the number of partitions of the bank's topics.
+	Partitions int32
+	// Clock tells the time that ages are counted to; time.Now where it is nil.
+	Clock func() time.Time
+}
+
+// Server is bank.v1.ReportsService. Its methods may be called concurrently; requests come validated by the
+// rules of their schema. Its errors are statuses, position.ErrToken, or those of the engine.
+type Server struct {
+	bankv1.UnimplementedReportsServiceServer
+	cfg      Config
+	balances codec.Row[balances.Row]
+	spending codec.Row[spending.Row]
+}
+
+// NewServer returns the service. It does no I/O, and fails only where a row type of a projection has no
+// codec, which is a programmer's mistake.
+func NewServer(cfg Config) (*Server, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	s := &Server{cfg: cfg}
+	var err error
+	if s.balances, err = codec.RowOf[balances.Row](); err != nil {
+		return nil, err
+	}
+	if s.spending, err = codec.RowOf[spending.Row](); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// question says which rows answer.
+type question struct {
+	projection string
+	customer   string
+	// minPosition is the token that the caller gave, "" for none.
+	minPosition string
+	// from is the page before, the zero page for none.
+	from page
+}
+
+// view returns the rows of the customer's task once they are as fresh as wanted. The caller closes it.
+func (s *Server) view(ctx context.Context, q question) (*engine.View, error) {
+	p := topic.Of(q.customer, s.cfg.Partitions)
+	offset, err := wanted(q.minPosition, p)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return s.cfg.Engine.View(ctx, engine.Query{
+		Projection: q.projection,
+		Partition:  p,
+		Generation: q.from.generation,
+		MinOffset:  max(offset, q.from.next),
+	})
+}
+
+// wanted returns the offset of a partition of the journal that a token asks for.
+func wanted(token string, partition int32) (int64, error) {
+	if token == "" {
+		return 0, nil
+	}
+	t, err := position.Decode(token)
+	if err != nil {
+		return 0, fmt.Errorf("min_position: %w", err)
+	}
+	if t.LogID != "" {
+		return 0, fmt.Errorf("min_position: %w: it is a position of another log", position.ErrToken)
+	}
+	return t.Positions[position.Partition{Topic: topic.Transactions, Partition: partition}], nil
+}
+
+// size returns how many lines a page has.
+func size(asked int32) int { return int(cmp.Or(asked, 100)) }

@@ -1,0 +1,365 @@
+package reports_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/projections/balances"
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/spending"
+	"github.com/refold/refold/projections/store/memory"
+	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/reports"
+	"github.com/refold/refold/streams/fake"
+	"github.com/refold/refold/streams/feed"
+	"github.com/refold/refold/streams/position"
+	"github.com/refold/refold/streams/topic"
+)
+
+const partitions = 2
+
+// bank is a log with events in it, an engine that folds them, and the service over it.
+type bank struct {
+	t      *testing.T
+	broker *fake.Broker
+	codec  *codec.Codec
+	engine *engine.Engine
+	server *reports.Server
+	// now is the time that ages are counted to. It is set between calls only.
+	now time.Time
+	// seq and balance are of each account.
+	seq, balance map[string]int64
+}
+
+func newBank(t *testing.T) *bank {
+	t.Helper()
+	b := &bank{
+		t: t, broker: fake.New(t, partitions), codec: codec.New(new(codec.Local)),
+		seq: make(map[string]int64), balance: make(map[string]int64),
+	}
+	b.run()
+	var err error
+	b.server, err = reports.NewServer(reports.Config{Engine: b.engine, Partitions: partitions, Clock: func() time.Time { return b.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// run runs an engine until the test ends.
+func (b *bank) run() {
+	b.t.Helper()
+	f, err := feed.Open(b.broker.Cluster, topic.Acts)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	log, err := acts.NewLog(b.t.Context(), f, b.codec)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.engine = engine.New(engine.Config{
+		Cluster: b.broker.Cluster, Codec: b.codec, Stores: memory.New(), Acts: log, Instance: "test",
+		Catalog: []*projection.Definition{balances.Definition(), spending.Definition()},
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	go func() { ended <- b.engine.Run(ctx) }()
+	go func() { _ = log.Run(ctx); ended <- nil }()
+	b.t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-ended; err != nil {
+				b.t.Error(err)
+			}
+		}
+		f.Close()
+	})
+}
+
+// opened is an account of a customer.
+func opened(account string, kind string) *event.AccountOpened {
+	customer, _, _ := strings.Cut(account, ".")
+	return &event.AccountOpened{
+		Envelope:  event.Envelope{CustomerID: customer, OccurredAt: 1_000_000},
+		AccountID: account, Kind: kind, Currency: "EUR", OverdraftLimitMinor: 500,
+	}
+}
+
+// posted is an entry on an account, at a time.
+func (b *bank) posted(account string, at time.Time, kind, category string, amount int64) *event.EntryPosted {
+	customer, _, _ := strings.Cut(account, ".")
+	b.seq[account]++
+	b.balance[account] += amount
+	leg := event.Leg{AccountID: account, AmountMinor: amount, Currency: "EUR", BalanceAfterMinor: b.balance[account], AccountSeq: b.seq[account]}
+	return &event.EntryPosted{
+		Envelope: event.Envelope{EventID: account, CustomerID: customer, OccurredAt: event.MicrosOf(at), RecordedAt: 7_000_000},
+		Kind:     kind, Category: category, Merchant: "the shop",
+		Legs: []event.Leg{leg, {AccountID: "@world.0.EUR", AmountMinor: -amount, Currency: "EUR"}},
+	}
+}
+
+// commit writes facts of c1 in one transaction and returns the token of the position behind them.
+func (b *bank) commit(facts ...any) string {
+	b.t.Helper()
+	p := topic.Of("c1", partitions)
+	var records []fake.Record
+	for _, fact := range facts {
+		name := event.NameEntryPosted
+		if _, ok := fact.(*event.AccountOpened); ok {
+			name = event.NameAccountOpened
+		}
+		encoder, err := b.codec.Encoder(b.t.Context(), topic.Transactions, name)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		value, err := encoder.Append(nil, fact)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		records = append(records, fake.Record{Topic: topic.Transactions, Partition: p, Key: []byte("c1"), Value: value})
+	}
+	b.broker.Commit(records...)
+	b.ready(p)
+	return token(p, b.broker.Ends(topic.Transactions)[p])
+}
+
+// ready waits until the tasks of a partition are here.
+func (b *bank) ready(partition int32) {
+	b.t.Helper()
+	for _, name := range []string{balances.Name, spending.Name} {
+		until(b.t, "the task is here", func() bool {
+			v, err := b.engine.View(b.t.Context(), engine.Query{Projection: name, Partition: partition})
+			if err == nil {
+				v.Close()
+			}
+			return err == nil
+		})
+	}
+}
+
+// token returns the token of one position of the journal.
+func token(partition int32, offset int64) string {
+	return position.Token{Positions: position.Vector{{Topic: topic.Transactions, Partition: partition}: offset}}.Encode()
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain until %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// refused checks that an error is a status with a reason.
+func refused(t *testing.T, err error, code codes.Code, reason string) {
+	t.Helper()
+	got := ""
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok {
+			got = info.GetDomain() + "/" + info.GetReason()
+		}
+	}
+	if status.Code(err) != code || got != "refold/"+reason {
+		t.Errorf("got %v with reason %s, want %s with %s", err, got, code, reason)
+	}
+}
+
+func TestAccount(t *testing.T) {
+	b := newBank(t)
+	at := time.Date(2014, 5, 6, 7, 8, 9, 0, time.UTC)
+	seen := b.commit(opened("c1.main", event.AccountCard), b.posted("c1.main", at, event.EntryDeposit, "", 1250))
+	got, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: seen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := got.GetAccount()
+	if a.GetAccountId() != "c1.main" || a.GetCustomerId() != "c1" || a.GetKind() != bankv1.AccountKind_ACCOUNT_KIND_CARD ||
+		a.GetCurrency() != "EUR" || a.GetBalanceMinor() != 1250 || a.GetOverdraftLimitMinor() != 500 || a.GetEntries() != 1 ||
+		!a.GetOpenedAt().AsTime().Equal(time.Unix(1, 0)) {
+		t.Errorf("got %v", a)
+	}
+	f := got.GetFreshness()
+	at1, err := position.Decode(f.GetPosition())
+	p := position.Partition{Topic: topic.Transactions, Partition: topic.Of("c1", partitions)}
+	if err != nil || at1.Positions[p] != b.broker.Ends(topic.Transactions)[p.Partition] || at1.Generation != 1 {
+		t.Errorf("got position %v, %v", at1, err)
+	}
+	if f.GetGeneration() != 1 || f.GetLagEvents() != 0 || f.GetLagSeconds() != 0 || f.GetEventTime() == nil {
+		t.Errorf("got freshness %v", f)
+	}
+}
+
+func TestAccountsThatAreNotToBeFound(t *testing.T) {
+	b := newBank(t)
+	b.commit(opened("c1.main", event.AccountCurrent))
+	for _, id := range []string{"c1.other", "c2.main", "@world.0.EUR", "@"} {
+		_, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: id})
+		refused(t, err, codes.NotFound, reports.ReasonAccountNotFound)
+		_, err = b.server.ListEntries(t.Context(), &bankv1.ListEntriesRequest{AccountId: id})
+		refused(t, err, codes.NotFound, reports.ReasonAccountNotFound)
+	}
+	for _, id := range []string{
+		"", "c1", ".", "c1.", ".main", "c1.main.x", "c 1.main", "c1.ma\x00in", "-c1.main", "c1._x", "ç.main",
+		strings.Repeat("c", 65) + ".main", "c1." + strings.Repeat("m", 33), "c1/main.x",
+	} {
+		_, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: id})
+		refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+		_, err = b.server.ListEntries(t.Context(), &bankv1.ListEntriesRequest{AccountId: id})
+		refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+	}
+}
+
+func TestAccountsOfACustomer(t *testing.T) {
+	b := newBank(t)
+	seen := b.commit(opened("c1.b", event.AccountSavings), opened("c1.a", event.AccountCurrent), opened("c10.x", event.AccountCurrent),
+		b.posted("c1.a", time.Unix(5, 0), event.EntryDeposit, "", 7))
+	got, err := b.server.ListAccounts(t.Context(), &bankv1.ListAccountsRequest{CustomerId: "c1", MinPosition: seen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := got.GetAccounts(); len(a) != 2 || a[0].GetAccountId() != "c1.a" || a[0].GetBalanceMinor() != 7 || a[1].GetAccountId() != "c1.b" {
+		t.Errorf("got %v, want c1.a and c1.b", a)
+	}
+	if got.GetFreshness().GetGeneration() != 1 {
+		t.Errorf("got freshness %v", got.GetFreshness())
+	}
+	none, err := b.server.ListAccounts(t.Context(), &bankv1.ListAccountsRequest{CustomerId: "c1-nobody"})
+	if err != nil || len(none.GetAccounts()) != 0 {
+		t.Errorf("got %v, %v, want no accounts", none, err)
+	}
+}
+
+func TestSpending(t *testing.T) {
+	b := newBank(t)
+	facts := []any{opened("c1.main", event.AccountCurrent), opened("c1.x", event.AccountCurrent)}
+	for month := range 24 {
+		at := time.Date(2014, time.Month(1+month), 3, 0, 0, 0, 0, time.UTC)
+		facts = append(facts, b.posted("c1.main", at, event.EntryCardPurchase, "food", -100), b.posted("c1.x", at, event.EntryFee, "", -1))
+	}
+	seen := b.commit(facts...)
+	for _, c := range []struct {
+		from, to    string
+		n           int
+		first, last string
+	}{
+		{"", "", 24, "2014-01", "2015-12"},
+		{"2014-03", "", 22, "2014-03", "2015-12"},
+		{"", "2014-03", 3, "2014-01", "2014-03"},
+		{"2014-12", "2015-01", 2, "2014-12", "2015-01"},
+		{"2014-02", "2014-02", 1, "2014-02", "2014-02"},
+		{"2016-01", "2016-12", 0, "", ""},
+	} {
+		got, err := b.server.GetSpending(t.Context(), &bankv1.GetSpendingRequest{CustomerId: "c1", From: c.from, To: c.to, MinPosition: seen})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := got.GetMonths()
+		if len(m) != c.n || (c.n > 0 && (m[0].GetMonth() != c.first || m[c.n-1].GetMonth() != c.last)) {
+			t.Errorf("from %q to %q: got %v, want %d months", c.from, c.to, m, c.n)
+			continue
+		}
+		for _, month := range m {
+			if l := month.GetCategories(); len(l) != 2 || l[0].GetCategory() != "fees" || l[1].GetSpentMinor() != 100 || l[1].GetEntries() != 1 || l[1].GetCurrency() != "EUR" {
+				t.Errorf("%s: got %v", month.GetMonth(), l)
+			}
+		}
+	}
+	_, err := b.server.GetSpending(t.Context(), &bankv1.GetSpendingRequest{CustomerId: "c1", From: "2015-01", To: "2014-12"})
+	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+}
+
+func TestReadWaitsForItsPosition(t *testing.T) {
+	b := newBank(t)
+	b.commit(opened("c1.main", event.AccountCurrent))
+	p := topic.Of("c1", partitions)
+	next := b.broker.Ends(topic.Transactions)[p] + 1
+	asked := make(chan struct{})
+	answered := make(chan *bankv1.GetAccountResponse, 1)
+	go func() {
+		close(asked)
+		got, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: token(p, next)})
+		if err != nil {
+			t.Error(err)
+		}
+		answered <- got
+	}()
+	<-asked
+	b.commit(b.posted("c1.main", time.Unix(9, 0), event.EntryDeposit, "", 5))
+	if got := (<-answered).GetAccount().GetBalanceMinor(); got != 5 {
+		t.Errorf("got balance %d, want 5", got)
+	}
+}
+
+func TestPositionThatDoesNotCome(t *testing.T) {
+	b := newBank(t)
+	b.commit(opened("c1.main", event.AccountCurrent))
+	p := topic.Of("c1", partitions)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := b.server.GetAccount(ctx, &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: token(p, 1_000_000)})
+	if !errors.Is(err, engine.ErrBehind) {
+		t.Errorf("got %v, want ErrBehind", err)
+	}
+	// The other partition's position says nothing about this one.
+	if _, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: token(1-p, 1_000_000)}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBadPositions(t *testing.T) {
+	b := newBank(t)
+	good := b.commit(opened("c1.main", event.AccountCurrent))
+	other := position.Token{LogID: "another", Positions: position.Vector{{Topic: topic.Transactions}: 1}}.Encode()
+	for _, bad := range []string{"x", good[:len(good)-1], "A" + good, other} {
+		if _, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: bad}); !errors.Is(err, position.ErrToken) {
+			t.Errorf("%q: got %v, want ErrToken", bad, err)
+		}
+		if _, err := b.server.GetSpending(t.Context(), &bankv1.GetSpendingRequest{CustomerId: "c1", MinPosition: bad}); !errors.Is(err, position.ErrToken) {
+			t.Errorf("%q: got %v, want ErrToken", bad, err)
+		}
+	}
+}
+
+func TestLagIsTold(t *testing.T) {
+	b := newBank(t)
+	seen := b.commit(opened("c1.main", event.AccountCurrent))
+	ask := &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: seen}
+	fresh, err := b.server.GetAccount(t.Context(), ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.now = fresh.GetFreshness().GetEventTime().AsTime().Add(90 * time.Second)
+	// The task stands still at a record that it cannot read.
+	b.broker.Commit(fake.Record{Topic: topic.Transactions, Partition: topic.Of("c1", partitions), Key: []byte("c1"), Value: []byte("torn")})
+	until(t, "there is lag", func() bool {
+		got, err := b.server.GetAccount(t.Context(), ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := got.GetFreshness()
+		if f.GetLagEvents() == 0 && f.GetLagSeconds() != 0 {
+			t.Errorf("got %v without lag in events", f)
+		}
+		return f.GetLagEvents() == 2 && f.GetLagSeconds() == 90
+	})
+}

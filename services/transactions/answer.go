@@ -1,0 +1,148 @@
+package transactions
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/position"
+)
+
+// Outcome is what was recorded for a command. All answers to a key are made of the same record, and so are
+// equal.
+type Outcome struct {
+	fact      fact // nil: nothing is recorded for the key of a question
+	partition int32
+	offset    int64
+	replayed  bool
+	reused    string // names a field in which the recorded command was another one
+}
+
+// encoders turn facts into the values of records.
+type encoders struct{ opened, posted, rejected *codec.Encoder }
+
+func (e *encoders) encode(f fact) ([]byte, error) {
+	// Most records fit; one that does not is grown.
+	b := make([]byte, 0, 384)
+	switch f.(type) {
+	case *event.AccountOpened:
+		return e.opened.Append(b, f)
+	case *event.EntryPosted:
+		return e.posted.Append(b, f)
+	default:
+		return e.rejected.Append(b, f)
+	}
+}
+
+// recorded returns the outcome that a row of the ledger keeps.
+func recorded(ctx context.Context, c *codec.Codec, partition int32, row *ledger.Outcome) (Outcome, error) {
+	s, err := c.Lookup(ctx, row.Value)
+	if err != nil {
+		return Outcome{}, err
+	}
+	f, err := factNamed(row.Event)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if err := s.Decode(row.Value, f); err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{fact: f, partition: partition, offset: row.Offset, replayed: true}, nil
+}
+
+func factNamed(name string) (fact, error) {
+	switch name {
+	case event.NameAccountOpened:
+		return &event.AccountOpened{}, nil
+	case event.NameEntryPosted:
+		return &event.EntryPosted{}, nil
+	case event.NameCommandRejected:
+		return &event.CommandRejected{}, nil
+	}
+	return nil, fmt.Errorf("%s is no event of the journal", name)
+}
+
+// refusal returns the error of an outcome that is one, or nil.
+func (o *Outcome) refusal(topic string) *Refusal {
+	if o.reused != "" {
+		return &Refusal{
+			Reason: ReasonKeyReused,
+			Detail: "the idempotency key stands for another command already: " + o.reused + " differs",
+		}
+	}
+	if o.fact == nil {
+		return &Refusal{Reason: ReasonKeyNotFound, Detail: "nothing is recorded for the idempotency key"}
+	}
+	r, ok := o.fact.(*event.CommandRejected)
+	if !ok {
+		return nil
+	}
+	return &Refusal{Reason: r.Reason, Detail: r.Detail, Record: o.record(topic), Replayed: o.replayed}
+}
+
+func (o *Outcome) record(topic string) *bankv1.Record {
+	e := o.fact.Envelop()
+	at := position.Vector{{Topic: topic, Partition: o.partition}: o.offset + 1}
+	return &bankv1.Record{
+		EventId:    e.EventID,
+		Topic:      topic,
+		Partition:  o.partition,
+		Offset:     o.offset,
+		RecordedAt: timestamppb.New(e.RecordedAt.Time()),
+		Position:   position.Token{Positions: at}.Encode(),
+	}
+}
+
+func (o *Outcome) openedAnswer(e *event.AccountOpened, topic string) *bankv1.OpenAccountResponse {
+	return &bankv1.OpenAccountResponse{Record: o.record(topic), AccountId: e.AccountID, Replayed: o.replayed}
+}
+
+func (o *Outcome) postedAnswer(e *event.EntryPosted, topic string) *bankv1.PostEntryResponse {
+	legs := make([]*bankv1.Leg, 0, len(e.Legs))
+	for _, l := range e.Legs {
+		legs = append(legs, &bankv1.Leg{
+			AccountId:         l.AccountID,
+			AmountMinor:       l.AmountMinor,
+			Currency:          l.Currency,
+			BalanceAfterMinor: l.BalanceAfterMinor,
+			AccountSeq:        l.AccountSeq,
+		})
+	}
+	return &bankv1.PostEntryResponse{
+		Record: o.record(topic),
+		Entry: &bankv1.Entry{
+			Kind:       bankv1.EntryKind(bankv1.EntryKind_value[entryKindPrefix+e.Kind]),
+			Legs:       legs,
+			OccurredAt: timestamppb.New(e.OccurredAt.Time()),
+			Merchant:   e.Merchant,
+			Mcc:        e.MCC,
+			Category:   e.Category,
+			RefundOf:   e.RefundOf,
+			Historical: e.Historical,
+			Principal:  e.Principal,
+		},
+		Replayed: o.replayed,
+	}
+}
+
+func (r *Refusal) rejection() *bankv1.Rejection {
+	return &bankv1.Rejection{Reason: r.Reason, Detail: r.Detail, Record: r.Record}
+}
+
+// The enums of the API are those of the events, with these prefixes.
+const (
+	accountKindPrefix = "ACCOUNT_KIND_"
+	entryKindPrefix   = "ENTRY_KIND_"
+)
+
+// kindName returns the event's name of an enum's value; the zero value and unknown ones have none.
+func kindName[E ~int32](kind E, names map[int32]string, prefix string) (string, bool) {
+	name, ok := names[int32(kind)]
+	return strings.TrimPrefix(name, prefix), ok && kind != 0
+}

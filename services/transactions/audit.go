@@ -1,0 +1,208 @@
+package transactions
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/timeline"
+	"github.com/refold/refold/streams/topic"
+)
+
+// audit is what a Verifier remembers of the records that it has seen.
+type audit struct {
+	Verifier
+	report   Report
+	heads    map[int32]*ledger.Head
+	accounts map[string]*audited
+
+	// Scratch space: views of the record at hand.
+	posted   event.EntryPosted
+	opened   event.AccountOpened
+	rejected event.CommandRejected
+}
+
+// audited is an account as its last leg left it.
+type audited struct {
+	currency string
+	balance  int64
+	seq      int64
+	floor    int64 // the balance that no debit may end below
+	opened   bool
+}
+
+func newAudit(v Verifier) *audit {
+	return &audit{Verifier: v, heads: make(map[int32]*ledger.Head), accounts: make(map[string]*audited)}
+}
+
+func (a *audit) problem(partition int32, offset int64, format string, args ...any) {
+	a.report.Found++
+	if len(a.report.Problems) < maxProblems {
+		what := fmt.Sprintf(format, args...)
+		a.report.Problems = append(a.report.Problems, Problem{Partition: partition, Offset: offset, What: what})
+	}
+}
+
+// batch checks the records of a batch below end.
+func (a *audit) batch(ctx context.Context, b timeline.Batch, end int64) error {
+	for _, rec := range b.Records {
+		if rec.Offset >= end {
+			break
+		}
+		if err := a.record(ctx, rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *audit) record(ctx context.Context, rec *timeline.Record) error {
+	a.report.Records++
+	found := func(format string, args ...any) { a.problem(rec.Partition, rec.Offset, format, args...) }
+	if !rec.Attrs.IsTransactional() {
+		found("is not of a transaction: somebody else wrote it")
+	}
+	schema, err := a.Codec.Lookup(ctx, rec.Value)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		found("cannot be decoded: %s", err)
+		return nil
+	}
+	f := a.scratch(schema.Name)
+	if f == nil {
+		found("is of %s, which does not belong here", schema.Name)
+		return nil
+	}
+	if err := schema.View(rec.Value, f); err != nil {
+		found("cannot be decoded: %s", err)
+		return nil
+	}
+	a.chain(rec, f.Envelop(), found)
+	switch e := f.(type) {
+	case *event.AccountOpened:
+		a.open(e, found)
+	case *event.EntryPosted:
+		a.entry(e, found)
+	}
+	return nil
+}
+
+func (a *audit) scratch(name string) fact {
+	switch name {
+	case event.NameAccountOpened:
+		return &a.opened
+	case event.NameEntryPosted:
+		return &a.posted
+	case event.NameCommandRejected:
+		return &a.rejected
+	}
+	return nil
+}
+
+// chain checks that the record is the successor of the one before, and where it should be.
+func (a *audit) chain(rec *timeline.Record, e *event.Envelope, found func(string, ...any)) {
+	h := a.heads[rec.Partition]
+	if h == nil {
+		h = &ledger.Head{}
+		a.heads[rec.Partition] = h
+	}
+	if e.PartitionSeq != h.PartitionSeq+1 {
+		found("is number %d of its partition, after number %d", e.PartitionSeq, h.PartitionSeq)
+	}
+	if e.PrevHash != h.Hash {
+		found("names another record than the one before it as its predecessor: one of the two was changed, or one is missing")
+	}
+	if h.PartitionSeq > 0 && e.RecordedAt <= h.RecordedAt {
+		found("was recorded at %s, not after the one before it", text(e.RecordedAt))
+	}
+	if string(rec.Key) != e.CustomerID {
+		found("has the key %q, but is of customer %q", rec.Key, e.CustomerID)
+	}
+	if want := topic.Of(e.CustomerID, a.Partitions); want != rec.Partition {
+		found("is of customer %q, who belongs to partition %d", e.CustomerID, want)
+	}
+	*h = ledger.Head{PartitionSeq: e.PartitionSeq, RecordedAt: e.RecordedAt, Hash: sha256.Sum256(rec.Value)}
+}
+
+func (a *audit) open(e *event.AccountOpened, found func(string, ...any)) {
+	if home, ok := customerOf(e.AccountID); !ok || home != e.CustomerID {
+		found("opens account %q, which is not one of customer %q", e.AccountID, e.CustomerID)
+	}
+	acc := a.account(e.AccountID, e.Currency)
+	if acc.opened {
+		found("opens account %s again", e.AccountID)
+	}
+	acc.opened, acc.floor = true, -e.OverdraftLimitMinor
+}
+
+func (a *audit) entry(e *event.EntryPosted, found func(string, ...any)) {
+	a.report.Entries++
+	for i := range e.Legs {
+		sum := int64(0)
+		for j := range e.Legs {
+			if e.Legs[j].Currency == e.Legs[i].Currency {
+				sum += e.Legs[j].AmountMinor
+			}
+		}
+		if sum != 0 {
+			found("does not sum to zero but to %d %s", sum, e.Legs[i].Currency)
+			break
+		}
+	}
+	for i := range e.Legs {
+		a.leg(&e.Legs[i], found)
+	}
+}
+
+func (a *audit) leg(l *event.Leg, found func(string, ...any)) {
+	acc := a.account(l.AccountID, l.Currency)
+	internal := ledger.Internal(l.AccountID)
+	if !acc.opened && !internal {
+		found("books to account %s, which was not opened", l.AccountID)
+		acc.opened = true
+	}
+	if l.Currency != acc.currency {
+		found("books %s to account %s, which is in %s", l.Currency, l.AccountID, acc.currency)
+	}
+	if l.AccountSeq != acc.seq+1 {
+		found("has leg %d of account %s, after leg %d", l.AccountSeq, l.AccountID, acc.seq)
+	}
+	if l.BalanceAfterMinor != acc.balance+l.AmountMinor {
+		found("leaves account %s with %d, which had %d and got %d", l.AccountID, l.BalanceAfterMinor, acc.balance, l.AmountMinor)
+	}
+	if !internal && l.AmountMinor < 0 && l.BalanceAfterMinor < acc.floor {
+		found("leaves account %s with %d, which may not fall below %d", l.AccountID, l.BalanceAfterMinor, acc.floor)
+	}
+	acc.seq, acc.balance = l.AccountSeq, l.BalanceAfterMinor
+}
+
+// account returns an account, new in the currency where it is not known.
+func (a *audit) account(id, currency string) *audited {
+	acc := a.accounts[id]
+	if acc == nil {
+		acc = &audited{currency: strings.Clone(currency)}
+		a.accounts[strings.Clone(id)] = acc
+	}
+	return acc
+}
+
+// close adds up.
+func (a *audit) close() Report {
+	a.report.Accounts = int64(len(a.accounts))
+	a.report.Totals = make(map[string]int64)
+	for _, acc := range a.accounts {
+		a.report.Totals[acc.currency] += acc.balance
+	}
+	for currency, total := range a.report.Totals {
+		if total != 0 {
+			a.report.Found++
+			a.report.Problems = append(a.report.Problems, Problem{Partition: -1, Offset: -1, What: fmt.Sprintf("all accounts together have %d %s, not zero", total, currency)})
+		}
+	}
+	return a.report
+}

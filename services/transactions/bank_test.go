@@ -1,0 +1,486 @@
+package transactions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/journal"
+	"github.com/refold/refold/streams/timeline"
+	"github.com/refold/refold/streams/topic"
+)
+
+const within = 20 * time.Second
+
+// bank is a broker in memory with one journal topic, and instances of the service on it.
+type bank struct {
+	t          testing.TB
+	kafka      *kfake.Cluster
+	cluster    cluster.Cluster
+	codec      *codec.Codec
+	partitions int32
+	// spoiled says that the test has put something into the log that does not belong there.
+	spoiled bool
+}
+
+// newBank starts a bank. When the test ends the whole log is verified.
+func newBank(t testing.TB, partitions int32, opts ...kfake.Opt) *bank {
+	t.Helper()
+	kafka, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1), kfake.SeedTopics(partitions, topic.Transactions))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kafka.Close)
+	b := &bank{
+		t:          t,
+		kafka:      kafka,
+		cluster:    cluster.Cluster{Seeds: kafka.ListenAddrs(), ClientID: "test"},
+		codec:      codec.New(&schemas{}),
+		partitions: partitions,
+	}
+	t.Cleanup(func() {
+		if !b.spoiled {
+			b.verify()
+		}
+	})
+	return b
+}
+
+// schemas is a registry in memory.
+type schemas struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (s *schemas) Register(_ context.Context, _, text string) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.texts, text); i >= 0 {
+		return i + 1, nil
+	}
+	s.texts = append(s.texts, text)
+	return len(s.texts), nil
+}
+
+func (s *schemas) SchemaByID(_ context.Context, id int) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id < 1 || id > len(s.texts) {
+		return "", fmt.Errorf("schema %d is unknown", id)
+	}
+	return s.texts[id-1], nil
+}
+
+// followed is a Ledger in memory.
+type followed struct {
+	folders map[int32]projection.Folder
+
+	mu    sync.Mutex
+	rows  map[int32]map[string][]byte // guarded by mu
+	next  map[int32]int64             // guarded by mu
+	err   map[int32]error             // guarded by mu
+	moved chan struct{}               // closed and made again when next or err changes; guarded by mu
+}
+
+func (b *bank) follow() *followed {
+	f := &followed{
+		folders: make(map[int32]projection.Folder), rows: make(map[int32]map[string][]byte),
+		next: make(map[int32]int64), err: make(map[int32]error), moved: make(chan struct{}),
+	}
+	reader, err := timeline.NewReader(b.cluster, timeline.Config{MaxWait: 10 * time.Millisecond})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for p := range b.partitions {
+		f.rows[p] = make(map[string][]byte)
+		f.folders[p] = ledger.Definition().NewFolder(b.codec, f.Base(p))
+		reader.Add(topic.Transactions, p, 0)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			batches, _ := reader.Poll(ctx)
+			for _, batch := range batches {
+				f.take(batch)
+			}
+		}
+	}()
+	b.t.Cleanup(func() {
+		cancel()
+		<-done
+		reader.Close()
+	})
+	return f
+}
+
+func (f *followed) take(b timeline.Batch) {
+	folder := f.folders[b.Partition]
+	var err error
+	for _, rec := range b.Records {
+		if err = folder.Fold(rec); err != nil {
+			break
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err[b.Partition] != nil || b.Next == 0 {
+		return
+	}
+	if err == nil {
+		err = folder.Changed(func(key, value []byte) error {
+			f.rows[b.Partition][string(key)] = slices.Clone(value)
+			return nil
+		})
+	}
+	if f.err[b.Partition] = err; err == nil {
+		f.next[b.Partition] = b.Next
+	}
+	folder.Shrink()
+	close(f.moved)
+	f.moved = make(chan struct{})
+}
+
+type followedBase struct {
+	*followed
+	partition int32
+}
+
+func (b followedBase) Load(key []byte) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rows[b.partition][string(key)], nil
+}
+
+func (f *followed) Base(partition int32) projection.Base { return followedBase{f, partition} }
+
+func (f *followed) Position(partition int32) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.next[partition]
+}
+
+func (f *followed) Wait(ctx context.Context, partition int32, offset int64) error {
+	for {
+		f.mu.Lock()
+		next, err, moved := f.next[partition], f.err[partition], f.moved
+		f.mu.Unlock()
+		if next >= offset || err != nil {
+			return err
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// instance is one process of the service.
+type instance struct {
+	*Server
+	bank   *bank
+	ledger *followed
+	stop   func()
+}
+
+// option changes the configuration of an instance.
+type option func(*journal.Config[*Command, Outcome])
+
+// inGroup lets an instance believe to own partitions that those of another group own as well.
+func inGroup(name string) option {
+	return func(c *journal.Config[*Command, Outcome]) { c.Group = name }
+}
+
+// start starts an instance that owns every partition, unless it shares its group with another one.
+func (b *bank) start(options ...option) *instance {
+	b.t.Helper()
+	f := b.follow()
+	machines, err := OpenMachines(b.t.Context(), b.codec, topic.Transactions, f)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	cfg := journal.Config[*Command, Outcome]{
+		Cluster: b.cluster, Topic: topic.Transactions, NewMachine: machines.New,
+		Patience: 2 * time.Second, Log: slog.New(slog.NewTextHandler(testWriter{b.t}, nil)),
+	}
+	for _, o := range options {
+		o(&cfg)
+	}
+	j := journal.New(cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- j.Run(ctx) }()
+	i := &instance{bank: b, ledger: f}
+	i.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.t.Errorf("run: %v", err)
+		}
+	})
+	b.t.Cleanup(i.stop)
+	i.Server = NewServer(Config{
+		Journal: j, Ledger: f, Codec: b.codec, Topic: topic.Transactions, Partitions: b.partitions,
+		Principal: func(context.Context) string { return "tester" },
+		Validate:  func(proto.Message) error { return nil },
+	})
+	return i
+}
+
+// serving waits until the instance serves n partitions.
+func (i *instance) serving(n int) *instance {
+	i.bank.t.Helper()
+	i.until(func() bool {
+		at := 0
+		for _, s := range i.cfg.Journal.Status() {
+			if s.State == journal.Serving {
+				at++
+			}
+		}
+		return at == n
+	})
+	return i
+}
+
+// until waits for a condition.
+func (i *instance) until(ok func() bool) {
+	i.bank.t.Helper()
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(within)
+	for !ok() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			i.bank.t.Fatalf("waited in vain; status %+v", i.cfg.Journal.Status())
+		}
+	}
+}
+
+// open opens an account in EUR, however often it takes.
+func (i *instance) open(account string) {
+	i.bank.t.Helper()
+	i.retried(func(ctx context.Context) error {
+		_, err := i.OpenAccount(ctx, &bankv1.OpenAccountRequest{
+			IdempotencyKey: "open-" + account, AccountId: account, Kind: bankv1.AccountKind_ACCOUNT_KIND_CURRENT, Currency: "EUR",
+		})
+		return err
+	})
+}
+
+func deposit(account, key string, amount int64) *bankv1.PostEntryRequest {
+	return &bankv1.PostEntryRequest{
+		IdempotencyKey: key, AccountId: account, Kind: bankv1.EntryKind_ENTRY_KIND_DEPOSIT, AmountMinor: amount, Currency: "EUR",
+	}
+}
+
+func withdrawal(account, key string, amount int64) *bankv1.PostEntryRequest {
+	r := deposit(account, key, amount)
+	r.Kind = bankv1.EntryKind_ENTRY_KIND_WITHDRAWAL
+	return r
+}
+
+// post posts an entry, once: only where it certainly was not taken it tries again.
+func (i *instance) post(r *bankv1.PostEntryRequest) (*bankv1.PostEntryResponse, error) {
+	ctx, cancel := context.WithTimeout(i.bank.t.Context(), within)
+	defer cancel()
+	for {
+		answer, err := i.PostEntry(ctx, r)
+		if !errors.Is(err, journal.ErrNotOwner) || ctx.Err() != nil {
+			return answer, err
+		}
+	}
+}
+
+// posted posts an entry, however often it takes.
+func (i *instance) posted(r *bankv1.PostEntryRequest) *bankv1.PostEntryResponse {
+	i.bank.t.Helper()
+	var answer *bankv1.PostEntryResponse
+	i.retried(func(ctx context.Context) (err error) {
+		answer, err = i.PostEntry(ctx, r)
+		return err
+	})
+	return answer
+}
+
+// retried does what a client does: it retries what may be retried.
+func (i *instance) retried(do func(context.Context) error) {
+	i.bank.t.Helper()
+	ctx, cancel := context.WithTimeout(i.bank.t.Context(), within)
+	defer cancel()
+	for {
+		err := do(ctx)
+		if err == nil {
+			return
+		}
+		if !retryable(err) || ctx.Err() != nil {
+			i.bank.t.Fatal(err)
+		}
+	}
+}
+
+func retryable(err error) bool {
+	return errors.Is(err, journal.ErrUnavailable) || errors.Is(err, journal.ErrNotOwner) || errors.Is(err, journal.ErrBusy)
+}
+
+// balance returns the balance of an account, by asking the log.
+func (b *bank) balance(account string) int64 {
+	b.t.Helper()
+	var last int64
+	b.read(func(_ *kgo.Record, f fact) {
+		if e, ok := f.(*event.EntryPosted); ok {
+			for _, l := range e.Legs {
+				if l.AccountID == account {
+					last = l.BalanceAfterMinor
+				}
+			}
+		}
+	})
+	return last
+}
+
+// recordsOf returns how many records there are of an idempotency key.
+func (b *bank) recordsOf(key string) int {
+	b.t.Helper()
+	n := 0
+	b.read(func(_ *kgo.Record, f fact) {
+		if f.Envelop().IdempotencyKey == key {
+			n++
+		}
+	})
+	return n
+}
+
+// read reads the log, every partition up to its end, with a client of its own.
+func (b *bank) read(each func(*kgo.Record, fact)) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	client, err := b.cluster.Client()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer client.Close()
+	ends, err := cluster.Ends(ctx, client, topic.Transactions)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	reader, err := timeline.NewReader(b.cluster, timeline.Config{MaxWait: 10 * time.Millisecond})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer reader.Close()
+	for p, end := range ends {
+		if end == 0 {
+			delete(ends, p)
+			continue
+		}
+		reader.Add(topic.Transactions, p, 0)
+	}
+	for len(ends) > 0 {
+		batches, err := reader.Poll(ctx)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		for _, batch := range batches {
+			for _, rec := range batch.Records {
+				each(rec, b.decode(rec))
+			}
+			if batch.Next >= ends[batch.Partition] {
+				delete(ends, batch.Partition)
+			}
+		}
+	}
+}
+
+func (b *bank) decode(rec *kgo.Record) fact {
+	b.t.Helper()
+	s, err := b.codec.Lookup(context.Background(), rec.Value)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	f, err := factNamed(s.Name)
+	if err == nil {
+		err = s.Decode(rec.Value, f)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return f
+}
+
+// verify holds the log against the standing invariants I-SUM, I-GLOBAL, I-FLOOR, I-ONCE, I-SEQ, I-CHAIN and
+// I-WRITER.
+func (b *bank) verify() {
+	b.t.Helper()
+	report := b.report()
+	for _, p := range report.Problems {
+		b.t.Errorf("verify: %s", p)
+	}
+	seen := make(map[string]int64)
+	b.read(func(rec *kgo.Record, f fact) {
+		key := f.Envelop().CustomerID + " " + f.Envelop().IdempotencyKey
+		if at, twice := seen[key]; twice {
+			b.t.Errorf("key %q stands at offset %d and at %d", key, at, rec.Offset)
+		}
+		seen[key] = rec.Offset
+	})
+}
+
+func (b *bank) report() Report {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	v := Verifier{Cluster: b.cluster, Codec: b.codec, Topic: topic.Transactions, Partitions: b.partitions}
+	report, err := v.Verify(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return report
+}
+
+// reasonOf returns the reason of a refusal, "" for no error.
+func reasonOf(t *testing.T, err error) string {
+	t.Helper()
+	var r *Refusal
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &r):
+		return r.Reason
+	}
+	t.Fatalf("got error %v, want a refusal or none", err)
+	return ""
+}
+
+// same says whether two answers to one key are equal but for the mark of a replay.
+func same(a, b *bankv1.PostEntryResponse) bool {
+	x, y := proto.CloneOf(a), proto.CloneOf(b)
+	x.Replayed, y.Replayed = false, false
+	return proto.Equal(x, y)
+}
+
+// testWriter writes to the log of a test.
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(b)))
+	return len(b), nil
+}

@@ -1,0 +1,221 @@
+package transactions
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/schemas/event"
+)
+
+// Command is a well-formed wish of a customer, or the question what was recorded for a key. It does not
+// change.
+type Command struct {
+	customer    string
+	key         string
+	principal   string
+	correlation string
+	historical  bool
+	occurredAt  *event.Micros // nil: when it is recorded
+	hash        event.CommandHash
+	wish        wish // nil: a question
+}
+
+// wish is what one kind of command wants. One kind is one file.
+type wish interface {
+	// name is the command's name, as it stands in the log.
+	name() string
+	// accountID is the customer's account that it is about.
+	accountID() string
+	// counterID is the internal account that the other leg is booked to, "" where there is none.
+	counterID(partition int32) string
+	// content appends every field to the content that a retry must repeat.
+	content(c content) content
+	// decide decides by the two accounts.
+	decide(v view) (fact, *rejection)
+	// differs names a field in which the recorded fact differs from the wish, "" where none does.
+	differs(f fact) string
+}
+
+// fact is an event of the journal.
+type fact interface{ Envelop() *event.Envelope }
+
+// view is what a command may be decided by.
+type view struct {
+	partition int32
+	account   *ledger.Account // nil where it does not exist
+	counter   *ledger.Account // nil where nothing was booked to it yet
+}
+
+// rejection is why a well-formed command is refused.
+type rejection struct{ reason, detail string }
+
+func reject(reason, format string, args ...any) *rejection {
+	return &rejection{reason: reason, detail: fmt.Sprintf(format, args...)}
+}
+
+// How far from the time of recording a caller may say that something occurred.
+const (
+	maxAhead = event.Micros(24 * time.Hour / time.Microsecond)
+	earliest = event.Micros(-2_208_988_800_000_000) // 1900-01-01
+)
+
+// decide is pure: the event that a command becomes, accepted or rejected, as far as the command and the
+// state determine it. The journal completes the envelope.
+func decide(v view, c *Command, now event.Micros) fact {
+	r := c.bounded(now)
+	if r == nil {
+		var f fact
+		if f, r = c.wish.decide(v); r == nil {
+			return f
+		}
+	}
+	return &event.CommandRejected{
+		Command:   c.wish.name(),
+		AccountID: c.wish.accountID(),
+		Reason:    r.reason,
+		Detail:    r.detail,
+	}
+}
+
+// bounded refuses a time that cannot be meant.
+func (c *Command) bounded(now event.Micros) *rejection {
+	switch {
+	case c.occurredAt == nil:
+		return nil
+	case *c.occurredAt < earliest:
+		return reject(ReasonOccurredAt, "it occurred at %s, which is before 1900", text(*c.occurredAt))
+	case *c.occurredAt > now+maxAhead:
+		return reject(ReasonOccurredAt, "it occurred at %s, which is more than 24 hours ahead of %s", text(*c.occurredAt), text(now))
+	}
+	return nil
+}
+
+func text(m event.Micros) string { return m.Time().Format(time.RFC3339Nano) }
+
+// envelope returns what a command says of itself.
+func (c *Command) envelope() event.Envelope {
+	return event.Envelope{
+		EventID:        eventID(c.customer, c.key),
+		CustomerID:     c.customer,
+		IdempotencyKey: c.key,
+		CommandHash:    c.hash,
+		Principal:      c.principal,
+		CorrelationID:  c.correlation,
+		Historical:     c.historical,
+	}
+}
+
+// eventID is the same for every retry: 26 characters.
+func eventID(customer, key string) string {
+	b := make([]byte, 0, len(customer)+1+len(key))
+	b = append(append(append(b, customer...), 0), key...)
+	sum := sha256.Sum256(b)
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
+}
+
+// request is what the requests of all commands have in common.
+type request interface {
+	GetIdempotencyKey() string
+	GetAccountId() string
+	GetOccurredAt() *timestamppb.Timestamp
+	GetHistorical() bool
+	GetCorrelationId() string
+}
+
+// newCommand makes a command of a request. It checks only what the rest of this package relies on;
+// everything else is said by the rules in the request's schema.
+func newCommand(r request, w wish, principal string) (*Command, *Refusal) {
+	customer, ok := customerOf(r.GetAccountId())
+	if !ok {
+		return nil, malformed("account_id: must be customer.name")
+	}
+	if r.GetIdempotencyKey() == "" {
+		return nil, malformed("idempotency_key: must be set")
+	}
+	c := &Command{
+		customer:    customer,
+		key:         r.GetIdempotencyKey(),
+		principal:   principal,
+		correlation: r.GetCorrelationId(),
+		historical:  r.GetHistorical(),
+		wish:        w,
+	}
+	if at := r.GetOccurredAt(); at != nil {
+		if err := at.CheckValid(); err != nil {
+			return nil, malformed("occurred_at: must be a time between the years 1 and 9999")
+		}
+		m := event.MicrosOf(at.AsTime())
+		c.occurredAt = &m
+	}
+	c.hash = c.digest()
+	return c, nil
+}
+
+// customerOf returns the home customer of an account.
+func customerOf(account string) (string, bool) {
+	customer, name, ok := strings.Cut(account, ".")
+	if !ok || customer == "" || name == "" || ledger.Internal(account) || strings.IndexByte(account, 0) >= 0 {
+		return "", false
+	}
+	return customer, true
+}
+
+// content is a command in a form in which equal commands have equal bytes, and different ones different
+// bytes. It is part of what is stored for ever: a field that comes later is appended, and only where it is
+// set, so that a retry of an old command still has the old digest.
+type content []byte
+
+func (c content) text(s string) content {
+	return append(binary.AppendUvarint(c, uint64(len(s))), s...)
+}
+
+func (c content) number(n int64) content { return binary.AppendVarint(c, n) }
+
+func (c content) flag(b bool) content {
+	if b {
+		return append(c, 1)
+	}
+	return append(c, 0)
+}
+
+// digest covers everything of a command but its key and who sent it.
+func (c *Command) digest() event.CommandHash {
+	b := make(content, 0, 256)
+	b = b.text(c.wish.name()).text(c.correlation).flag(c.historical).flag(c.occurredAt != nil)
+	if c.occurredAt != nil {
+		b = b.number(int64(*c.occurredAt))
+	}
+	sum := sha256.Sum256(c.wish.content(b))
+	return event.CommandHash(sum[:16])
+}
+
+// differs names a field in which the command is another one than that which became the fact.
+func (c *Command) differs(f fact) string {
+	e := f.Envelop()
+	if r, ok := f.(*event.CommandRejected); ok {
+		switch {
+		case r.Command != c.wish.name():
+			return "the command"
+		case r.AccountID != c.wish.accountID():
+			return "account_id"
+		}
+	} else if field := c.wish.differs(f); field != "" {
+		return field
+	}
+	switch {
+	case e.CorrelationID != c.correlation:
+		return "correlation_id"
+	case e.Historical != c.historical:
+		return "historical"
+	case c.occurredAt != nil && e.OccurredAt != *c.occurredAt:
+		return "occurred_at"
+	}
+	return "a field"
+}

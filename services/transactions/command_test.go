@@ -1,0 +1,118 @@
+package transactions
+
+import (
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/event"
+)
+
+// changes change one field each of a PostEntry, by the name of the field.
+func changes() map[string]func(*bankv1.PostEntryRequest) {
+	return map[string]func(*bankv1.PostEntryRequest){
+		"account_id":     func(r *bankv1.PostEntryRequest) { r.AccountId = "c1.other" },
+		"kind":           func(r *bankv1.PostEntryRequest) { r.Kind = bankv1.EntryKind_ENTRY_KIND_SALARY },
+		"amount_minor":   func(r *bankv1.PostEntryRequest) { r.AmountMinor++ },
+		"currency":       func(r *bankv1.PostEntryRequest) { r.Currency = "USD" },
+		"occurred_at":    func(r *bankv1.PostEntryRequest) { r.OccurredAt = timestamppb.New((noon + 1).Time()) },
+		"historical":     func(r *bankv1.PostEntryRequest) { r.Historical = true },
+		"correlation_id": func(r *bankv1.PostEntryRequest) { r.CorrelationId = "x" },
+		"merchant":       func(r *bankv1.PostEntryRequest) { r.Merchant = "x" },
+		"mcc":            func(r *bankv1.PostEntryRequest) { r.Mcc = "1234" },
+		"category":       func(r *bankv1.PostEntryRequest) { r.Category = "x" },
+		"refund_of":      func(r *bankv1.PostEntryRequest) { r.RefundOf = "x" },
+	}
+}
+
+func commandOf(t testing.TB, r *bankv1.PostEntryRequest) *Command {
+	t.Helper()
+	c, refusal := newPostEntry(r, "tester")
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	return c
+}
+
+func dated() *bankv1.PostEntryRequest {
+	r := deposit("c1.main", "k", 1)
+	r.OccurredAt = timestamppb.New(noon.Time())
+	return r
+}
+
+func TestDigestCoversEveryFieldButTheKey(t *testing.T) {
+	first := commandOf(t, dated()).hash
+	again := dated()
+	again.IdempotencyKey = "other"
+	if got := commandOf(t, again).hash; got != first {
+		t.Error("another key: got another digest, want the same")
+	}
+	seen := map[event.CommandHash]string{first: "unchanged"}
+	for name, change := range changes() {
+		r := dated()
+		change(r)
+		hash := commandOf(t, r).hash
+		if other, taken := seen[hash]; taken {
+			t.Errorf("%s: got the digest of %s, want another", name, other)
+		}
+		seen[hash] = name
+	}
+	fields := (&bankv1.PostEntryRequest{}).ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		if name := fields.Get(i).Name(); changes()[string(name)] == nil && name != "idempotency_key" {
+			t.Errorf("field %s is not covered by this test", name)
+		}
+	}
+}
+
+func TestDigestKeepsFieldsApart(t *testing.T) {
+	a, b := dated(), dated()
+	a.Merchant, a.Category = "ab", "c"
+	b.Merchant, b.Category = "a", "bc"
+	if commandOf(t, a).hash == commandOf(t, b).hash {
+		t.Error("got equal digests, want different ones")
+	}
+}
+
+// The digest is stored for ever: a retry of a command of long ago must still have it.
+func TestDigestIsTheOneOfEver(t *testing.T) {
+	hash := commandOf(t, dated()).hash
+	if got, want := hex.EncodeToString(hash[:]), "3bb50b7f5f5d4022adade3901075bb6a"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestDifferentCommandIsNamed(t *testing.T) {
+	r := dated()
+	c := commandOf(t, r)
+	posted := decide(view{account: account(0, 0, 0)}, c, noon)
+	c.complete(posted.Envelop(), ledger.Head{}, noon)
+	for name, change := range changes() {
+		other := dated()
+		change(other)
+		if got := commandOf(t, other).differs(posted); got != name {
+			t.Errorf("got %q, want %q", got, name)
+		}
+	}
+	open, refusal := newOpenAccount(openRequest(), "tester")
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	if got, want := open.differs(posted), "the command"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestEventID(t *testing.T) {
+	id := eventID("c1", "k")
+	if len(id) != 26 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") != "" {
+		t.Errorf("got %q, want 26 characters of lower-case base32", id)
+	}
+	if eventID("c1", "k") != id || eventID("c", "1k") == id || eventID("c2", "k") == id {
+		t.Error("an event id must follow from customer and key, and from nothing else")
+	}
+}

@@ -1,0 +1,206 @@
+package transactions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/journal"
+	"github.com/refold/refold/streams/timeline"
+)
+
+// errAhead says that the rows hold more than the log: the log was lost, or another one has its name.
+var errAhead = errors.New("the ledger is ahead of the log")
+
+// Journal is the journal of bank.transactions.
+type Journal = journal.Journal[*Command, Outcome]
+
+// Machines makes the machines of partitions. It may be used concurrently.
+type Machines struct {
+	topic      string
+	codec      *codec.Codec
+	ledger     Ledger
+	definition *projection.Definition
+	encoders   encoders
+}
+
+// OpenMachines registers the schemas of what the topic will hold. The machines decide against the rows of
+// the ledger.
+func OpenMachines(ctx context.Context, c *codec.Codec, topic string, l Ledger) (*Machines, error) {
+	m := &Machines{topic: topic, codec: c, ledger: l, definition: ledger.Definition()}
+	var problems [3]error
+	m.encoders.opened, problems[0] = c.Encoder(ctx, topic, event.NameAccountOpened)
+	m.encoders.posted, problems[1] = c.Encoder(ctx, topic, event.NameEntryPosted)
+	m.encoders.rejected, problems[2] = c.Encoder(ctx, topic, event.NameCommandRejected)
+	if err := errors.Join(problems[:]...); err != nil {
+		return nil, fmt.Errorf("open the journal of %s: %w", topic, err)
+	}
+	return m, nil
+}
+
+// New returns the machine of a partition, for journal.Config.
+func (m *Machines) New(partition int32) journal.Machine[*Command, Outcome] {
+	return &machine{Machines: m, partition: partition}
+}
+
+// machine decides the commands of one partition.
+//
+// The simple story: the rows of the ledger are the state. But they are saved a while after the commit, and
+// a command must see the one before it, which is not even committed. So the machine keeps an overlay: a
+// folder of the same projection over the saved rows, into which it folds every record that it decides, with
+// the same fold, at the offset that the journal will check. A batch that fails drops the overlay whole, and
+// what was committed comes back through the log. A row is forgotten once the saved rows have it.
+//
+//   - Every record below the journal's next offset is either in the saved rows or in the overlay: Reset
+//     waits for the first, and nobody else can append until the next Reset.
+//   - A row in the overlay is never older than the saved one, and a row that is not in the overlay has not
+//     changed since it was saved.
+type machine struct {
+	*Machines
+	partition int32
+	overlay   projection.Folder
+	crowded   int // rows in the overlay at which it is looked through next
+}
+
+const (
+	// fewRows is how many rows an overlay may always hold, and aheadOfRows by how many offsets it may be
+	// ahead of the saved rows. Together they bound its memory, whatever the number of keys.
+	fewRows     = 4_096
+	aheadOfRows = 20_000
+)
+
+// Reset implements journal.Machine.
+func (m *machine) Reset(ctx context.Context, end int64) error {
+	if err := m.ledger.Wait(ctx, m.partition, end); err != nil {
+		return err
+	}
+	if at := m.ledger.Position(m.partition); at > end {
+		return fmt.Errorf("%w: its rows are at %d and the log ends at %d", errAhead, at, end)
+	}
+	m.overlay = m.definition.NewFolder(m.codec, m.ledger.Base(m.partition))
+	m.crowded = fewRows
+	return nil
+}
+
+// Find implements journal.Machine.
+func (m *machine) Find(ctx context.Context, c *Command) (Outcome, bool, error) {
+	row, err := projection.Peek[ledger.Row](m.overlay, ledger.OutcomeKey(c.customer, c.key))
+	if err != nil || row == nil {
+		return Outcome{}, false, err
+	}
+	o, err := recorded(ctx, m.codec, m.partition, row.Outcome)
+	if err == nil && c.wish != nil && c.hash != row.Outcome.CommandHash {
+		o.reused = c.differs(o.fact)
+	}
+	return o, err == nil, err
+}
+
+// Decide implements journal.Machine.
+func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time.Time) (journal.Decision[Outcome], error) {
+	if err := m.keepNear(ctx, offset); err != nil {
+		return journal.Decision[Outcome]{}, err
+	}
+	o, found, err := m.Find(ctx, c)
+	if err != nil || found || c.wish == nil {
+		return journal.Decision[Outcome]{Outcome: o}, err
+	}
+	head, err := m.head()
+	if err != nil {
+		return journal.Decision[Outcome]{}, err
+	}
+	at := max(event.MicrosOf(now), head.RecordedAt+1)
+	v, err := m.view(c)
+	if err != nil {
+		return journal.Decision[Outcome]{}, err
+	}
+	f := decide(v, c, at)
+	c.complete(f.Envelop(), head, at)
+	value, err := m.append(f, offset)
+	if err != nil {
+		return journal.Decision[Outcome]{}, err
+	}
+	return journal.Decision[Outcome]{
+		Key:     []byte(c.customer),
+		Value:   value,
+		Time:    at.Time(),
+		Outcome: Outcome{fact: f, partition: m.partition, offset: offset},
+	}, nil
+}
+
+// complete gives a fact its place in the chain.
+func (c *Command) complete(e *event.Envelope, head ledger.Head, at event.Micros) {
+	*e = c.envelope()
+	e.PartitionSeq = head.PartitionSeq + 1
+	e.PrevHash = head.Hash
+	e.RecordedAt = at
+	e.OccurredAt = at
+	if c.occurredAt != nil {
+		e.OccurredAt = *c.occurredAt
+	}
+}
+
+// append encodes a fact and folds it as the record that it will be.
+func (m *machine) append(f fact, offset int64) ([]byte, error) {
+	value, err := m.encoders.encode(f)
+	if err != nil {
+		return nil, err
+	}
+	rec := &timeline.Record{Topic: m.topic, Partition: m.partition, Offset: offset, Value: value}
+	if err := m.overlay.Fold(rec); err != nil {
+		return nil, fmt.Errorf("fold what was decided: %w", err)
+	}
+	return value, nil
+}
+
+func (m *machine) head() (ledger.Head, error) {
+	row, err := projection.Peek[ledger.Row](m.overlay, ledger.HeadKey())
+	if err != nil || row == nil {
+		return ledger.Head{}, err
+	}
+	return *row.Head, nil
+}
+
+func (m *machine) view(c *Command) (view, error) {
+	v := view{partition: m.partition}
+	var err error
+	if v.account, err = m.account(c.wish.accountID()); err != nil {
+		return view{}, err
+	}
+	if id := c.wish.counterID(m.partition); id != "" {
+		v.counter, err = m.account(id)
+	}
+	return v, err
+}
+
+func (m *machine) account(id string) (*ledger.Account, error) {
+	row, err := projection.Peek[ledger.Row](m.overlay, ledger.AccountKey(id))
+	if err != nil || row == nil {
+		return nil, err
+	}
+	return row.Account, nil
+}
+
+// keepNear keeps the overlay small: it forgets what the saved rows have, and waits for them where they are
+// too far behind.
+func (m *machine) keepNear(ctx context.Context, offset int64) error {
+	if m.overlay.Len() < m.crowded {
+		return nil
+	}
+	at := m.ledger.Position(m.partition)
+	if at < offset-aheadOfRows {
+		if err := m.ledger.Wait(ctx, m.partition, offset-aheadOfRows/2); err != nil {
+			return fmt.Errorf("wait for the ledger, which is at %d: %w", at, err)
+		}
+		at = m.ledger.Position(m.partition)
+	}
+	m.overlay.Forget(at - 1)
+	// What is left is looked through again only when as much has come, so that a row costs the same
+	// however many there are.
+	m.crowded = max(fewRows, 2*m.overlay.Len())
+	return nil
+}

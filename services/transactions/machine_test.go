@@ -1,0 +1,165 @@
+package transactions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/timeline"
+	"github.com/refold/refold/streams/topic"
+)
+
+// lazy is a Ledger that saves nothing before it is waited for. Its log is what a machine decided.
+type lazy struct {
+	folder  projection.Folder
+	rows    map[string][]byte
+	log     []*timeline.Record // not saved yet
+	at      int64
+	waiting int
+}
+
+func (l *lazy) Load(key []byte) ([]byte, error) { return l.rows[string(key)], nil }
+
+func (l *lazy) Base(int32) projection.Base { return l }
+
+func (l *lazy) Position(int32) int64 { return l.at }
+
+func (l *lazy) Wait(_ context.Context, _ int32, offset int64) error {
+	l.waiting++
+	for len(l.log) > 0 && l.log[0].Offset < offset {
+		if err := l.folder.Fold(l.log[0]); err != nil {
+			return err
+		}
+		l.log = l.log[1:]
+	}
+	l.at = offset
+	return l.folder.Changed(func(key, value []byte) error {
+		l.rows[string(key)] = slices.Clone(value)
+		return nil
+	})
+}
+
+// alone is a machine with a lazy ledger, and a log that only it writes to.
+type alone struct {
+	*machine
+	t      testing.TB
+	ledger *lazy
+	offset int64
+}
+
+func newAlone(t testing.TB) *alone {
+	t.Helper()
+	b := newBank(t, 1)
+	l := &lazy{rows: make(map[string][]byte)}
+	l.folder = ledger.Definition().NewFolder(b.codec, l)
+	machines, err := OpenMachines(t.Context(), b.codec, topic.Transactions, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &alone{t: t, machine: machines.New(0).(*machine), ledger: l}
+	if err := a.Reset(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	open, refusal := newOpenAccount(openRequest(), "tester")
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	a.decide(open)
+	return a
+}
+
+func (a *alone) decide(c *Command) Outcome {
+	a.t.Helper()
+	d, err := a.Decide(a.t.Context(), c, a.offset, noon.Time())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if d.Value != nil {
+		a.ledger.log = append(a.ledger.log, &timeline.Record{Topic: topic.Transactions, Offset: a.offset, Value: d.Value})
+		a.offset++
+	}
+	return d.Outcome
+}
+
+func TestOverlayStaysSmall(t *testing.T) {
+	a := newAlone(t)
+	const entries = 4 * aheadOfRows
+	most := 0
+	for n := range entries {
+		a.decide(commandOf(t, deposit("c1.main", fmt.Sprint("k", n), 1)))
+		most = max(most, a.overlay.Len())
+	}
+	if limit := 2*aheadOfRows + fewRows; most > limit {
+		t.Errorf("rows in the overlay: got %d, want at most %d", most, limit)
+	}
+	if a.ledger.waiting < 2 {
+		t.Errorf("it waited %d times, want more often", a.ledger.waiting)
+	}
+	// What was forgotten is found in the saved rows, what was not in the overlay.
+	for _, n := range []int{0, 1, aheadOfRows, entries - 1} {
+		o := a.decide(commandOf(t, deposit("c1.main", fmt.Sprint("k", n), 1)))
+		e, ok := o.fact.(*event.EntryPosted)
+		if !ok || !o.replayed || e.Legs[0].BalanceAfterMinor != int64(n)+1 || o.offset != int64(n)+1 {
+			t.Errorf("entry %d: got %+v, want its replay", n, o.fact)
+		}
+	}
+}
+
+func TestResetDropsWhatWasDecided(t *testing.T) {
+	a := newAlone(t)
+	if err := a.Reset(t.Context(), a.offset); err != nil { // the opening is in the log
+		t.Fatal(err)
+	}
+	lost := commandOf(t, deposit("c1.main", "lost", 5))
+	a.decide(lost)
+	if _, found, err := a.Find(t.Context(), lost); err != nil || !found {
+		t.Fatalf("got %v, %v, want the decision", found, err)
+	}
+	a.offset--
+	a.ledger.log = nil // it was not committed
+	if err := a.Reset(t.Context(), a.offset); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := a.Find(t.Context(), lost); err != nil || found {
+		t.Errorf("got %v, %v, want nothing: it was dropped", found, err)
+	}
+	e := a.decide(lost).fact.(*event.EntryPosted)
+	if e.PartitionSeq != 2 || e.Legs[0].AccountSeq != 1 || e.Legs[0].BalanceAfterMinor != 5 {
+		t.Errorf("decided again: got %+v, want it as if for the first time", e)
+	}
+}
+
+// ahead is a Ledger whose rows hold more than the log.
+type ahead struct{ *lazy }
+
+func (ahead) Wait(context.Context, int32, int64) error { return nil }
+
+func TestRowsAheadOfTheLogAreRefused(t *testing.T) {
+	a := newAlone(t)
+	a.ledger.at = 10
+	m := machine{Machines: &Machines{ledger: ahead{a.ledger}}}
+	if err := m.Reset(t.Context(), 5); !errors.Is(err, errAhead) {
+		t.Errorf("got %v, want %v", err, errAhead)
+	}
+}
+
+func BenchmarkDecideAndEncode(b *testing.B) {
+	a := newAlone(b)
+	commands := make([]*Command, 1<<16)
+	for n := range commands {
+		commands[n] = commandOf(b, deposit("c1.main", fmt.Sprint("k", n), 1))
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		c := *commands[n%len(commands)]
+		c.key += fmt.Sprint(n / len(commands))
+		n++
+		a.decide(&c)
+	}
+}

@@ -1,0 +1,45 @@
+package transactions
+
+import (
+	"fmt"
+
+	"github.com/refold/refold/schemas/api/bankv1"
+)
+
+// Reasons of refusals. They are stable: programs may branch on them.
+const (
+	// Recorded: the answer to the key for ever. A failed precondition, unless said otherwise.
+
+	ReasonAccountExists     = "ACCOUNT_EXISTS"            // already exists
+	ReasonAccountNotFound   = "ACCOUNT_NOT_FOUND"         // not found
+	ReasonCurrencyUnknown   = "CURRENCY_UNKNOWN"          // invalid argument
+	ReasonCurrencyMismatch  = "CURRENCY_MISMATCH"         // the account is in another currency
+	ReasonInsufficientFunds = "INSUFFICIENT_FUNDS"        // the balance would fall below the overdraft limit
+	ReasonAmountOverflow    = "AMOUNT_OVERFLOW"           // a balance would not fit into 64 bits
+	ReasonOccurredAt        = "OCCURRED_AT_OUT_OF_BOUNDS" // before 1900, or more than 24 hours ahead
+
+	// Not recorded.
+
+	ReasonMalformed   = "MALFORMED"              // invalid argument: correct it, the key is not spent
+	ReasonKeyReused   = "IDEMPOTENCY_KEY_REUSED" // already exists: the key stands for another command
+	ReasonKeyNotFound = "KEY_NOT_FOUND"          // not found: nothing is recorded for the key
+)
+
+// Refusal is the error of a command that was not accepted, or of a question that has no answer.
+type Refusal struct {
+	// Reason is one of the constants above.
+	Reason string
+	// Detail is the reason in a sentence, made of the command and the state of the account: it is meant
+	// for whoever sent the command.
+	Detail string
+	// Record names the rejection in the journal; nil where none was recorded.
+	Record *bankv1.Record
+	// Replayed says that the key was answered so before.
+	Replayed bool
+}
+
+func (r *Refusal) Error() string { return r.Reason + ": " + r.Detail }
+
+func malformed(format string, args ...any) *Refusal {
+	return &Refusal{Reason: ReasonMalformed, Detail: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,255 @@
+package transactions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/topic"
+)
+
+// copied is a good log of two partitions, which a test changes and writes to a topic of its own.
+type copied struct {
+	bank    *bank
+	records []*kgo.Record
+}
+
+// a good log: an account of c1 in partition 1, one of c4 in partition 0, and some entries in both.
+func goodLog(t *testing.T) *copied {
+	t.Helper()
+	b := newBank(t, 2)
+	if topic.Of("c1", 2) == topic.Of("c4", 2) {
+		t.Fatal("the customers of this test share a partition")
+	}
+	i := b.start()
+	for _, account := range []string{"c1.main", "c4.main"} {
+		i.open(account)
+		i.posted(deposit(account, "d1", 100))
+		i.posted(withdrawal(account, "w1", 30))
+		i.posted(deposit(account, "d2", 5))
+	}
+	if _, err := i.post(withdrawal("c1.main", "no", 1000)); reasonOf(t, err) != ReasonInsufficientFunds {
+		t.Fatal(err)
+	}
+	i.stop()
+	c := &copied{bank: newBank(t, 2)}
+	c.bank.codec, c.bank.spoiled = b.codec, true
+	b.read(func(rec *kgo.Record, _ fact) {
+		c.records = append(c.records, &kgo.Record{Topic: rec.Topic, Partition: rec.Partition, Key: rec.Key, Value: rec.Value})
+	})
+	slices.SortStableFunc(c.records, func(a, b *kgo.Record) int { return int(a.Partition - b.Partition) })
+	return c
+}
+
+// find returns the index of the record of a customer's key.
+func (c *copied) find(customer, key string) int {
+	c.bank.t.Helper()
+	for n, rec := range c.records {
+		if e := c.bank.decode(rec).Envelop(); e.CustomerID == customer && e.IdempotencyKey == key {
+			return n
+		}
+	}
+	c.bank.t.Fatalf("there is no record of %s %s", customer, key)
+	return 0
+}
+
+// change changes the fact of a record.
+func (c *copied) change(customer, key string, how func(fact)) {
+	c.bank.t.Helper()
+	rec := c.records[c.find(customer, key)]
+	f := c.bank.decode(rec)
+	how(f)
+	machines, err := OpenMachines(c.bank.t.Context(), c.bank.codec, topic.Transactions, nil)
+	if err == nil {
+		rec.Value, err = machines.encoders.encode(f)
+	}
+	if err != nil {
+		c.bank.t.Fatal(err)
+	}
+}
+
+// write writes the records, in a transaction or not.
+func (c *copied) write(opts ...kgo.Opt) {
+	t := c.bank.t
+	t.Helper()
+	client, err := c.bank.cluster.Client(append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	transactional := len(opts) > 0
+	if transactional {
+		err = client.BeginTransaction()
+	}
+	if err == nil {
+		err = client.ProduceSync(t.Context(), c.records...).FirstErr()
+	}
+	if err == nil && transactional {
+		// The library commits only what its metadata knows: see streams/journal.
+		for leader := int32(-1); leader < 0; {
+			leader, _, _ = client.PartitionLeader(topic.Transactions, 0)
+		}
+		err = client.EndTransaction(t.Context(), kgo.TryCommit)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestVerifyAcceptsAGoodLog(t *testing.T) {
+	c := goodLog(t)
+	c.write(kgo.TransactionalID("copy"))
+	got := c.bank.report()
+	want := "{Records:9 Entries:6 Accounts:4 Totals:map[EUR:0] Found:0 Problems:[]}"
+	if fmt.Sprintf("%+v", got) != want {
+		t.Errorf("got %+v, want %s", got, want)
+	}
+}
+
+func TestVerifyNamesWhatIsWrong(t *testing.T) {
+	entry := func(how func(*event.EntryPosted)) func(fact) {
+		return func(f fact) { how(f.(*event.EntryPosted)) }
+	}
+	for name, x := range map[string]struct {
+		spoil func(*copied)
+		want  []string
+	}{
+		"a record is missing": {
+			func(c *copied) { n := c.find("c1", "w1"); c.records = slices.Delete(c.records, n, n+1) },
+			[]string{
+				"offset 2: is number 4 of its partition, after number 2", "offset 2: names another record",
+				"offset 2: has leg 3 of account c1.main, after leg 1", "offset 2: leaves account c1.main with 75, which had 100 and got 5",
+			},
+		},
+		"two records are swapped": {
+			func(c *copied) {
+				n := c.find("c1", "d1")
+				c.records[n], c.records[n+1] = c.records[n+1], c.records[n]
+			},
+			[]string{"offset 1: is number 3 of its partition, after number 1", "offset 2: was recorded at"},
+		},
+		"a record was changed": {
+			func(c *copied) { c.change("c1", "d1", entry(func(e *event.EntryPosted) { e.Merchant = "x" })) },
+			[]string{"offset 2: names another record than the one before it"},
+		},
+		"an amount was changed": {
+			func(c *copied) {
+				c.change("c1", "d1", entry(func(e *event.EntryPosted) { e.Legs[0].AmountMinor++; e.Legs[0].BalanceAfterMinor++ }))
+			},
+			[]string{"offset 1: does not sum to zero but to 1 EUR", "offset 2: leaves account c1.main with 70, which had 101 and got -30"},
+		},
+		"a currency was changed": {
+			func(c *copied) {
+				c.change("c1", "d2", entry(func(e *event.EntryPosted) { e.Legs[0].Currency = "USD" }))
+			},
+			[]string{"does not sum to zero but to 5 USD", "books USD to account c1.main, which is in EUR"},
+		},
+		"a balance below its floor": {
+			func(c *copied) {
+				c.change("c1", "open-c1.main", func(f fact) { f.(*event.AccountOpened).OverdraftLimitMinor = -71 })
+			},
+			[]string{"leaves account c1.main with 70, which may not fall below 71"},
+		},
+		"an opening is missing": {
+			func(c *copied) {
+				c.records = slices.Delete(c.records, c.find("c4", "open-c4.main"), c.find("c4", "open-c4.main")+1)
+			},
+			[]string{"offset 0: is number 2 of its partition, after number 0", "books to account c4.main, which was not opened"},
+		},
+		"an account of somebody else": {
+			func(c *copied) {
+				c.change("c1", "open-c1.main", func(f fact) { f.(*event.AccountOpened).AccountID = "c9.main" })
+			},
+			[]string{`opens account "c9.main", which is not one of customer "c1"`},
+		},
+		"opened twice": {
+			func(c *copied) { n := c.find("c4", "open-c4.main"); c.records = append(c.records, c.records[n]) },
+			[]string{"offset 4: opens account c4.main again"},
+		},
+		"in another partition": {
+			func(c *copied) { c.records[c.find("c4", "d1")].Partition = topic.Of("c1", 2) },
+			[]string{fmt.Sprintf(`is of customer "c4", who belongs to partition %d`, topic.Of("c4", 2))},
+		},
+		"under another key": {
+			func(c *copied) { c.records[c.find("c4", "d1")].Key = []byte("c1") },
+			[]string{`has the key "c1", but is of customer "c4"`},
+		},
+		"not an event of the journal": {
+			func(c *copied) {
+				e, err := c.bank.codec.Encoder(context.Background(), topic.Transactions, event.NameActRecorded)
+				if err == nil {
+					c.records[0].Value, err = e.Append(nil, &event.ActRecorded{Kind: event.ActOther})
+				}
+				if err != nil {
+					c.bank.t.Fatal(err)
+				}
+			},
+			[]string{"offset 0: is of refold.ActRecorded, which does not belong here"},
+		},
+		"cut": {
+			func(c *copied) { v := &c.records[0].Value; *v = (*v)[:len(*v)-1] },
+			[]string{"offset 0: cannot be decoded"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := goodLog(t)
+			x.spoil(c)
+			c.write(kgo.TransactionalID("copy"))
+			got := fmt.Sprint(c.bank.report().Problems)
+			for _, want := range x.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("got %s, want %q", got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestVerifyNamesRecordsOutsideOfTransactions(t *testing.T) {
+	c := goodLog(t)
+	c.write()
+	got := c.bank.report()
+	if got.Found != int64(len(c.records)) || !strings.Contains(got.Problems[0].What, "not of a transaction") {
+		t.Errorf("got %+v, want every record named", got)
+	}
+}
+
+func TestVerifyNamesWhereTheLogBegins(t *testing.T) {
+	c := goodLog(t)
+	c.write(kgo.TransactionalID("copy"))
+	if err := c.bank.kafka.DeleteRecords(topic.Transactions, 0, 2); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(c.bank.report().Problems); !strings.Contains(got, "partition 0, offset 2: the log begins here") {
+		t.Errorf("got %s, want the beginning named", got)
+	}
+}
+
+func TestVerifyListsABoundedNumberOfProblems(t *testing.T) {
+	a := newAudit(Verifier{})
+	for n := range int64(2 * maxProblems) {
+		a.problem(0, n, "is wrong")
+	}
+	if got := a.close(); got.Found != 2*maxProblems || len(got.Problems) != maxProblems {
+		t.Errorf("got %d problems and a list of %d, want %d and %d", got.Found, len(got.Problems), 2*maxProblems, maxProblems)
+	}
+}
+
+func TestVerifyEndsWithItsContext(t *testing.T) {
+	b := newBank(t, 1)
+	b.start().open("c1.main")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	v := Verifier{Cluster: b.cluster, Codec: codec.New(&schemas{}), Topic: topic.Transactions, Partitions: 1}
+	if _, err := v.Verify(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
