@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/topic"
+)
+
+// The generated bank: every customer has one card account and buys at one of some merchants in one of some
+// categories, evenly over a quarter of a year.
+const (
+	customers  = 100_000
+	merchants  = 997
+	categories = 14
+	quarter    = 90 * 24 * time.Hour
+	// batch is how many records one transaction of a partition holds.
+	batch = 500
+)
+
+var firstDay = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// generator writes a journal as the transactions service does: balanced entries, gapless sequences, a hash
+// chain. `refold verify` finds no fault in it.
+type generator struct {
+	client         *kgo.Client
+	opened, posted *codec.Encoder
+	heads          [topic.DefaultPartitions]head
+	balances       [customers]int64
+	seqs           [customers]int64
+	pending        int
+	failed         error // written by promises, which are called by one goroutine; read after Flush
+}
+
+// head is the end of one partition's chain, and its side of the world.
+type head struct {
+	seq, recorded int64
+	hash          event.Hash
+	world         int64
+	worldSeq      int64
+}
+
+func newGenerator(ctx context.Context, c cluster.Cluster, cd *codec.Codec) (*generator, error) {
+	g := &generator{}
+	var err error
+	if g.opened, err = cd.Encoder(ctx, topic.Transactions, event.NameAccountOpened); err != nil {
+		return nil, err
+	}
+	if g.posted, err = cd.Encoder(ctx, topic.Transactions, event.NameEntryPosted); err != nil {
+		return nil, err
+	}
+	g.client, err = c.Client(
+		kgo.TransactionalID("bench"),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
+		kgo.ManualFlushing(),
+		kgo.MaxBufferedRecords(2*batch*topic.DefaultPartitions),
+	)
+	return g, err
+}
+
+// run writes the accounts and then n entries.
+func (g *generator) run(ctx context.Context, n int) error {
+	defer g.client.Close()
+	if err := g.client.BeginTransaction(); err != nil {
+		return fmt.Errorf("generate: %w", err)
+	}
+	for c := range customers {
+		if err := g.append(ctx, g.opened, g.account(c)); err != nil {
+			return err
+		}
+	}
+	step := quarter / time.Duration(n)
+	for i := range n {
+		if err := g.append(ctx, g.posted, g.purchase(i, firstDay.Add(time.Duration(i)*step))); err != nil {
+			return err
+		}
+	}
+	if err := g.end(ctx); err != nil {
+		return err
+	}
+	return nil
+}
+
+func customer(c int) string { return fmt.Sprintf("c%06d", c) }
+
+// opening is the sequence of customers: every one equally often, neighbours far apart.
+func buyer(i int) int { return (i * 7919) % customers }
+
+func (g *generator) envelope(c int, key string, at time.Time) event.Envelope {
+	id := customer(c)
+	sum := sha256.Sum256([]byte(id + key))
+	h := &g.heads[topic.Of(id, topic.DefaultPartitions)]
+	h.seq++
+	h.recorded = max(h.recorded+1, at.UnixMicro())
+	return event.Envelope{
+		EventID: strings.ToLower(fmt.Sprintf("%x", sum[:13])), PartitionSeq: h.seq, RecordedAt: event.Micros(h.recorded),
+		PrevHash: h.hash, CustomerID: id, IdempotencyKey: key, CommandHash: event.CommandHash(sum[16:]),
+		Principal: "local-operator", Historical: true, OccurredAt: event.MicrosOf(at),
+	}
+}
+
+func (g *generator) account(c int) *event.AccountOpened {
+	return &event.AccountOpened{
+		Envelope: g.envelope(c, "open", firstDay), AccountID: customer(c) + ".card",
+		Kind: event.AccountCard, Currency: "GBP", OverdraftLimitMinor: 1e12,
+	}
+}
+
+func (g *generator) purchase(i int, at time.Time) *event.EntryPosted {
+	c := buyer(i)
+	e := &event.EntryPosted{
+		Envelope: g.envelope(c, fmt.Sprintf("GEN%09d", i), at), Kind: event.EntryCardPurchase,
+		Merchant: fmt.Sprintf("merchant number %d", i%merchants), Category: fmt.Sprintf("category %d", i%categories),
+	}
+	p := topic.Of(e.CustomerID, topic.DefaultPartitions)
+	h, amount := &g.heads[p], int64(i%20_000+1)
+	g.balances[c] -= amount
+	g.seqs[c]++
+	h.world += amount
+	h.worldSeq++
+	e.Legs = []event.Leg{
+		{AccountID: e.CustomerID + ".card", AmountMinor: -amount, Currency: "GBP", BalanceAfterMinor: g.balances[c], AccountSeq: g.seqs[c]},
+		{AccountID: fmt.Sprintf("@world.%d.GBP", p), AmountMinor: amount, Currency: "GBP", BalanceAfterMinor: h.world, AccountSeq: h.worldSeq},
+	}
+	return e
+}
+
+// append writes one event, and commits when there are enough for a transaction of every partition.
+func (g *generator) append(ctx context.Context, enc *codec.Encoder, e interface{ Envelop() *event.Envelope }) error {
+	value, err := enc.Append(nil, e)
+	if err != nil {
+		return err
+	}
+	id := e.Envelop().CustomerID
+	p := topic.Of(id, topic.DefaultPartitions)
+	g.heads[p].hash = sha256.Sum256(value)
+	rec := &kgo.Record{Topic: topic.Transactions, Partition: p, Key: []byte(id), Value: value}
+	g.client.Produce(ctx, rec, func(_ *kgo.Record, err error) {
+		if err != nil {
+			g.failed = err
+		}
+	})
+	if g.pending++; g.pending < batch*topic.DefaultPartitions {
+		return nil
+	}
+	if err := g.end(ctx); err != nil {
+		return err
+	}
+	return g.client.BeginTransaction()
+}
+
+func (g *generator) end(ctx context.Context) error {
+	g.pending = 0
+	if err := g.client.Flush(ctx); err != nil {
+		return fmt.Errorf("generate: %w", err)
+	}
+	if g.failed != nil {
+		return fmt.Errorf("generate: %w", g.failed)
+	}
+	if err := g.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return fmt.Errorf("generate: %w", err)
+	}
+	return nil
+}

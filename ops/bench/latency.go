@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/refold/refold/schemas/api/bankv1"
+)
+
+const (
+	commandRate = 500 // per second
+	loadTime    = 10 * time.Second
+	queries     = 5000
+)
+
+// latencies measures one command at a time under a steady load: how long until it is committed, and how
+// long until a query shows it; and then queries alone.
+func (b *bench) latencies(ctx context.Context, c *child) error {
+	conn, err := grpc.NewClient(c.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close()
+	l := &load{bank: bankv1.NewTransactionsServiceClient(conn), reports: bankv1.NewReportsServiceClient(conn)}
+	if err := l.run(ctx); err != nil {
+		return err
+	}
+	b.add(figure{Name: "append to commit p50", Value: millis(l.committed, 50), Unit: "ms at 500 commands/s"})
+	b.add(figure{Name: "append to commit p99", Value: millis(l.committed, 99), Unit: "ms"})
+	b.add(figure{Name: "append to visible p50", Value: millis(l.visible, 50), Unit: "ms at 500 commands/s"})
+	b.add(figure{Name: "append to visible p99", Value: millis(l.visible, 99), Unit: "ms", Goal: "at most 150 ms"})
+	times, err := l.query(ctx)
+	if err != nil {
+		return err
+	}
+	b.add(figure{Name: "point query p50", Value: millis(times, 50), Unit: "ms"})
+	b.add(figure{Name: "point query p99", Value: millis(times, 99), Unit: "ms", Goal: "at most 5 ms"})
+	return nil
+}
+
+// load sends commands at a steady rate, each in a goroutine of its own, so that a slow answer delays no
+// other command.
+type load struct {
+	bank    bankv1.TransactionsServiceClient
+	reports bankv1.ReportsServiceClient
+
+	mu                 sync.Mutex
+	committed, visible []time.Duration // guarded by mu
+	problems           []error         // guarded by mu
+}
+
+func (l *load) run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second / commandRate)
+	defer tick.Stop()
+	var sent sync.WaitGroup
+	for i := range commandRate * int(loadTime/time.Second) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		sent.Add(1)
+		go func() {
+			defer sent.Done()
+			l.one(ctx, i)
+		}()
+	}
+	sent.Wait()
+	if len(l.problems) > 0 {
+		return fmt.Errorf("load: %d of %d commands: %w", len(l.problems), len(l.committed), errors.Join(l.problems[:1]...))
+	}
+	return nil
+}
+
+// one sends one command and waits until a query shows it.
+func (l *load) one(ctx context.Context, i int) {
+	account := fmt.Sprintf("bcc-%04d.card", (i*7919)%cards)
+	start := time.Now()
+	resp, err := l.bank.PostEntry(ctx, &bankv1.PostEntryRequest{
+		IdempotencyKey: fmt.Sprintf("load-%d", i), AccountId: account,
+		Kind: bankv1.EntryKind_ENTRY_KIND_CARD_PURCHASE, AmountMinor: 100, Currency: "GBP", Category: "load",
+	})
+	committed := time.Since(start)
+	if err == nil {
+		_, err = l.reports.GetAccount(ctx, &bankv1.GetAccountRequest{AccountId: account, MinPosition: resp.GetRecord().GetPosition()})
+	}
+	visible := time.Since(start)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.problems = append(l.problems, err)
+	}
+	l.committed, l.visible = append(l.committed, committed), append(l.visible, visible)
+}
+
+// query asks for accounts one after the other.
+func (l *load) query(ctx context.Context) (times []time.Duration, err error) {
+	for i := range queries {
+		start := time.Now()
+		_, err := l.reports.GetAccount(ctx, &bankv1.GetAccountRequest{AccountId: fmt.Sprintf("bcc-%04d.card", (i*7919)%cards)})
+		if err != nil {
+			return nil, fmt.Errorf("query: %w", err)
+		}
+		times = append(times, time.Since(start))
+	}
+	return times, nil
+}
+
+// millis returns a percentile in milliseconds.
+func millis(times []time.Duration, percent int) float64 {
+	slices.Sort(times)
+	return float64(times[min(len(times)*percent/100, len(times)-1)]) / float64(time.Millisecond)
+}

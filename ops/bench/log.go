@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/spending"
+	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/projections/store/pebble"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/transactions"
+	"github.com/refold/refold/streams/broker"
+	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/topic"
+)
+
+// log measures what is done with a long log: reading it raw, decoding it, rebuilding a projection from it,
+// verifying it. The broker is the embedded one, in this process.
+func (b *bench) log(ctx context.Context) error {
+	br, err := broker.Open(ctx, broker.Config{Dir: filepath.Join(b.dir, "log"), Listen: "127.0.0.1:0"})
+	if err != nil {
+		return err
+	}
+	defer br.Close()
+	c := cluster.Cluster{Seeds: []string{br.Addr()}, ClientID: "bench"}
+	client, err := c.Client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := topic.Ensure(ctx, client, topic.All(topic.DefaultPartitions)); err != nil {
+		return err
+	}
+	cd := codec.New(new(codec.Local))
+	g, err := newGenerator(ctx, c, cd)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := g.run(ctx, b.events); err != nil {
+		return err
+	}
+	b.add(figure{Name: "generate and commit", Value: float64(b.events+customers) / time.Since(start).Seconds(), Unit: "records/s"})
+	ends, err := cluster.Ends(ctx, client, topic.Transactions)
+	if err != nil {
+		return err
+	}
+	return b.measureLog(ctx, c, cd, ends)
+}
+
+func (b *bench) measureLog(ctx context.Context, c cluster.Cluster, cd *codec.Codec, ends cluster.Offsets) error {
+	var raw, rebuilt float64
+	for range 3 { // in turn, and the best of each, so that a noisy minute hurts both alike
+		n, sample, err := consume(ctx, c, ends)
+		if err != nil {
+			return err
+		}
+		raw = max(raw, n)
+		if n, err = b.rebuild(ctx, c, cd, ends); err != nil {
+			return err
+		}
+		rebuilt = max(rebuilt, n)
+		if len(b.figures) == 1 {
+			if err := b.decode(ctx, cd, sample); err != nil {
+				return err
+			}
+		}
+	}
+	b.add(figure{Name: "raw consume", Value: raw, Unit: "records/s"})
+	b.add(figure{Name: "rebuild spending", Value: rebuilt, Unit: "events/s", Ratio: rebuilt / raw, Of: "raw consume", Goal: "at least 0.25 of raw consume"})
+	start := time.Now()
+	report, err := transactions.Verifier{Cluster: c, Codec: cd, Topic: topic.Transactions, Partitions: topic.DefaultPartitions}.Verify(ctx)
+	if err != nil {
+		return err
+	}
+	if report.Found > 0 {
+		return fmt.Errorf("the generated journal is not as the service writes it: %v", report.Problems[0])
+	}
+	rate := float64(report.Records) / time.Since(start).Seconds()
+	b.add(figure{Name: "verify", Value: rate, Unit: "records/s", Ratio: rate / raw, Of: "raw consume"})
+	return nil
+}
+
+// consume reads the whole topic with a plain client and returns the rate and some values.
+func consume(ctx context.Context, c cluster.Cluster, ends cluster.Offsets) (rate float64, sample [][]byte, err error) {
+	at := make(map[int32]kgo.Offset)
+	for p := range ends {
+		at[p] = kgo.NewOffset().At(0)
+	}
+	client, err := c.Client(
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic.Transactions: at}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
+	)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer client.Close()
+	left, n, start := len(ends), 0, time.Now()
+	for left > 0 {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return 0, nil, fmt.Errorf("consume: %w", err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if r.Offset == ends[r.Partition]-1 {
+				left--
+			}
+			if n++; n%20 == 0 && !r.Attrs.IsControl() {
+				sample = append(sample, r.Value)
+			}
+		})
+	}
+	return float64(n) / time.Since(start).Seconds(), sample, nil
+}
+
+// decode measures reading all fields of events, and those alone that spending names, on one core.
+func (b *bench) decode(ctx context.Context, cd *codec.Codec, values [][]byte) error {
+	var view struct {
+		CustomerID string       `avro:"customer_id"`
+		OccurredAt event.Micros `avro:"occurred_at"`
+		Category   string       `avro:"category"`
+	}
+	var full event.EntryPosted
+	for _, m := range []struct {
+		name string
+		read func(*codec.Schema, []byte) error
+	}{
+		{"decode all fields, one core", func(s *codec.Schema, v []byte) error { return s.Decode(v, &full) }},
+		{"decode three fields, one core", func(s *codec.Schema, v []byte) error { return s.View(v, &view) }},
+	} {
+		n, start := 0, time.Now()
+		for _, v := range values {
+			s, err := cd.Lookup(ctx, v)
+			if err != nil {
+				return err
+			}
+			if s.Name != event.NameEntryPosted {
+				continue
+			}
+			if err := m.read(s, v); err != nil {
+				return err
+			}
+			n++
+		}
+		b.add(figure{Name: m.name, Value: float64(n) / time.Since(start).Seconds(), Unit: "events/s"})
+	}
+	return nil
+}
+
+// rebuild folds the whole topic into a new generation of spending.
+func (b *bench) rebuild(ctx context.Context, c cluster.Cluster, cd *codec.Codec, ends cluster.Offsets) (rate float64, err error) {
+	stores := pebble.New(filepath.Join(b.dir, "rows"), 32<<20, slog.New(slog.DiscardHandler))
+	defer stores.Close()
+	g := store.Generation{Projection: spending.Name, Number: time.Now().UnixNano()}
+	s, err := stores.Open(g)
+	if err != nil {
+		return 0, err
+	}
+	f, err := engine.NewFollower(engine.FollowerConfig{
+		Cluster: c, Codec: cd, Definition: spending.Definition(), Store: s, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return 0, err
+	}
+	var partitions []int32
+	for p := range ends {
+		partitions = append(partitions, p)
+	}
+	if err := f.Assign(partitions); err != nil {
+		return 0, err
+	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	start := time.Now()
+	go func() { ended <- f.Run(running) }()
+	for p, end := range ends {
+		if err := f.Wait(ctx, p, end); err != nil {
+			stop()
+			return 0, err
+		}
+	}
+	elapsed := time.Since(start)
+	stop()
+	if err := <-ended; err != nil {
+		return 0, err
+	}
+	f.Close()
+	if err := s.Close(); err != nil {
+		return 0, err
+	}
+	return float64(b.events+customers) / elapsed.Seconds(), stores.Drop(g)
+}

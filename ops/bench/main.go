@@ -1,0 +1,111 @@
+// Command bench measures Refold on a data set that it makes, and prints one table: every figure beside the
+// limit it is to be compared with, taken in the same run.
+//
+//	go run ./ops/bench [-events N] [-rows N]
+//
+// Where BENCH_OUT names a file, the table is written there as JSON, too. Machines are noisy: what counts
+// are the ratios.
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"text/tabwriter"
+)
+
+// figure is one line of the table.
+type figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	// Ratio is the value as a share of the limit that Of names; 0 where there is none.
+	Ratio float64 `json:"ratio,omitempty"`
+	Of    string  `json:"of,omitempty"`
+	// Goal is what should be reached, in words.
+	Goal string `json:"goal,omitempty"`
+}
+
+// bench collects figures.
+type bench struct {
+	events, rows int
+	dir          string
+	figures      []figure
+}
+
+func (b *bench) add(f figure) {
+	b.figures = append(b.figures, f)
+	fmt.Fprintf(os.Stderr, "%s: %.4g %s\n", f.Name, f.Value, f.Unit)
+}
+
+// value returns a figure measured before.
+func (b *bench) value(name string) float64 {
+	for _, f := range b.figures {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return 0
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	b := &bench{}
+	flag.IntVar(&b.events, "events", 2_000_000, "events to rebuild from")
+	flag.IntVar(&b.rows, "rows", 127_098, "rows to import")
+	flag.Parse()
+	var err error
+	if b.dir, err = os.MkdirTemp("", "refold-bench-"); err != nil {
+		return fmt.Errorf("make a folder: %w", err)
+	}
+	defer os.RemoveAll(b.dir)
+	for _, part := range []func(context.Context) error{b.log, b.server} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return b.print()
+}
+
+func (b *bench) print() error {
+	fmt.Printf("%s, %d cores, %s\n", runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	t := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "FIGURE\tVALUE\t\tRATIO\tGOAL")
+	for _, f := range b.figures {
+		ratio := "-"
+		if f.Ratio > 0 {
+			ratio = fmt.Sprintf("%.2f of %s", f.Ratio, f.Of)
+		}
+		fmt.Fprintf(t, "%s\t%.4g\t%s\t%s\t%s\n", f.Name, f.Value, f.Unit, ratio, cmp.Or(f.Goal, "-"))
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	out := os.Getenv("BENCH_OUT")
+	if out == "" {
+		return nil
+	}
+	j, err := json.MarshalIndent(b.figures, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", out, err)
+	}
+	if err := os.WriteFile(out, append(j, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", out, err)
+	}
+	return nil
+}

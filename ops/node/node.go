@@ -1,0 +1,337 @@
+// Package node is one process of Refold: the roles it was given, joined with what they stand on. The same
+// wiring serves `refold up`, where every role and the broker itself are in one process, and `refold serve`,
+// where they are not.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/projections/catalog"
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/projections/store/pebble"
+	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/api/refoldv1"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/registry"
+	"github.com/refold/refold/services/control"
+	"github.com/refold/refold/services/gateway"
+	"github.com/refold/refold/services/reports"
+	"github.com/refold/refold/services/transactions"
+	"github.com/refold/refold/streams/broker"
+	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/feed"
+	"github.com/refold/refold/streams/journal"
+	"github.com/refold/refold/streams/topic"
+)
+
+// Role is one thing that a node does.
+type Role string
+
+// Roles of a node.
+const (
+	// Registry serves the schema registry.
+	Registry Role = "registry"
+	// Transactions takes commands and writes the journal.
+	Transactions Role = "transactions"
+	// Projections folds read models, answers queries from them and runs replays.
+	Projections Role = "projections"
+)
+
+// Roles returns every role.
+func Roles() []Role { return []Role{Registry, Transactions, Projections} }
+
+// Config says what a node does and where.
+type Config struct {
+	// Data is the folder that holds everything the node keeps.
+	Data string
+	// Roles are what the node does; all where there are none.
+	Roles []Role
+	// Kafka is the address of a broker, HOST:PORT; where it is empty the node runs a broker itself.
+	Kafka string
+	// RegistryURL is where schemas are, of a node without the role Registry.
+	RegistryURL string
+	// Listen is where to listen, HOST:PORT each, port 0 for a free one.
+	Listen Addresses
+	// Partitions is the number of partitions of the bank's topics; topic.DefaultPartitions where it is 0.
+	Partitions int32
+	Logger     *slog.Logger
+}
+
+func (c Config) has(r Role) bool { return len(c.Roles) == 0 || slices.Contains(c.Roles, r) }
+
+// Node is a running process of Refold.
+type Node struct {
+	cfg       Config
+	addresses Addresses
+	folder    *folder
+	parts     *parts
+	cluster   cluster.Cluster
+	stores    *pebble.Stores
+	codec     *codec.Codec
+	validator *gateway.Validator
+	gateway   *gateway.Server
+	// checks say why a part of the node does not serve yet; they are complete before serving begins.
+	checks []func() error
+}
+
+// ledgerRows bounds the rows that each task of the ledger keeps in memory. Most of them are outcomes, which
+// are written once and seldom read.
+const ledgerRows = 64_000
+
+// blockCache is the memory in bytes that the rows of all generations share for their blocks.
+const blockCache = 64 << 20
+
+// Open starts a node and returns when it serves. The caller closes it.
+func Open(ctx context.Context, cfg Config) (*Node, error) {
+	if cfg.Partitions == 0 {
+		cfg.Partitions = topic.DefaultPartitions
+	}
+	n := &Node{cfg: cfg, parts: newParts()}
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+func (n *Node) open(ctx context.Context) (err error) {
+	if n.folder, err = openFolder(n.cfg.Data); err != nil {
+		return err
+	}
+	n.parts.add("data folder", n.folder.Close)
+	n.stores = pebble.New(n.folder.sub("rows"), blockCache, n.cfg.Logger)
+	n.parts.add("block cache", func() error { n.stores.Close(); return nil })
+	ledgerRows, err := n.openLedger()
+	if err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{
+		func(ctx context.Context) error { return n.openBroker(ctx, ledgerRows) },
+		n.ensureTopics,
+		n.openRegistry,
+		n.openGateway,
+		func(ctx context.Context) error { return n.openTransactions(ctx, ledgerRows) },
+		n.openProjections,
+		n.serve,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return writeJSON(n.folder.sub(addressesFile), n.addresses)
+}
+
+// Addresses returns where the node listens.
+func (n *Node) Addresses() Addresses { return n.addresses }
+
+// Wait returns nil when ctx ends, or why the node cannot go on.
+func (n *Node) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-n.parts.failed:
+		return err
+	}
+}
+
+// Close stops the node. Everything that was answered is durable when it returns.
+func (n *Node) Close() error { return n.parts.stop() }
+
+// openLedger opens the rows that the journal decides against. Another version of the fold has rows of its
+// own, made anew from the log.
+func (n *Node) openLedger() (store.Store, error) {
+	if !n.cfg.has(Transactions) {
+		return nil, nil
+	}
+	d := ledger.Definition()
+	s, err := n.stores.Open(store.Generation{Projection: d.Name, Number: d.Version})
+	if err != nil {
+		return nil, err
+	}
+	n.parts.add("ledger rows", s.Close)
+	return s, nil
+}
+
+// openBroker starts the embedded broker, which must hold at least what the ledger has seen of it.
+func (n *Node) openBroker(ctx context.Context, seen store.Store) error {
+	n.cluster = cluster.Cluster{Seeds: []string{n.cfg.Kafka}, ClientID: n.folder.Instance}
+	n.addresses.Kafka = n.cfg.Kafka
+	if n.cfg.Kafka != "" {
+		return nil
+	}
+	ends := make(map[int32]int64)
+	for p := range n.cfg.Partitions {
+		if seen == nil {
+			break
+		}
+		c, err := seen.Checkpoint(p)
+		if err != nil {
+			return err
+		}
+		ends[p] = c.Next
+	}
+	b, err := broker.Open(ctx, broker.Config{
+		Dir: n.folder.sub("kafka"), Listen: n.cfg.Listen.Kafka, Logger: n.cfg.Logger,
+		MinEnds: map[string]map[int32]int64{topic.Transactions: ends},
+	})
+	if err != nil {
+		return err
+	}
+	n.parts.add("broker", b.Close)
+	n.parts.start("broker", b.Wait)
+	n.addresses.Kafka = b.Addr()
+	n.cluster.Seeds = []string{b.Addr()}
+	return nil
+}
+
+func (n *Node) ensureTopics(ctx context.Context) error {
+	client, err := n.cluster.Client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return topic.Ensure(ctx, client, topic.All(n.cfg.Partitions))
+}
+
+// openRegistry serves the registry, where that is a role of the node, and makes the codec.
+func (n *Node) openRegistry(ctx context.Context) error {
+	url := n.cfg.RegistryURL
+	if n.cfg.has(Registry) && url == "" {
+		address, err := n.serveRegistry(ctx)
+		if err != nil {
+			return err
+		}
+		url = "http://" + address
+		n.addresses.Registry = address
+	}
+	client, err := registry.NewClient(registry.ClientConfig{URLs: []string{url}})
+	if err != nil {
+		return err
+	}
+	n.codec = codec.New(client)
+	return nil
+}
+
+func (n *Node) serveRegistry(ctx context.Context) (string, error) {
+	f, err := feed.Open(n.cluster, topic.Schemas)
+	if err != nil {
+		return "", err
+	}
+	n.parts.add("registry feed", func() error { f.Close(); return nil })
+	s := registry.New(f, registry.Config{Logger: n.cfg.Logger})
+	n.parts.start("registry", s.Run)
+	if err := s.Ready(ctx); err != nil {
+		return "", err
+	}
+	l, err := listen(ctx, n.cfg.Listen.Registry)
+	if err != nil {
+		return "", fmt.Errorf("registry: %w", err)
+	}
+	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	n.parts.start("registry server", func(ctx context.Context) error { return serveHTTP(ctx, server, l) })
+	return l.Addr().String(), nil
+}
+
+func serveHTTP(ctx context.Context, s *http.Server, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// openTransactions follows the ledger, runs the journal and serves commands.
+func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
+	if !n.cfg.has(Transactions) {
+		return nil
+	}
+	f, err := engine.NewFollower(engine.FollowerConfig{
+		Cluster: n.cluster, Codec: n.codec, Definition: ledger.Definition(), Store: rows, MaxRows: ledgerRows, Logger: n.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.parts.add("ledger connections", func() error { f.Close(); return nil })
+	if err := f.Assign(partitionsTo(n.cfg.Partitions)); err != nil {
+		return err
+	}
+	n.parts.start("ledger", f.Run)
+	machines, err := transactions.OpenMachines(ctx, n.codec, topic.Transactions, f)
+	if err != nil {
+		return err
+	}
+	j := journal.New(journal.Config[*transactions.Command, transactions.Outcome]{
+		Cluster: n.cluster, Topic: topic.Transactions, NewMachine: machines.New, Instance: n.folder.Instance, Log: n.cfg.Logger,
+	})
+	n.parts.start("journal", j.Run)
+	n.checks = append(n.checks, func() error { return n.journalReady(j) })
+	service := transactions.NewServer(transactions.Config{
+		Journal: j, Ledger: f, Codec: n.codec, Topic: topic.Transactions, Partitions: n.cfg.Partitions,
+		Principal: gateway.PrincipalFrom, Validate: n.validator.Validate,
+	})
+	n.gateway.Register(func(r grpc.ServiceRegistrar) { bankv1.RegisterTransactionsServiceServer(r, service) })
+	return nil
+}
+
+func partitionsTo(n int32) []int32 {
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = int32(i)
+	}
+	return out
+}
+
+// openProjections runs the engine and serves what it answers.
+func (n *Node) openProjections(ctx context.Context) error {
+	if !n.cfg.has(Projections) {
+		return nil
+	}
+	f, err := feed.Open(n.cluster, topic.Acts)
+	if err != nil {
+		return err
+	}
+	n.parts.add("acts feed", func() error { f.Close(); return nil })
+	log, err := acts.NewLog(ctx, f, n.codec)
+	if err != nil {
+		return err
+	}
+	n.parts.start("acts", log.Run)
+	e := engine.New(engine.Config{
+		Cluster: n.cluster, Codec: n.codec, Stores: n.stores, Acts: log, Catalog: catalog.All(),
+		Instance: n.folder.Instance, Logger: n.cfg.Logger,
+	})
+	n.parts.start("projections", e.Run)
+	n.checks = append(n.checks, func() error { return n.projectionsReady(e) })
+	answers, err := reports.NewServer(reports.Config{Engine: e, Partitions: n.cfg.Partitions})
+	if err != nil {
+		return err
+	}
+	controls := control.NewServer(control.Config{Engine: e, Catalog: catalog.All(), Principal: gateway.PrincipalFrom})
+	n.gateway.Register(func(r grpc.ServiceRegistrar) {
+		bankv1.RegisterReportsServiceServer(r, answers)
+		refoldv1.RegisterControlServiceServer(r, controls)
+	})
+	return nil
+}

@@ -1,0 +1,151 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/refold/refold/ops/node"
+	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/api/refoldv1"
+	"github.com/refold/refold/streams/broker"
+)
+
+// open starts a node on free ports; it ends with its test.
+func open(t *testing.T, cfg node.Config) *node.Node {
+	t.Helper()
+	cfg.Data = t.TempDir()
+	cfg.Listen = node.Addresses{HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", Kafka: "127.0.0.1:0", Registry: "127.0.0.1:0"}
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	cfg.Partitions = 3
+	n, err := node.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func dial(t *testing.T, n *node.Node) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(n.Addresses().GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// eventually tries until it works.
+func eventually(t *testing.T, try func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := try(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal(err)
+		}
+	}
+}
+
+// Three roles as three nodes on one broker do together what one node with all of them does.
+func TestRolesApart(t *testing.T) {
+	b, err := broker.Open(t.Context(), broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	schemas := open(t, node.Config{Kafka: b.Addr(), Roles: []node.Role{node.Registry}})
+	url := "http://" + schemas.Addresses().Registry
+	writer := open(t, node.Config{Kafka: b.Addr(), RegistryURL: url, Roles: []node.Role{node.Transactions}})
+	reader := open(t, node.Config{Kafka: b.Addr(), RegistryURL: url, Roles: []node.Role{node.Projections}})
+
+	bank := bankv1.NewTransactionsServiceClient(dial(t, writer))
+	eventually(t, func(ctx context.Context) error {
+		_, err := bank.OpenAccount(ctx, &bankv1.OpenAccountRequest{
+			IdempotencyKey: "open", AccountId: "alice.main", Kind: bankv1.AccountKind_ACCOUNT_KIND_CURRENT, Currency: "EUR",
+		})
+		return err
+	})
+	posted, err := bank.PostEntry(t.Context(), &bankv1.PostEntryRequest{
+		IdempotencyKey: "in", AccountId: "alice.main", Kind: bankv1.EntryKind_ENTRY_KIND_DEPOSIT, AmountMinor: 100, Currency: "EUR",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports := bankv1.NewReportsServiceClient(dial(t, reader))
+	eventually(t, func(ctx context.Context) error {
+		a, err := reports.GetAccount(ctx, &bankv1.GetAccountRequest{AccountId: "alice.main", MinPosition: posted.GetRecord().GetPosition()})
+		if err == nil && a.GetAccount().GetBalanceMinor() != 100 {
+			t.Errorf("got balance %d, want 100", a.GetAccount().GetBalanceMinor())
+		}
+		return err
+	})
+	eventually(t, func(ctx context.Context) error {
+		resp, err := refoldv1.NewControlServiceClient(dial(t, reader)).ListProjections(ctx, &refoldv1.ListProjectionsRequest{})
+		if err == nil && len(resp.GetProjections()) != 2 {
+			return errors.New("not all projections are there")
+		}
+		return err
+	})
+	if writer.Addresses().Registry != "" || schemas.Addresses().GRPC != "" {
+		t.Errorf("a node serves what is not its role: %+v, %+v", writer.Addresses(), schemas.Addresses())
+	}
+}
+
+func TestAddressesAreWrittenDown(t *testing.T) {
+	data := t.TempDir()
+	if _, err := node.ReadAddresses(data); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	n, err := node.Open(t.Context(), node.Config{
+		Data: data, Logger: slog.New(slog.DiscardHandler), Partitions: 1,
+		Listen: node.Addresses{HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", Kafka: "127.0.0.1:0", Registry: "127.0.0.1:0"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := node.ReadAddresses(data)
+	if err != nil || got != n.Addresses() || got.HTTP == "" || got.GRPC == "" || got.Kafka == "" || got.Registry == "" {
+		t.Errorf("got %+v, %v, want %+v", got, err, n.Addresses())
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestResetNeedsADataFolder(t *testing.T) {
+	precious := filepath.Join(t.TempDir(), "photos")
+	if err := os.Mkdir(precious, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Reset(precious); err == nil {
+		t.Error("a folder that is not a data folder was removed")
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,113 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/services/gateway"
+	"github.com/refold/refold/services/transactions"
+	"github.com/refold/refold/streams/journal"
+)
+
+// openGateway makes the door that the services are put behind.
+func (n *Node) openGateway(context.Context) (err error) {
+	if n.validator, err = gateway.NewValidator(); err != nil {
+		return err
+	}
+	n.gateway = gateway.NewServer(gateway.Config{
+		Authenticator: gateway.LocalOperator{}, Validator: n.validator, Ready: n.Ready, Logger: n.cfg.Logger,
+	})
+	return nil
+}
+
+// serve opens the door.
+func (n *Node) serve(ctx context.Context) error {
+	if !n.cfg.has(Transactions) && !n.cfg.has(Projections) {
+		return nil
+	}
+	g, err := listen(ctx, n.cfg.Listen.GRPC)
+	if err != nil {
+		return fmt.Errorf("gRPC: %w", err)
+	}
+	h, err := listen(ctx, n.cfg.Listen.HTTP)
+	if err != nil {
+		return errors.Join(fmt.Errorf("REST: %w", err), g.Close())
+	}
+	n.addresses.GRPC, n.addresses.HTTP = g.Addr().String(), h.Addr().String()
+	n.parts.start("gateway", func(ctx context.Context) error { return n.gateway.Serve(ctx, g, h) })
+	return n.settle(ctx)
+}
+
+// settle waits until everything serves, where all of it is in this process.
+func (n *Node) settle(ctx context.Context) error {
+	if n.cfg.Kafka != "" {
+		return nil
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(time.Minute)
+	for {
+		err := n.Ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			return fmt.Errorf("start: %w", err)
+		case failure := <-n.parts.failed:
+			return failure
+		case <-ctx.Done():
+			return fmt.Errorf("start: %w", ctx.Err())
+		}
+	}
+}
+
+// Ready returns nil where the node serves all it should, or why it does not. A projection that is being
+// rebuilt is ready, one that stands still is not.
+func (n *Node) Ready(context.Context) error {
+	for _, check := range n.checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) journalReady(j *transactions.Journal) error {
+	serving := 0
+	for _, s := range j.Status() {
+		if s.State == journal.Serving || s.State == journal.Committing {
+			serving++
+		} else if s.Problem != "" {
+			return fmt.Errorf("partition %d of the journal is %s: %s", s.Partition, s.State, s.Problem)
+		}
+	}
+	if n.cfg.Kafka == "" && serving < int(n.cfg.Partitions) {
+		return fmt.Errorf("%d of %d partitions of the journal are served", serving, n.cfg.Partitions)
+	}
+	return nil
+}
+
+func (n *Node) projectionsReady(e *engine.Engine) error {
+	for _, name := range e.Names() {
+		live, all, err := e.Statuses(name)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(s engine.Status) bool { return s.Number == live })
+		switch {
+		case i < 0:
+			return fmt.Errorf("projection %s has no generation yet", name)
+		case all[i].Err != nil:
+			return fmt.Errorf("projection %s stands still: %w", name, all[i].Err)
+		case n.cfg.Kafka == "" && len(all[i].Progress) < int(n.cfg.Partitions):
+			return fmt.Errorf("%d of %d tasks of projection %s run", len(all[i].Progress), n.cfg.Partitions, name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,436 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/refold/refold/ops/node"
+)
+
+// asRefold makes the test binary be refold itself, so that tests can kill a real process.
+const asRefold = "REFOLD_TEST_RUN_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asRefold) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// process is a running refold.
+type process struct {
+	t      *testing.T
+	data   string
+	cmd    *exec.Cmd
+	stderr bytes.Buffer // read after the process ended
+	node.Addresses
+}
+
+var anyPort = []string{"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--registry", "127.0.0.1:0"}
+
+// up starts `refold up` and returns when it has printed a line with a prefix.
+func up(t *testing.T, data, until string, more ...string) *process {
+	t.Helper()
+	p := &process{t: t, data: data}
+	args := append([]string{"up", "--data", data}, append(anyPort, more...)...)
+	p.cmd = exec.Command(os.Args[0], args...)
+	p.cmd.Env = append(os.Environ(), asRefold+"=1")
+	p.cmd.Stderr = &p.stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		t.Log(lines.Text())
+		if strings.HasPrefix(strings.TrimSpace(lines.Text()), until) {
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			if p.Addresses, err = node.ReadAddresses(data); err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+	}
+	_ = p.cmd.Wait()
+	t.Fatalf("refold ended before it printed %q: %s", until, &p.stderr)
+	return nil
+}
+
+func (p *process) kill() { p.end(syscall.SIGKILL) }
+
+// stop asks the process to end and expects that it does so well.
+func (p *process) stop() {
+	p.t.Helper()
+	if err := p.end(syscall.SIGTERM); err != nil {
+		p.t.Errorf("stop: %v: %s", err, &p.stderr)
+	}
+}
+
+func (p *process) end(s syscall.Signal) error {
+	if p.cmd.ProcessState != nil {
+		return nil
+	}
+	_ = p.cmd.Process.Signal(s)
+	return p.cmd.Wait()
+}
+
+// refold runs a command on a data folder in this process and returns its exit code and what it printed.
+func refold(t *testing.T, data string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return refoldWith(t, "", data, args...)
+}
+
+func refoldWith(t *testing.T, stdin, data string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	code = run(ctx, append(args, "--data", data), strings.NewReader(stdin), &out, &err)
+	return code, out.String(), err.String()
+}
+
+// well runs a command that must succeed.
+func well(t *testing.T, data string, args ...string) string {
+	t.Helper()
+	code, stdout, stderr := refold(t, data, args...)
+	if code != 0 {
+		t.Fatalf("refold %v: exit code %d: %s", args, code, stderr)
+	}
+	return stdout
+}
+
+// get asks the REST API.
+func (p *process) get(path string) (status int, body string) {
+	p.t.Helper()
+	resp, err := http.Get("http://" + p.HTTP + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// post sends JSON to the REST API.
+func (p *process) post(path, key, body string) (status int, answer string) {
+	p.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, "http://"+p.HTTP+path, strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// months returns what a customer spent, without how fresh the answer is.
+func (p *process) months(customer string) string {
+	p.t.Helper()
+	status, body := p.get("/v1/customers/" + customer + "/spending")
+	var answer struct{ Months json.RawMessage }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK {
+		p.t.Fatalf("%d %s: %v", status, body, err)
+	}
+	return string(answer.Months)
+}
+
+func TestDemoReplayPromoteRollback(t *testing.T) {
+	data := t.TempDir()
+	p := up(t, data, "refold", "--demo") // the last line of the demo
+	before := p.months("bcc-2968")
+	if len(before) < 1000 {
+		t.Errorf("got %s", before)
+	}
+	var op struct {
+		Verification struct{ Rows, Differences, Digest, LiveDigest string }
+	}
+	if err := json.Unmarshal([]byte(well(t, data, "replay", "spending", "--from", "beginning", "--json")), &op); err != nil {
+		t.Fatal(err)
+	}
+	if v := op.Verification; v.Rows == "0" || v.Differences != "0" || v.Digest == "" {
+		t.Errorf("got %+v", v)
+	}
+	for _, step := range []struct {
+		verb string
+		live string
+	}{{"promote", `"live": "2"`}, {"rollback", `"live": "1"`}} {
+		if out := well(t, data, step.verb, "spending", "--json"); !strings.Contains(out, step.live) {
+			t.Errorf("%s: got %s, want %s", step.verb, out, step.live)
+		}
+		if got := p.months("bcc-2968"); got != before {
+			t.Errorf("after %s: got %s, want %s", step.verb, got, before)
+		}
+	}
+	if out := well(t, data, "status"); !strings.Contains(out, "spending") || !strings.Contains(out, "live") {
+		t.Errorf("got status %s", out)
+	}
+	if out := well(t, data, "verify"); !strings.Contains(out, ": 0 problems") {
+		t.Errorf("got %s", out)
+	}
+	p.stop()
+}
+
+func TestWriteAndReadBack(t *testing.T) {
+	data := t.TempDir()
+	p := up(t, data, "Data")
+	for _, c := range []struct {
+		path, key, body string
+		status          int
+		want            string
+	}{
+		{"/v1/accounts", "open", `{"account_id": "alice.main", "kind": "ACCOUNT_KIND_CURRENT", "currency": "EUR"}`, 200, `"account_id":"alice.main"`},
+		{"/v1/entries", "in", `{"account_id": "alice.main", "kind": "ENTRY_KIND_DEPOSIT", "amount_minor": 1000, "currency": "EUR"}`, 200, `"balance_after_minor":"1000"`},
+		{"/v1/entries", "in", `{"account_id": "alice.main", "kind": "ENTRY_KIND_DEPOSIT", "amount_minor": 1000, "currency": "EUR"}`, 200, `"replayed":true`},
+		{"/v1/entries", "in", `{"account_id": "alice.main", "kind": "ENTRY_KIND_DEPOSIT", "amount_minor": 1001, "currency": "EUR"}`, 409, "IDEMPOTENCY_KEY_REUSED"},
+		{"/v1/entries", "out", `{"account_id": "alice.main", "kind": "ENTRY_KIND_WITHDRAWAL", "amount_minor": 1001, "currency": "EUR"}`, 400, "INSUFFICIENT_FUNDS"},
+		{"/v1/entries", "bad", `{"account_id": "alice.main", "kind": "ENTRY_KIND_WITHDRAWAL", "amount_minor": 1.5, "currency": "EUR"}`, 400, "amount"},
+		{"/v1/entries", "odd", `{"account_id": "alice.main", "kind": "ENTRY_KIND_WITHDRAWAL", "amount_minor": 1, "currency": "XXQ"}`, 400, "CURRENCY"},
+		{"/v1/entries", "", `{"account_id": "alice.main", "kind": "ENTRY_KIND_WITHDRAWAL", "amount_minor": 1, "currency": "EUR"}`, 400, "idempotency_key"},
+	} {
+		status, body := p.post(c.path, c.key, c.body)
+		if status != c.status || !strings.Contains(strings.ReplaceAll(body, ": ", ":"), c.want) {
+			t.Errorf("%s %s: got %d %s, want %d %s", c.path, c.body, status, body, c.status, c.want)
+		}
+	}
+	status, body := p.get("/v1/customers/alice/entries:byKey?idempotency_key=in")
+	var recorded struct {
+		Posted struct{ Record struct{ Position string } }
+	}
+	if err := json.Unmarshal([]byte(body), &recorded); err != nil || status != 200 {
+		t.Fatalf("%d %s: %v", status, body, err)
+	}
+	status, body = p.get("/v1/accounts/alice.main?min_position=" + recorded.Posted.Record.Position)
+	if status != 200 || !strings.Contains(strings.ReplaceAll(body, ": ", ":"), `"balance_minor":"1000"`) {
+		t.Errorf("got %d %s", status, body)
+	}
+	out := well(t, data, "tail", "bank.transactions", "--from", "beginning")
+	if n := strings.Count(out, "\n"); n != 4 || !strings.Contains(out, `"type":"bank.CommandRejected"`) {
+		t.Errorf("got %d records: %s", n, out)
+	}
+	p.stop()
+}
+
+// cards writes a file of n purchases of 1, 2, 3 … pence, on ten cards.
+func cards(t *testing.T, n int) (file string, sum int) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("txn_id,trans_date,card_last4,merchant,amount_minor,currency,category\n")
+	for i := 1; i <= n; i++ {
+		fmt.Fprintf(&b, "T%d,2015-03-%02d,%04d,a shop,%d,GBP,food\n", i, i%28+1, i%10, i)
+		sum += i
+	}
+	file = filepath.Join(t.TempDir(), "cards.csv")
+	if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file, sum
+}
+
+// spent adds up what the ten cards of cards spent.
+func (p *process) spent() (sum int) {
+	p.t.Helper()
+	for card := range 10 {
+		var months []struct {
+			Categories []struct {
+				SpentMinor int `json:"spent_minor,string"`
+			}
+		}
+		if err := json.Unmarshal([]byte(p.months(fmt.Sprintf("bcc-%04d", card))), &months); err != nil {
+			p.t.Fatal(err)
+		}
+		for _, m := range months {
+			for _, c := range m.Categories {
+				sum += c.SpentMinor
+			}
+		}
+	}
+	return sum
+}
+
+func TestKillInTheMiddleOfAnImport(t *testing.T) {
+	data := t.TempDir()
+	file, want := cards(t, 20_000)
+	p := up(t, data, "Data")
+	importing := make(chan int)
+	go func() {
+		code := run(t.Context(), []string{"import", file, "--format", "birmingham", "--server", p.GRPC, "--data", data}, strings.NewReader(""), io.Discard, io.Discard)
+		importing <- code
+	}()
+	until(t, "some rows are posted", func() bool { return p.spent() > 0 })
+	p.kill()
+	p = up(t, data, "Data", "--grpc", p.GRPC) // the import that goes on finds it there
+	if code := <-importing; code != 0 {
+		t.Errorf("the import that was disturbed: exit code %d", code)
+	}
+	out := well(t, data, "import", file, "--format", "birmingham")
+	if !strings.Contains(out, "20000 were there already") {
+		t.Errorf("imported again: got %s", out)
+	}
+	until(t, "everything is folded", func() bool { return p.spent() == want })
+	if out := well(t, data, "verify"); !strings.Contains(out, ": 0 problems") {
+		t.Errorf("got %s", out)
+	}
+	p.stop()
+}
+
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	data := t.TempDir()
+	p := up(t, data, "Data")
+	bad := filepath.Join(t.TempDir(), "bad.csv")
+	if err := os.WriteFile(bad, []byte("txn_id,trans_date,card_last4,merchant,amount_minor,currency,category\nA,2015-01-01,1,x,5,GBP,c\nB,2015-01-01,1,x,5,QQQ,c\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	rejects := filepath.Join(t.TempDir(), "rejects.csv")
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"second up":        {append([]string{"up"}, anyPort...), exitFailed, "another refold works in this data folder"},
+		"unknown format":   {[]string{"import", bad, "--format", "x"}, exitUsage, "--format"},
+		"rejected rows":    {[]string{"import", bad, "--format", "birmingham", "--rejects", rejects}, exitNotAllWell, "1 of 2 rows were rejected"},
+		"no file":          {[]string{"import", "none.csv", "--format", "sparkov"}, exitFailed, "none.csv"},
+		"unknown replay":   {[]string{"replay", "nothing"}, exitFailed, "no such projection"},
+		"nothing to go to": {[]string{"rollback", "spending"}, exitFailed, "no generation of spending to go back to"},
+		"unknown command":  {[]string{"fly"}, exitUsage, "fly"},
+		"too many words":   {[]string{"status", "now"}, exitUsage, "status"},
+	} {
+		code, _, stderr := refold(t, data, c.args...)
+		if code != c.code || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: got exit code %d, %q, want %d, %q", name, code, stderr, c.code, c.want)
+		}
+	}
+	busy := append([]string{"up", "--http", p.HTTP}, anyPort[2:]...)
+	if code, _, stderr := refold(t, t.TempDir(), busy...); code != exitFailed || !strings.Contains(stderr, p.HTTP) {
+		t.Errorf("port in use: got %d, %q", code, stderr)
+	}
+	p.stop()
+}
+
+func TestNewerDataFolder(t *testing.T) {
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, "refold.json"), []byte(`{"version": 99, "instance": "x"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := refold(t, data, append([]string{"up"}, anyPort...)...); code != exitFailed || !strings.Contains(stderr, "newer version") {
+		t.Errorf("got %d, %q", code, stderr)
+	}
+}
+
+func TestReset(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	p := up(t, data, "Data")
+	if code, _, stderr := refoldWith(t, data+"\n", data, "reset"); code == 0 || !strings.Contains(stderr, "another refold") {
+		t.Errorf("while it runs: got %d, %q", code, stderr)
+	}
+	p.stop()
+	if code, _, _ := refoldWith(t, "no\n", data, "reset"); code != exitUsage {
+		t.Errorf("not confirmed: got %d", code)
+	}
+	if code, _, stderr := refoldWith(t, data+"\n", data, "reset"); code != 0 {
+		t.Errorf("confirmed: got %d, %q", code, stderr)
+	}
+	if _, err := os.Stat(data); !os.IsNotExist(err) {
+		t.Errorf("the folder is there: %v", err)
+	}
+}
+
+// largest returns the largest file with an ending below a folder.
+func largest(t *testing.T, dir, ending string) (path string, size int64) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(p, ending) {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Size() > size {
+			path, size = p, info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, size
+}
+
+func TestDamagedSegments(t *testing.T) {
+	file, _ := cards(t, 2000)
+	made := t.TempDir()
+	p := up(t, made, "Data")
+	well(t, made, "import", file, "--format", "birmingham")
+	p.stop()
+	for name, damage := range map[string]func(f *os.File, size int64) error{
+		"a byte changed in the middle": func(f *os.File, size int64) error {
+			b := make([]byte, 1)
+			if _, err := f.ReadAt(b, size/2); err != nil {
+				return err
+			}
+			_, err := f.WriteAt([]byte{b[0] ^ 1}, size/2)
+			return err
+		},
+		"the second half gone": func(f *os.File, size int64) error { return f.Truncate(size / 2) },
+	} {
+		data := filepath.Join(t.TempDir(), "data")
+		if err := os.CopyFS(data, os.DirFS(made)); err != nil {
+			t.Fatal(err)
+		}
+		segment, size := largest(t, filepath.Join(data, "kafka"), ".dat")
+		f, err := os.OpenFile(segment, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := damage(f, size); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		code, _, stderr := refold(t, data, append([]string{"up"}, anyPort...)...)
+		if code != exitFailed || !strings.Contains(stderr, filepath.Base(segment)) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: got %d, %q", name, code, stderr)
+		}
+	}
+}
