@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -129,7 +130,11 @@ func (n *Node) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return writeJSON(n.folder.sub(addressesFile), n.addresses)
+	if err := writeJSON(n.folder.sub(addressesFile), n.addresses); err != nil {
+		return err
+	}
+	n.parts.add("addresses", func() error { return os.Remove(n.folder.sub(addressesFile)) })
+	return nil
 }
 
 // Addresses returns where the node listens.

@@ -135,6 +135,9 @@ func TestAddressesAreWrittenDown(t *testing.T) {
 	if err := n.Close(); err != nil {
 		t.Error(err)
 	}
+	if _, err := node.ReadAddresses(data); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after the node was closed: got %v", err)
+	}
 }
 
 func TestResetNeedsADataFolder(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
@@ -63,7 +64,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // sentence returns what to tell a person: of an answer of the server, what it says.
 func sentence(err error) string {
-	if s, ok := status.FromError(err); ok && err != nil {
+	if s, ok := status.FromError(err); ok {
+		if s.Code() == codes.Unavailable && len(s.Details()) == 0 {
+			return "no refold answers there: " + s.Message()
+		}
 		return s.Message()
 	}
 	return strings.ReplaceAll(err.Error(), "\n", "; ")

@@ -67,9 +67,6 @@ func TestBadBodiesAreRefused(t *testing.T) {
 		"currency of two letters": {with("currency", `"EU"`), "currency"},
 		"trailing garbage":        {entryJSON + "x", ""},
 		"second object":           {entryJSON + entryJSON, ""},
-		"array":                   {"[" + entryJSON + "]", ""},
-		"number":                  {"5", ""},
-		"null":                    {"null", ""},
 		"torn":                    {entryJSON[:40], "account_id"},
 		"not JSON":                {"amount_minor=5", ""},
 		"empty":                   {"", "account_id"},
@@ -108,6 +105,16 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 		got := h.send("POST", "/v1/entries", body)
 		if _, fields := got.reason(t); len(fields) != 4 {
 			t.Errorf("%s: got violations %v, want 4", name, fields)
+		}
+	}
+}
+
+func TestBodyMustBeAnObject(t *testing.T) {
+	h := open(t, new(bank), nil)
+	for _, body := range []string{"5", "null", `"x"`, "[]", "[" + entryJSON + "]"} {
+		got := h.send("POST", "/v1/entries", body)
+		if _, fields := got.reason(t); fields[""] != "must be an object" {
+			t.Errorf("%s: got %s", body, got.body)
 		}
 	}
 }

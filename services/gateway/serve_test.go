@@ -57,7 +57,9 @@ func TestEveryPathOfTheDocumentIsServed(t *testing.T) {
 			got := h.send(method, names.Replace(path), "{}")
 			// The call got through: its service refuses it, or has it not.
 			reason, _ := got.reason(t)
-			if !(got.status == http.StatusBadRequest && reason == "MALFORMED") && !(got.status == http.StatusNotImplemented && reason == "UNIMPLEMENTED") {
+			refused := got.status == http.StatusBadRequest && reason == "MALFORMED"
+			missing := got.status == http.StatusNotImplemented && reason == "UNIMPLEMENTED"
+			if !refused && !missing {
 				t.Errorf("%s %s: got %d %s", method, path, got.status, got.body)
 			}
 			if !strings.Contains(page, "<code>"+method+" ") || !strings.Contains(page, path) {

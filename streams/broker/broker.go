@@ -67,10 +67,10 @@ type Broker struct {
 // Open checks and repairs the folder and starts the broker on it. It returns when clients are served.
 //
 // Damage is a [DamageError] that names file and place; nothing on disk has been changed then. Only what a crash leaves
-// of a write that nobody was told of is cut off. Transactions that were open are aborted on disk, for ever, and every
-// transactional producer from before is fenced: neither its records nor its commits are accepted any more, and it has
-// to call InitProducerID again. Idempotent producers without transactions go on, and are recognised when they repeat
-// themselves.
+// of a write that nobody was told of is cut off. Transactions that were open are aborted on disk, for ever. Every
+// transactional producer from before is fenced: neither its records nor its commits are accepted, and its program
+// needs a new producer (with franz-go, a new client). Idempotent producers without transactions go on, and are
+// recognised when they repeat themselves.
 func Open(ctx context.Context, c Config) (*Broker, error) {
 	b := newBroker(c)
 	if err := b.open(ctx); err != nil {

@@ -253,7 +253,7 @@ type Generation struct {
 	LagSeconds float64 `protobuf:"fixed64,6,opt,name=lag_seconds,json=lagSeconds,proto3" json:"lag_seconds,omitempty"`
 	// Events folded per second, over the last few seconds.
 	EventsPerSecond float64 `protobuf:"fixed64,7,opt,name=events_per_second,json=eventsPerSecond,proto3" json:"events_per_second,omitempty"`
-	// When the last folded event occurred.
+	// When the last folded event was recorded.
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
 	// Position token up to which rows are saved.
 	Position string `protobuf:"bytes,9,opt,name=position,proto3" json:"position,omitempty"`

@@ -28,7 +28,7 @@ type Freshness struct {
 	// Position token: up to where the rows of this answer were folded. Opaque; give it as
 	// min_position of another read to read no earlier state.
 	Position string `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
-	// When the last folded event occurred; unset before the first.
+	// When the last folded event was recorded; unset before the first.
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
 	// Events in the log that are not folded yet.
 	LagEvents int64 `protobuf:"varint,3,opt,name=lag_events,json=lagEvents,proto3" json:"lag_events,omitempty"`
