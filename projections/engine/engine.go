@@ -204,7 +204,11 @@ func (e *Engine) reconcileAll(ctx context.Context, members map[string]*group.Mem
 // reconcile starts and stops generations of one projection.
 func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) error {
 	if p.Last() == 0 {
-		return e.create(ctx, name, Platform, "the first generation")
+		err := e.create(ctx, name, Platform, "the first generation")
+		if _, refused := acts.IsRefusal(err); refused {
+			return nil // another instance made it meanwhile
+		}
+		return err
 	}
 	for _, g := range p.Generations {
 		id := store.Generation{Projection: name, Number: g.Number}
@@ -347,12 +351,8 @@ func (e *Engine) create(ctx context.Context, name, principal, reason string) err
 	}
 	state, _ := e.cfg.Acts.State()
 	p := state.Projection(name)
-	err = e.cfg.Acts.Do(ctx, event.ActRecorded{
+	return e.cfg.Acts.Do(ctx, event.ActRecorded{
 		Principal: principal, Reason: reason, Kind: event.ActGenerationCreated,
 		Projection: name, Generation: p.Last() + 1, ExpectedLive: p.Live, Version: d.Version, Hash: d.RowHash,
 	})
-	if _, refused := acts.IsRefusal(err); refused && p.Last() == 0 {
-		return nil // another instance made it meanwhile
-	}
-	return err
 }

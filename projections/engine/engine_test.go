@@ -337,6 +337,9 @@ func TestUndecodableRecordStopsItsTaskOnly(t *testing.T) {
 	b.broker.Commit(fake.Record{Topic: topic.Transactions, Partition: 1, Value: []byte("not an event")})
 	live := engine.Operation(spending.Name, 1)
 	until(t, "the generation is stuck", func() bool { return b.status(e, live).State == engine.Stuck })
+	if _, err := e.View(t.Context(), engine.Query{Projection: spending.Name, Partition: 1, MinOffset: 1 << 40}); !errors.Is(err, engine.ErrStuck) {
+		t.Errorf("a read beyond it: got %v, want %v", err, engine.ErrStuck)
+	}
 	for _, p := range b.status(e, live).Progress {
 		if (p.Err != nil) != (p.Partition == 1) {
 			t.Errorf("partition %d: %v", p.Partition, p.Err)

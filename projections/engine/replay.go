@@ -152,6 +152,9 @@ func (e *Engine) Find(operation string) (name string, live int64, s Status, err 
 
 // Start begins a replay: a new generation, from the beginning of the log, beside the live one.
 func (e *Engine) Start(ctx context.Context, name, principal, reason string) (operation string, err error) {
+	if err := e.cfg.Acts.Ready(ctx); err != nil {
+		return "", fmt.Errorf("replay %s: %w", name, err)
+	}
 	state, _ := e.cfg.Acts.State()
 	next := state.Projection(name).Last() + 1
 	if err := e.create(ctx, name, principal, reason); err != nil {

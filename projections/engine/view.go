@@ -14,6 +14,10 @@ import (
 // again, or ask for less.
 var ErrBehind = errors.New("the projection has not folded that position yet")
 
+// ErrStuck is wrapped where a projection stands still before a wanted position, because a fold failed.
+// Waiting does not help; an operator must look.
+var ErrStuck = errors.New("the projection stands still before that position")
+
 // Query says what a read wants.
 type Query struct {
 	Projection string
@@ -67,8 +71,10 @@ func (r *running) view(ctx context.Context, q Query, topic string) (*View, error
 	if err != nil {
 		return nil, err
 	}
-	if err := t.wait(ctx, q.MinOffset); err != nil {
+	if err := t.wait(ctx, q.MinOffset); err != nil && ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBehind, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrStuck, err)
 	}
 	s, err := r.store.Snapshot()
 	if err != nil {

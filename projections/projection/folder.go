@@ -48,7 +48,7 @@ func (r *rows[R]) row(key []byte) (*slot[R], error) {
 		r.slab = make([]slot[R], slabSize)
 	}
 	s := &r.slab[0]
-	s.key, s.offset = string(key), -1
+	*s = slot[R]{key: string(key), offset: -1}
 	if stored != nil {
 		if s.offset, err = decodeRow(r.codec, stored, &s.row); err != nil {
 			return nil, fmt.Errorf("load row %q: %w", key, err)

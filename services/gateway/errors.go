@@ -57,6 +57,7 @@ func meanings() []meaning {
 		{sentinel: position.ErrToken, code: codes.InvalidArgument, reason: "BAD_TOKEN", told: true},
 		{sentinel: engine.ErrUnknown, code: codes.NotFound, reason: "PROJECTION_NOT_FOUND", told: true},
 		{sentinel: engine.ErrNotHere, code: codes.Unavailable, reason: "NOT_HERE", retry: time.Second},
+		{sentinel: engine.ErrStuck, code: codes.FailedPrecondition, reason: "PROJECTION_STUCK"},
 		{sentinel: engine.ErrBehind, code: codes.DeadlineExceeded, reason: "PROJECTION_BEHIND", retry: time.Second},
 		{sentinel: journal.ErrNotOwner, code: codes.Unavailable, reason: "NOT_OWNER", retry: time.Second},
 		{sentinel: journal.ErrBusy, code: codes.Unavailable, reason: "BUSY", retry: time.Second},

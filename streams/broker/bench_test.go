@@ -79,11 +79,13 @@ func big(b *testing.B, records, perBatch int) (dir string, size int64) {
 	return dir, size
 }
 
-// BenchmarkOpen opens folders of many records, and reports the memory of a process that does nothing else.
+// BenchmarkOpen opens folders of many records, and reports the memory of a process that does nothing else. The peer is
+// kfake alone, which neither checks nor repairs.
 func BenchmarkOpen(b *testing.B) {
 	for _, c := range []struct{ records, perBatch int }{{500_000, 100}, {500_000, 1}, {2_000_000, 100}} {
-		b.Run(fmt.Sprintf("records=%d/batch=%d", c.records, c.perBatch), func(b *testing.B) {
-			dir, size := big(b, c.records, c.perBatch)
+		dir, size := big(b, c.records, c.perBatch)
+		name := fmt.Sprintf("records=%d/batch=%d", c.records, c.perBatch)
+		b.Run(name, func(b *testing.B) {
 			b.SetBytes(size)
 			for b.Loop() {
 				broker, err := Open(b.Context(), Config{Dir: dir, Listen: "127.0.0.1:0"})
@@ -96,11 +98,28 @@ func BenchmarkOpen(b *testing.B) {
 				}
 				b.StartTimer()
 			}
-			c := startChild(b, dir, "127.0.0.1:0")
-			b.ReportMetric(memory(b, c.cmd.Process.Pid, "VmHWM"), "peak-MB")
-			b.ReportMetric(memory(b, c.cmd.Process.Pid, "VmRSS"), "then-MB")
+			reportMemory(b, startChild(b, dir, "127.0.0.1:0"))
+		})
+		b.Run(name+"/kfake", func(b *testing.B) {
+			b.SetBytes(size)
+			for b.Loop() {
+				cluster, err := plain(dir)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				cluster.Close()
+				b.StartTimer()
+			}
+			reportMemory(b, startChild(b, dir, "127.0.0.1:0", childPlain+"=1"))
 		})
 	}
+}
+
+func reportMemory(b *testing.B, c *child) {
+	b.Helper()
+	b.ReportMetric(memory(b, c.cmd.Process.Pid, "VmHWM"), "peak-MB")
+	b.ReportMetric(memory(b, c.cmd.Process.Pid, "VmRSS"), "then-MB")
 }
 
 // memory reads a field of /proc/PID/status, in MB.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -22,6 +23,8 @@ const (
 	// childDir, set in the environment, makes the test binary a broker that a test can kill.
 	childDir    = "REFOLD_BROKER_TEST_DIR"
 	childListen = "REFOLD_BROKER_TEST_LISTEN"
+	// childPlain, set as well, makes it a bare kfake.
+	childPlain = "REFOLD_BROKER_TEST_PLAIN"
 )
 
 func TestMain(m *testing.M) {
@@ -32,6 +35,15 @@ func TestMain(m *testing.M) {
 }
 
 func serve(dir string) int {
+	if os.Getenv(childPlain) != "" {
+		c, err := plain(dir)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		fmt.Println(c.ListenAddrs()[0])
+		select {}
+	}
 	b, err := Open(context.Background(), Config{Dir: dir, Listen: os.Getenv(childListen)})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -42,16 +54,30 @@ func serve(dir string) int {
 	return 1
 }
 
+// plain opens a folder with kfake alone, which replays it as it does after a crash.
+func plain(dir string) (*kfake.Cluster, error) {
+	snapshots, err := filepath.Glob(filepath.Join(dir, partitionsDir, "*", snapshotFile))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range snapshots {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	return kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dir), kfake.SyncWrites())
+}
+
 // child is a broker in a process of its own.
 type child struct {
 	cmd  *exec.Cmd
 	addr string
 }
 
-func startChild(t testing.TB, dir, listen string) *child {
+func startChild(t testing.TB, dir, listen string, env ...string) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir, childListen+"="+listen)
+	cmd.Env = append(append(os.Environ(), childDir+"="+dir, childListen+"="+listen), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -155,6 +155,7 @@ func TestStopFinishesTheBatch(t *testing.T) {
 	<-deciding
 	stopped := make(chan struct{})
 	go func() { b.stop(); close(stopped) }()
+	<-b.stopping
 	release()
 	if err := <-results; err != nil {
 		t.Errorf("batch under way: got %v, want success", err)

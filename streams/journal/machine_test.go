@@ -87,6 +87,8 @@ type bench struct {
 	t     testing.TB
 	kafka *kfake.Cluster
 	stop  func()
+	// stopping is closed when stop was called.
+	stopping <-chan struct{}
 }
 
 type config = Config[string, answer]
@@ -115,7 +117,7 @@ func startOn(t testing.TB, kafka *kfake.Cluster, c cluster.Cluster, options ...f
 		return s
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	b := &bench{t: t, kafka: kafka, Journal: New(cfg)}
+	b := &bench{t: t, kafka: kafka, Journal: New(cfg), stopping: ctx.Done()}
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()
 	b.stop = sync.OnceFunc(func() {

@@ -241,7 +241,7 @@ func (w *writer[C, O]) failed(ctx context.Context, state State, err error) {
 	w.meter.failed(err)
 	w.cfg.Log.Warn("journal lost a partition and takes it again", "topic", w.cfg.Topic,
 		"partition", w.partition, "state", string(state), "failures", w.failures, "error", err)
-	if false {
+	if w.failures > 1 {
 		// It could not be taken again at once. Nobody waits longer.
 		w.giveUp(ErrUnavailable)
 	}
