@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -73,13 +74,12 @@ func run(ctx context.Context) error {
 	if b.dir, err = os.MkdirTemp("", "refold-bench-"); err != nil {
 		return fmt.Errorf("make a folder: %w", err)
 	}
-	defer os.RemoveAll(b.dir)
-	for _, part := range []func(context.Context) error{b.log, b.server} {
-		if err := part(ctx); err != nil {
-			return err
+	for _, part := range []func(context.Context) error{b.log, b.server, func(context.Context) error { return b.print() }} {
+		if err = part(ctx); err != nil {
+			break
 		}
 	}
-	return b.print()
+	return errors.Join(err, os.RemoveAll(b.dir))
 }
 
 func (b *bench) print() error {

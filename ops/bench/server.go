@@ -21,7 +21,7 @@ import (
 const readyEvents = 500_000
 
 // server measures the program as people run it: a process of its own, commands from another.
-func (b *bench) server(ctx context.Context) error {
+func (b *bench) server(ctx context.Context) (err error) {
 	program := filepath.Join(b.dir, "refold")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./ops/refold").CombinedOutput(); err != nil {
 		return fmt.Errorf("build refold: %w: %s", err, out)
@@ -30,15 +30,11 @@ func (b *bench) server(ctx context.Context) error {
 	if _, err := s.start(ctx); err != nil {
 		return err
 	}
-	defer s.kill()
-	if err := b.imports(ctx, s); err != nil {
-		return err
-	}
-	if err := b.latencies(ctx, s); err != nil {
-		return err
-	}
-	if err := b.starts(ctx, s); err != nil {
-		return err
+	defer func() { err = errors.Join(err, s.kill()) }()
+	for _, part := range []func(context.Context, *child) error{b.imports, b.latencies, b.starts} {
+		if err := part(ctx, s); err != nil {
+			return err
+		}
 	}
 	return nil
 }
