@@ -10,7 +10,10 @@ import (
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/services/gateway"
 	"github.com/refold/refold/services/transactions"
+	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/journal"
+	"github.com/refold/refold/streams/position"
+	"github.com/refold/refold/streams/topic"
 )
 
 // openGateway makes the door that the services are put behind.
@@ -65,6 +68,25 @@ func (n *Node) settle(ctx context.Context) error {
 			return fmt.Errorf("start: %w", ctx.Err())
 		}
 	}
+}
+
+// Position returns a token of the end of the journal as it is now: a read that is given it shows everything
+// that was committed before.
+func (n *Node) Position(ctx context.Context) (string, error) {
+	client, err := n.cluster.Client()
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	ends, err := cluster.Ends(ctx, client, topic.Transactions)
+	if err != nil {
+		return "", err
+	}
+	at := make(position.Vector, len(ends))
+	for p, end := range ends {
+		at[position.Partition{Topic: topic.Transactions, Partition: p}] = end
+	}
+	return position.Token{Positions: at}.Encode(), nil
 }
 
 // Ready returns nil where the node serves all it should, or why it does not. A projection that is being

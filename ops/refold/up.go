@@ -140,6 +140,15 @@ func (c *cli) runDemo(ctx context.Context, n *node.Node) error {
 	if err != nil {
 		return err
 	}
+	at, err := n.Position(ctx)
+	if err != nil {
+		return err
+	}
+	// What is printed below must answer with everything that was imported.
+	_, err = bankv1.NewReportsServiceClient(conn).GetSpending(ctx, &bankv1.GetSpendingRequest{CustomerId: demo.Customer, MinPosition: at})
+	if err != nil {
+		return err
+	}
 	a := n.Addresses()
 	fmt.Fprintf(c.stdout, `
 Try, in another terminal:

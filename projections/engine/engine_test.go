@@ -340,6 +340,9 @@ func TestUndecodableRecordStopsItsTaskOnly(t *testing.T) {
 	if _, err := e.View(t.Context(), engine.Query{Projection: spending.Name, Partition: 1, MinOffset: 1 << 40}); !errors.Is(err, engine.ErrStuck) {
 		t.Errorf("a read beyond it: got %v, want %v", err, engine.ErrStuck)
 	}
+	before := b.status(e, live).Lag
+	b.post(30)
+	until(t, "the lag of the task that stands still grows", func() bool { return b.status(e, live).Lag > before })
 	for _, p := range b.status(e, live).Progress {
 		if (p.Err != nil) != (p.Partition == 1) {
 			t.Errorf("partition %d: %v", p.Partition, p.Err)

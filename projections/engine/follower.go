@@ -233,7 +233,8 @@ func (f *Follower) Progress() []Progress {
 // Rate returns the records folded per second over the last few seconds.
 func (f *Follower) Rate() float64 { return f.rate.perSecond() }
 
-// measure takes the rate until ctx ends.
+// measure takes the rate, and looks where the source ends, until ctx ends. What is read tells the end, too,
+// but not while nothing can be read.
 func (f *Follower) measure(ctx context.Context) {
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
@@ -243,7 +244,23 @@ func (f *Follower) measure(ctx context.Context) {
 			return
 		case now := <-ticker.C:
 			f.rate.note(now, f.folded())
+			f.look(ctx)
 		}
+	}
+}
+
+func (f *Follower) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	ends, err := f.reader.Ends(ctx, f.cfg.Definition.Topic)
+	if err != nil {
+		f.cfg.Logger.Debug("the end of the source is not known", "projection", f.cfg.Definition.Name, "error", err)
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for p, w := range f.tasks {
+		w.saw(ends[p])
 	}
 }
 

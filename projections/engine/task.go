@@ -161,7 +161,7 @@ func (t *task) take(b timeline.Batch) error {
 	if b.Err != nil && errors.Is(b.Err, timeline.ErrHole) {
 		return b.Err
 	}
-	t.end.Store(max(b.End, b.Next, t.end.Load()))
+	t.saw(max(b.End, b.Next))
 	if err := t.fold(b); err != nil {
 		return err
 	}
@@ -170,6 +170,16 @@ func (t *task) take(b timeline.Batch) error {
 		return t.save()
 	}
 	return nil
+}
+
+// saw notes an end of the source; ends only grow. It may be called concurrently.
+func (t *task) saw(end int64) {
+	for {
+		known := t.end.Load()
+		if end <= known || t.end.CompareAndSwap(known, end) {
+			return
+		}
+	}
 }
 
 // fold folds a batch, stopping on the way where a cut is wanted. Records that were folded before, which a

@@ -126,7 +126,7 @@ func (b *bank) disturb(seed uint64) *disturbance {
 func (d *disturbance) chance(oneIn int) bool { return !d.ended.Load() && d.rng.IntN(oneIn) == 0 }
 
 // control closes connections, and applies commits before it lets them fail.
-func (d *disturbance) control(r kmsg.Request) (kmsg.Response, error, bool) {
+func (d *disturbance) control(r kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the order is that of kfake
 	d.kafka.KeepControl()
 	if d.chance(50) {
 		d.hits.Add(1)
@@ -168,7 +168,7 @@ func (d *disturbance) end() int64 {
 func TestLG3RandomEntriesUnderFaults(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	const accounts, workers, long = 8, 12, 1500 * time.Millisecond
+	const accounts, workers, long = 8, 12, time.Second
 	b := newBank(t, 2)
 	steady := b.start().serving(2)
 	for n := range accounts {

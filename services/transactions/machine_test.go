@@ -88,7 +88,7 @@ func (a *alone) decide(c *Command) Outcome {
 
 func TestOverlayStaysSmall(t *testing.T) {
 	a := newAlone(t)
-	const entries = 4 * aheadOfRows
+	const entries = 3 * aheadOfRows
 	most := 0
 	for n := range entries {
 		a.decide(commandOf(t, deposit("c1.main", fmt.Sprint("k", n), 1)))

@@ -221,7 +221,7 @@ func (b *submission) send(ctx context.Context, stream submitStream) error {
 func (b *submission) next(ctx context.Context) []result {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.results) == 0 && ctx.Err() == nil && !(b.ended && b.queued == 0) {
+	for len(b.results) == 0 && ctx.Err() == nil && (b.queued > 0 || !b.ended) {
 		b.changed.Wait()
 	}
 	if ctx.Err() != nil {

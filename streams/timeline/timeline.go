@@ -92,6 +92,11 @@ func (r *Reader) Remove(topic string, partition int32) {
 	r.client.RemoveConsumePartitions(map[string][]int32{topic: {partition}})
 }
 
+// Ends asks the brokers for the last stable offsets of a topic's partitions.
+func (r *Reader) Ends(ctx context.Context, topic string) (cluster.Offsets, error) {
+	return cluster.Ends(ctx, r.client, topic)
+}
+
 // Poll waits for records and returns them by partition. It fails only when ctx ends or the reader is
 // closed.
 func (r *Reader) Poll(ctx context.Context) ([]Batch, error) {
