@@ -119,7 +119,7 @@ func exchange(t testing.TB, stream submitClient, size int, commands []*bankv1.Co
 // Many customers, each with an account to open before it can be used, more commands than may be in flight,
 // and queues that fill up.
 func TestSubmitDecidesInOrder(t *testing.T) {
-	const customers, each = 100, 200
+	const customers, each = 100, 100
 	i := newBank(t, 3).start(func(c *journal.Config[*Command, Outcome]) { c.MaxQueue, c.MaxBatch = 500, 100 }).serving(3)
 	var commands []*bankv1.Command
 	for n := range each {

@@ -203,7 +203,7 @@ func (b *Broker) release() error {
 		problems = append(problems, b.err(), syncTree(b.config.Dir))
 	}
 	if b.listener != nil {
-		b.listener.Close()
+		_ = b.listener.Close() // kfake may have closed it
 	}
 	if b.lock != nil {
 		problems = append(problems, b.lock.Close())
@@ -217,7 +217,7 @@ func (b *Broker) fail(err error) {
 	b.failing.Do(func() {
 		b.log.Error("the broker stops: what it was told could not be written", "err", err)
 		b.failure = err
-		b.listener.Close()
+		_ = b.listener.Close()
 		b.listener.drop()
 		close(b.failed)
 	})

@@ -155,7 +155,7 @@ func TestConnRefusesRequestTooShort(t *testing.T) {
 	t.Parallel()
 	client, server := net.Pipe()
 	defer client.Close()
-	go client.Write([]byte("\x00\x00\x00\x00\x00\x03"))
+	go func() { _, _ = client.Write([]byte("\x00\x00\x00\x00\x00\x03")) }()
 	if n, err := (&conn{Conn: server}).Read(make([]byte, 4)); err == nil {
 		t.Errorf("got %d bytes, want an error", n)
 	}

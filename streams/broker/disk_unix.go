@@ -30,8 +30,7 @@ func lockFolder(dir string) (*os.File, error) {
 		err = ErrInUse
 	}
 	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
+		return nil, fmt.Errorf("lock %s: %w", dir, errors.Join(err, f.Close()))
 	}
 	return f, nil
 }

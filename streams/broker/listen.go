@@ -75,7 +75,7 @@ func (l *listener) drop() {
 	defer l.mu.Unlock()
 	l.dropped = true
 	for c := range l.conns {
-		c.Conn.Close()
+		_ = c.Conn.Close()
 	}
 }
 
@@ -84,7 +84,7 @@ func (l *listener) track(n net.Conn) *conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dropped {
-		n.Close()
+		_ = n.Close()
 	}
 	l.conns[c] = struct{}{}
 	return c

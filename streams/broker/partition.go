@@ -177,7 +177,7 @@ func (p *partition) scanSegment(ctx context.Context, base int64, last bool) erro
 		}
 		at := s.at
 		b, found, err := s.next()
-		if err == io.EOF || err == nil && last && torn(s, n, found) {
+		if errors.Is(err, io.EOF) || err == nil && last && torn(s, n, found) {
 			return p.endSegment(s, segment{base, at, n * entrySize}, last)
 		}
 		if err != nil {

@@ -43,21 +43,21 @@ func readProducers(path string) (producers, error) {
 	return ids, nil
 }
 
-func (ids producers) fold(e producer, current map[string]int64) {
+func (p producers) fold(e producer, current map[string]int64) {
 	if e.Type != "init" {
-		if known, found := ids[e.ID]; found {
+		if known, found := p[e.ID]; found {
 			known.Epoch = e.Epoch
-			ids[e.ID] = known
+			p[e.ID] = known
 		}
 		return
 	}
 	if e.TxnID != "" {
 		if before, found := current[e.TxnID]; found && before != e.ID {
-			delete(ids, before)
+			delete(p, before)
 		}
 		current[e.TxnID] = e.ID
 	}
-	ids[e.ID] = e
+	p[e.ID] = e
 }
 
 // fence writes down what kfake may still know of the producers from before.
@@ -107,32 +107,32 @@ const maxEpoch = math.MaxInt16 - 1
 
 // fenced returns the producers to remember, those with transactions under a new epoch. Producers without transactions
 // and without a window are forgotten: kfake takes them up again when they write.
-func (ids producers) fenced(epochs map[int64]int16, windows []window) []producer {
+func (p producers) fenced(epochs map[int64]int16, windows []window) []producer {
 	var kept []producer
-	for _, id := range slices.Sorted(maps.Keys(ids)) {
-		p := ids[id]
-		if p.TxnID == "" {
+	for _, id := range slices.Sorted(maps.Keys(p)) {
+		one := p[id]
+		if one.TxnID == "" {
 			continue
 		}
-		epoch := max(p.Epoch, epochs[id])
-		if p.Epoch = epoch + 2; epoch > maxEpoch-3 {
-			p.ID, p.Epoch = ids.fresh(), 0
+		epoch := max(one.Epoch, epochs[id])
+		if one.Epoch = epoch + 2; epoch > maxEpoch-3 {
+			one.ID, one.Epoch = p.fresh(), 0
 		}
-		p.Type = "init"
-		kept = append(kept, p)
+		one.Type = "init"
+		kept = append(kept, one)
 	}
 	for i, w := range windows {
 		if i == 0 || windows[i-1].ID != w.ID {
-			kept = append(kept, producer{Type: "init", ID: w.ID, Epoch: max(ids[w.ID].Epoch, epochs[w.ID])})
+			kept = append(kept, producer{Type: "init", ID: w.ID, Epoch: max(p[w.ID].Epoch, epochs[w.ID])})
 		}
 	}
 	return kept
 }
 
-func (ids producers) fresh() int64 {
+func (p producers) fresh() int64 {
 	for {
 		id := rand.Int64()
-		if _, taken := ids[id]; !taken {
+		if _, taken := p[id]; !taken {
 			return id
 		}
 	}

@@ -253,7 +253,7 @@ func (w *writer[C, O]) failed(ctx context.Context, state State, err error) {
 func (w *writer[C, O]) unknown(ctx context.Context) error {
 	w.log.close()
 	w.log = nil
-	longest := 50 * time.Millisecond << min(w.failures, 5)
+	longest := 10 * time.Millisecond << min(w.failures, 7)
 	timer := time.NewTimer(rand.N(longest))
 	defer timer.Stop()
 	select {
