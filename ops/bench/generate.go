@@ -166,7 +166,8 @@ func (g *generator) end(ctx context.Context) error {
 	if g.failed != nil {
 		return fmt.Errorf("generate: %w", g.failed)
 	}
-	if err := g.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+	// Every transaction writes to partition 0, and all partitions of a topic become known at once.
+	if err := cluster.Commit(ctx, g.client, topic.Transactions, 0); err != nil {
 		return fmt.Errorf("generate: %w", err)
 	}
 	return nil

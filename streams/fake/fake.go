@@ -47,13 +47,29 @@ type Record struct {
 	Key, Value []byte
 }
 
-// Commit writes records in one transaction.
-func (b *Broker) Commit(records ...Record) { b.t.Helper(); b.write(kgo.TryCommit, records) }
+// Commit writes records of one topic in one transaction.
+func (b *Broker) Commit(records ...Record) {
+	b.t.Helper()
+	b.write(records)
+	var partitions []int32
+	for _, r := range records {
+		partitions = append(partitions, r.Partition)
+	}
+	if err := cluster.Commit(b.t.Context(), b.producer, records[0].Topic, partitions...); err != nil {
+		b.t.Fatal(err)
+	}
+}
 
 // Abort writes records in a transaction that is aborted.
-func (b *Broker) Abort(records ...Record) { b.t.Helper(); b.write(kgo.TryAbort, records) }
+func (b *Broker) Abort(records ...Record) {
+	b.t.Helper()
+	b.write(records)
+	if err := b.producer.EndTransaction(b.t.Context(), kgo.TryAbort); err != nil {
+		b.t.Fatal(err)
+	}
+}
 
-func (b *Broker) write(end kgo.TransactionEndTry, records []Record) {
+func (b *Broker) write(records []Record) {
 	b.t.Helper()
 	if err := b.producer.BeginTransaction(); err != nil {
 		b.t.Fatal(err)
@@ -68,9 +84,6 @@ func (b *Broker) write(end kgo.TransactionEndTry, records []Record) {
 		})
 	}
 	if err := b.producer.Flush(ctx); err != nil {
-		b.t.Fatal(err)
-	}
-	if err := b.producer.EndTransaction(ctx, end); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -122,7 +122,7 @@ func (f *fenced) append(ctx context.Context, records []*kgo.Record) error {
 	if err := f.produce(ctx, records); err != nil {
 		return fmt.Errorf("produce %d records to %s at %d: %w", len(records), f.at, f.next, err)
 	}
-	if err := f.commit(ctx); err != nil {
+	if err := cluster.Commit(ctx, f.client, f.at.topic, f.at.partition); err != nil {
 		return fmt.Errorf("commit %d records to %s at %d: %w", len(records), f.at, f.next, err)
 	}
 	f.next += int64(len(records)) + 1
@@ -156,36 +156,6 @@ func (f *fenced) produce(ctx context.Context, records []*kgo.Record) error {
 		}
 	}
 	return nil
-}
-
-// commit ends the transaction, and makes sure that it was committed.
-//
-// EndTransaction of franz-go 1.22.2 aborts, and returns nil, where it finds no partition of its own that was
-// written to. It looks for them in the metadata of the topics that it produces to; and at the very first
-// record it stores that metadata only after it has sent the record, so that a quick broker's answer can be
-// here before it: the record is acknowledged, the commit is an abort, and nobody is told. It is the same
-// with a topic that is dropped from the metadata because it seems to be deleted. PartitionLeader reads the
-// same metadata: where it knows the partition before and after, it was known in between.
-func (f *fenced) commit(ctx context.Context) error {
-	for !f.known() {
-		select {
-		case <-time.After(100 * time.Microsecond):
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the metadata: %w", ctx.Err())
-		}
-	}
-	if err := f.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
-		return err
-	}
-	if !f.known() {
-		return errors.New("the partition is not in the metadata any more")
-	}
-	return nil
-}
-
-func (f *fenced) known() bool {
-	leader, _, err := f.client.PartitionLeader(f.at.topic, f.at.partition)
-	return leader >= 0 && err == nil
 }
 
 // close ends the client. Nothing of its transaction can be committed by it afterwards. A nil f is closed.

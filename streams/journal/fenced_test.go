@@ -79,7 +79,7 @@ func TestKW1FenceEndsAnOpenTransaction(t *testing.T) {
 	if second.next != 2 {
 		t.Errorf("captured end: got %d, want 2, behind the record and the marker that aborts it", second.next)
 	}
-	if err := first.commit(t.Context()); err == nil {
+	if err := cluster.Commit(t.Context(), first.client, first.at.topic, first.at.partition); err == nil {
 		t.Error("commit of the writer before: got success, want an error")
 	}
 	if err := second.append(t.Context(), []*kgo.Record{record("a")}); err != nil {
