@@ -1,14 +1,19 @@
 package node
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/gofrs/flock"
+
+	"github.com/refold/refold/streams/topic"
 )
 
 // folderVersion is the form of the data folder that this build reads and writes.
@@ -24,6 +29,8 @@ var ErrNewer = errors.New("a newer version of refold has written this data folde
 type identity struct {
 	Version  int    `json:"version"`
 	Instance string `json:"instance"`
+	// Partitions is the number of partitions of the bank's topics; 0 before the topics are made.
+	Partitions int32 `json:"partitions,omitempty"`
 }
 
 // folder is a data folder that this process has locked.
@@ -44,6 +51,18 @@ func openFolder(path string) (*folder, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)
 	}
+	f, err := lockFolder(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.read(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// lockFolder locks a folder, whatever it says of itself.
+func lockFolder(path string) (*folder, error) {
 	f := &folder{path: path, lock: flock.New(filepath.Join(path, lockFile))}
 	ok, err := f.lock.TryLock()
 	if err != nil {
@@ -52,29 +71,67 @@ func openFolder(path string) (*folder, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", path, ErrInUse)
 	}
-	if err := f.read(); err != nil {
-		return nil, errors.Join(err, f.lock.Unlock())
-	}
 	return f, nil
 }
 
 func (f *folder) read() error {
-	name := filepath.Join(f.path, identityFile)
+	name := f.sub(identityFile)
 	b, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
 		f.identity = identity{Version: folderVersion, Instance: "refold-" + rand.Text()[:10]}
 		return writeJSON(name, f.identity)
 	}
-	if err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
+	if err == nil {
+		f.identity, err = parseIdentity(b)
 	}
-	if err := json.Unmarshal(b, &f.identity); err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
+	if err != nil {
+		return fmt.Errorf("read what the data folder is, from %s (bring the file back, or give the folder up with `refold reset`): %w", name, err)
 	}
 	if f.Version > folderVersion {
 		return fmt.Errorf("%s: %w: its version is %d, this build knows %d", name, ErrNewer, f.Version, folderVersion)
 	}
 	return nil
+}
+
+// parseIdentity reads what a build of any version wrote.
+func parseIdentity(b []byte) (identity, error) {
+	var id identity
+	if len(bytes.TrimSpace(b)) == 0 {
+		return id, errors.New("it is empty")
+	}
+	if err := json.Unmarshal(b, &id); err != nil {
+		return id, fmt.Errorf("it is not JSON as refold writes it: %w", err)
+	}
+	if id.Version < 1 {
+		return id, errors.New("it has no version")
+	}
+	if id.Version == folderVersion && id.Instance == "" {
+		return id, errors.New("it has no instance")
+	}
+	return id, nil
+}
+
+// partitions returns the number of partitions to work with: the one asked for, or where that is 0 the
+// folder's own. A folder that has one is never given another.
+func (f *folder) partitions(asked int32) (int32, error) {
+	switch {
+	case asked < 0:
+		return 0, fmt.Errorf("%w: %d", topic.ErrPartitions, asked)
+	case f.Partitions == 0:
+		return cmp.Or(asked, topic.DefaultPartitions), nil
+	case asked != 0 && asked != f.Partitions:
+		return 0, fmt.Errorf("%s: %w: the data folder was made with %d, not %d, and that is fixed", f.sub(identityFile), topic.ErrPartitions, f.Partitions, asked)
+	}
+	return f.Partitions, nil
+}
+
+// fix writes down the number of partitions that the topics have.
+func (f *folder) fix(partitions int32) error {
+	if f.Partitions == partitions {
+		return nil
+	}
+	f.Partitions = partitions
+	return writeJSON(f.sub(identityFile), f.identity)
 }
 
 func (f *folder) sub(name string) string { return filepath.Join(f.path, name) }
@@ -87,17 +144,45 @@ func (f *folder) Close() error {
 	return nil
 }
 
-// writeJSON replaces a file in one step.
+// writeJSON replaces a file in one step: after a crash there is the file as it was or as it is now, whole.
 func writeJSON(name string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	if err := os.WriteFile(name+".new", append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	if err := writeFile(name+".new", append(b, '\n')); err != nil {
+		return err
 	}
 	if err := os.Rename(name+".new", name); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return syncFolder(filepath.Dir(name))
+}
+
+// writeFile writes a file whose bytes are on disk when it returns.
+func writeFile(name string, b []byte) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	_, err = file.Write(b)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// syncFolder puts the names of a folder on disk. Windows has no such thing.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("synchronise folder %s: %w", path, err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fmt.Errorf("synchronise folder %s: %w", path, err)
 	}
 	return nil
 }
@@ -124,18 +209,17 @@ func ReadAddresses(data string) (Addresses, error) {
 	return a, nil
 }
 
-// Reset removes everything in a data folder that no process works in.
+// Reset removes everything in a data folder that no process works in, also where the file that says what
+// the folder is cannot be read. A folder without that file is not a data folder and is refused.
 func Reset(data string) error {
 	if _, err := os.Stat(filepath.Join(data, identityFile)); err != nil {
 		return fmt.Errorf("%s is not a data folder of refold: %w", data, err)
 	}
-	f, err := openFolder(data)
-	if err != nil && !errors.Is(err, ErrNewer) {
+	f, err := lockFolder(data)
+	if err != nil {
 		return err
 	}
-	if f != nil {
-		defer f.Close()
-	}
+	defer f.Close()
 	if err := os.RemoveAll(data); err != nil {
 		return fmt.Errorf("reset %s: %w", data, err)
 	}

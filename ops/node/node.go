@@ -50,9 +50,6 @@ const (
 	Projections Role = "projections"
 )
 
-// Roles returns every role.
-func Roles() []Role { return []Role{Registry, Transactions, Projections} }
-
 // Config says what a node does and where.
 type Config struct {
 	// Data is the folder that holds everything the node keeps.
@@ -65,7 +62,9 @@ type Config struct {
 	RegistryURL string
 	// Listen is where to listen, HOST:PORT each, port 0 for a free one.
 	Listen Addresses
-	// Partitions is the number of partitions of the bank's topics; topic.DefaultPartitions where it is 0.
+	// Partitions is the number of partitions of the bank's topics. It is fixed when the data folder is made
+	// and its topics are there. 0 means what the folder has, in a new one topic.DefaultPartitions; any other
+	// number than the folder's is topic.ErrPartitions.
 	Partitions int32
 	Logger     *slog.Logger
 }
@@ -96,9 +95,6 @@ const blockCache = 64 << 20
 
 // Open starts a node and returns when it serves. The caller closes it.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
-	if cfg.Partitions == 0 {
-		cfg.Partitions = topic.DefaultPartitions
-	}
 	n := &Node{cfg: cfg, parts: newParts()}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -111,7 +107,10 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.parts.add("data folder", n.folder.Close)
-	n.stores = pebble.New(n.folder.sub("rows"), blockCache, n.cfg.Logger)
+	if n.cfg.Partitions, err = n.folder.partitions(n.cfg.Partitions); err != nil {
+		return err
+	}
+	n.stores = pebble.New(n.folder.sub(rowsFolder), blockCache, n.cfg.Logger)
 	n.parts.add("block cache", func() error { n.stores.Close(); return nil })
 	ledgerRows, err := n.openLedger()
 	if err != nil {
@@ -133,7 +132,15 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := writeJSON(n.folder.sub(addressesFile), n.addresses); err != nil {
 		return err
 	}
-	n.parts.add("addresses", func() error { return os.Remove(n.folder.sub(addressesFile)) })
+	n.parts.add("addresses", n.removeAddresses)
+	return nil
+}
+
+// removeAddresses takes back where the node listens; that somebody else has done it is as well.
+func (n *Node) removeAddresses() error {
+	if err := os.Remove(n.folder.sub(addressesFile)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	return nil
 }
 
@@ -152,21 +159,6 @@ func (n *Node) Wait(ctx context.Context) error {
 
 // Close stops the node. Everything that was answered is durable when it returns.
 func (n *Node) Close() error { return n.parts.stop() }
-
-// openLedger opens the rows that the journal decides against. Another version of the fold has rows of its
-// own, made anew from the log.
-func (n *Node) openLedger() (store.Store, error) {
-	if !n.cfg.has(Transactions) {
-		return nil, nil
-	}
-	d := ledger.Definition()
-	s, err := n.stores.Open(store.Generation{Projection: d.Name, Number: d.Version})
-	if err != nil {
-		return nil, err
-	}
-	n.parts.add("ledger rows", s.Close)
-	return s, nil
-}
 
 // openBroker starts the embedded broker, which must hold at least what the ledger has seen of it.
 func (n *Node) openBroker(ctx context.Context, seen store.Store) error {
@@ -193,8 +185,10 @@ func (n *Node) openBroker(ctx context.Context, seen store.Store) error {
 	if err != nil {
 		return err
 	}
-	n.parts.add("broker", b.Close)
-	n.parts.start("broker", b.Wait)
+	n.parts.start("broker", func(ctx context.Context) error {
+		_ = b.Wait(ctx) // Close says the same
+		return b.Close()
+	})
 	n.addresses.Kafka = b.Addr()
 	n.cluster.Seeds = []string{b.Addr()}
 	return nil
@@ -208,7 +202,10 @@ func (n *Node) ensureTopics(ctx context.Context) error {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return topic.Ensure(ctx, client, topic.All(n.cfg.Partitions))
+	if err := topic.Ensure(ctx, client, topic.All(n.cfg.Partitions)); err != nil {
+		return err
+	}
+	return n.folder.fix(n.cfg.Partitions)
 }
 
 // openRegistry serves the registry, where that is a role of the node, and makes the codec.
@@ -333,7 +330,7 @@ func (n *Node) openProjections(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	controls := control.NewServer(control.Config{Engine: e, Catalog: catalog.All(), Principal: gateway.PrincipalFrom})
+	controls := control.NewServer(control.Config{Engine: e, Principal: gateway.PrincipalFrom})
 	n.gateway.Register(func(r grpc.ServiceRegistrar) {
 		bankv1.RegisterReportsServiceServer(r, answers)
 		refoldv1.RegisterControlServiceServer(r, controls)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,19 +12,26 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/refold/refold/ops/node"
+	"github.com/refold/refold/projections/catalog"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/api/refoldv1"
 	"github.com/refold/refold/streams/broker"
 )
 
-// open starts a node on free ports; it ends with its test.
+// local is a node on free ports that says nothing.
+func local(data string) node.Config {
+	return node.Config{
+		Data: data, Logger: slog.New(slog.DiscardHandler),
+		Listen: node.Addresses{HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", Kafka: "127.0.0.1:0", Registry: "127.0.0.1:0"},
+	}
+}
+
+// open starts a node in a new folder; it ends with its test.
 func open(t *testing.T, cfg node.Config) *node.Node {
 	t.Helper()
-	cfg.Data = t.TempDir()
-	cfg.Listen = node.Addresses{HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", Kafka: "127.0.0.1:0", Registry: "127.0.0.1:0"}
-	cfg.Logger = slog.New(slog.DiscardHandler)
-	cfg.Partitions = 3
-	n, err := node.Open(t.Context(), cfg)
+	mine := local(t.TempDir())
+	mine.Kafka, mine.RegistryURL, mine.Roles, mine.Partitions = cfg.Kafka, cfg.RegistryURL, cfg.Roles, 3
+	n, err := node.Open(t.Context(), mine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +112,7 @@ func TestRolesApart(t *testing.T) {
 	})
 	eventually(t, func(ctx context.Context) error {
 		resp, err := refoldv1.NewControlServiceClient(dial(t, reader)).ListProjections(ctx, &refoldv1.ListProjectionsRequest{})
-		if err == nil && len(resp.GetProjections()) != 2 {
+		if err == nil && len(resp.GetProjections()) != len(catalog.All()) {
 			return errors.New("not all projections are there")
 		}
 		return err
@@ -121,10 +127,9 @@ func TestAddressesAreWrittenDown(t *testing.T) {
 	if _, err := node.ReadAddresses(data); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	n, err := node.Open(t.Context(), node.Config{
-		Data: data, Logger: slog.New(slog.DiscardHandler), Partitions: 1,
-		Listen: node.Addresses{HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0", Kafka: "127.0.0.1:0", Registry: "127.0.0.1:0"},
-	})
+	cfg := local(data)
+	cfg.Partitions = 1
+	n, err := node.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,18 +142,5 @@ func TestAddressesAreWrittenDown(t *testing.T) {
 	}
 	if _, err := node.ReadAddresses(data); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("after the node was closed: got %v", err)
-	}
-}
-
-func TestResetNeedsADataFolder(t *testing.T) {
-	precious := filepath.Join(t.TempDir(), "photos")
-	if err := os.Mkdir(precious, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := node.Reset(precious); err == nil {
-		t.Error("a folder that is not a data folder was removed")
-	}
-	if _, err := os.Stat(precious); err != nil {
-		t.Error(err)
 	}
 }

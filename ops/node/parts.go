@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 )
 
-// parts are what a node runs, each beginning after those before it and ending before them.
+// parts are what a node runs, each beginning after those before it and ending before them. What goes wrong
+// is reported once: the first failure by failed or, where nobody took it from there, by stop; all else by
+// stop.
 type parts struct {
 	running []part
-	failed  chan error // takes the first failure
-	once    sync.Once
+	failed  chan error // holds a failure until it is taken
 }
 
 type part struct {
@@ -28,7 +28,7 @@ func (p *parts) start(name string, run func(context.Context) error) {
 	go func() {
 		err := run(ctx)
 		if ctx.Err() == nil {
-			p.fail(name, err)
+			err = p.fail(name, err)
 		} else if errors.Is(err, context.Canceled) {
 			err = nil
 		}
@@ -45,14 +45,20 @@ func (p *parts) add(name string, stop func() error) {
 	p.running = append(p.running, part{name, stop})
 }
 
-func (p *parts) fail(name string, err error) {
+// fail hands over why a part ended. It returns the reason where another one has not been taken yet.
+func (p *parts) fail(name string, err error) error {
 	if err == nil {
 		err = errors.New("it ended")
 	}
-	p.once.Do(func() { p.failed <- fmt.Errorf("%s: %w", name, err) })
+	select {
+	case p.failed <- fmt.Errorf("%s: %w", name, err):
+		return nil
+	default:
+		return err
+	}
 }
 
-// stop ends every part, the last one first, and returns what went wrong.
+// stop ends every part, the last one first, and returns what went wrong and was not taken from failed.
 func (p *parts) stop() error {
 	var problems []error
 	for len(p.running) > 0 {
@@ -61,6 +67,11 @@ func (p *parts) stop() error {
 		if err := last.stop(); err != nil {
 			problems = append(problems, fmt.Errorf("stop %s: %w", last.name, err))
 		}
+	}
+	select { // by now no part runs that could fail
+	case err := <-p.failed:
+		problems = append([]error{err}, problems...)
+	default:
 	}
 	return errors.Join(problems...)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -35,18 +36,46 @@ func (c *cli) runStatus(ctx context.Context) error {
 	if c.json {
 		return c.printProto(resp)
 	}
+	return c.printStatus(resp.GetProjections())
+}
+
+// printStatus prints a table that fits 80 columns, and below it what is wrong with a generation. Versions and
+// hashes are left to --json.
+func (c *cli) printStatus(projections []*refoldv1.Projection) error {
 	t := c.table()
-	fmt.Fprintln(t, "PROJECTION\tGENERATION\tVERSION\tSTATE\tLAG\tSECONDS\tEVENTS/S\tLAST EVENT\t")
-	for _, p := range resp.GetProjections() {
+	var problems strings.Builder
+	fmt.Fprintln(t, "GENERATION\tSTATE\tLAG\tBEHIND\tEVENTS/S\tLAST EVENT")
+	for _, p := range projections {
 		for _, g := range p.GetGenerations() {
 			if g.GetState() == refoldv1.GenerationState_GENERATION_STATE_CANCELLED {
 				continue
 			}
-			fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%d\t%.1f\t%.0f\t%s\t%s\n", p.GetName(), g.GetNumber(), g.GetVersion(), state(g.GetState()),
-				g.GetLagEvents(), g.GetLagSeconds(), g.GetEventsPerSecond(), eventTime(g), g.GetError())
+			name := fmt.Sprintf("%s-%d", p.GetName(), g.GetNumber())
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%.0f\t%s\n", name, state(g.GetState()),
+				g.GetLagEvents(), age(g.GetLagSeconds()), g.GetEventsPerSecond(), eventTime(g))
+			if g.GetError() != "" {
+				fmt.Fprintf(&problems, "%s is %s: %s\n", name, state(g.GetState()), strings.ReplaceAll(g.GetError(), "\n", "; "))
+			}
 		}
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	_, err := io.WriteString(c.stdout, problems.String())
+	return err
+}
+
+// age returns seconds in the largest unit that leaves at least two of it.
+func age(seconds float64) string {
+	switch {
+	case seconds < 120:
+		return fmt.Sprintf("%.1fs", seconds)
+	case seconds < 2*60*60:
+		return fmt.Sprintf("%.0fm", seconds/60)
+	case seconds < 2*24*60*60:
+		return fmt.Sprintf("%.0fh", seconds/60/60)
+	}
+	return fmt.Sprintf("%.0fd", seconds/24/60/60)
 }
 
 func eventTime(g *refoldv1.Generation) string {

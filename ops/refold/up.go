@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/refold/refold/ops/demo"
-	"github.com/refold/refold/ops/importer"
 	"github.com/refold/refold/ops/node"
-	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/streams/topic"
 )
 
 // listenFlags are the flags that say where to listen.
@@ -20,6 +17,11 @@ func listenFlags(cmd *cobra.Command, a *node.Addresses) {
 	cmd.Flags().StringVar(&a.HTTP, "http", "127.0.0.1:8080", "where REST listens; port 0 takes a free one")
 	cmd.Flags().StringVar(&a.GRPC, "grpc", "127.0.0.1:9090", "where gRPC listens")
 	cmd.Flags().StringVar(&a.Registry, "registry", "127.0.0.1:8081", "where the schema registry listens")
+}
+
+func partitionsFlag(cmd *cobra.Command, partitions *int32) {
+	cmd.Flags().Int32Var(partitions, "partitions", 0, fmt.Sprintf(
+		"partitions of the bank's topics, fixed when the data folder is made; 0 is what the folder has, in a new one %d", topic.DefaultPartitions))
 }
 
 func (c *cli) up() *cobra.Command {
@@ -30,18 +32,17 @@ func (c *cli) up() *cobra.Command {
 		Short: "Run everything in one process, on an embedded broker",
 		Args:  args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.runNode(cmd.Context(), cfg, func(ctx context.Context, n *node.Node) error {
+			return c.runNode(cmd.Context(), cfg, func(ctx context.Context, n *node.Node) {
 				fmt.Fprintln(c.stdout, "The embedded broker is one node without replicas: what this disk loses is lost.")
-				if !withDemo {
-					return nil
+				if withDemo {
+					c.tryDemo(ctx, n)
 				}
-				return c.runDemo(ctx, n)
 			})
 		},
 	}
 	listenFlags(cmd, &cfg.Listen)
 	cmd.Flags().StringVar(&cfg.Listen.Kafka, "kafka", "127.0.0.1:9092", "where the embedded broker listens")
-	cmd.Flags().Int32Var(&cfg.Partitions, "partitions", 12, "partitions of the bank's topics; fixed when the data folder is made")
+	partitionsFlag(cmd, &cfg.Partitions)
 	cmd.Flags().BoolVar(&withDemo, "demo", false, "import an excerpt of real card data first")
 	return cmd
 }
@@ -61,14 +62,14 @@ func (c *cli) serve() *cobra.Command {
 			if cfg.Kafka == "" {
 				return fmt.Errorf("%w: --kafka says where the broker is", errUsage)
 			}
-			return c.runNode(cmd.Context(), cfg, nil)
+			return c.runNode(cmd.Context(), cfg, func(context.Context, *node.Node) {})
 		},
 	}
 	listenFlags(cmd, &cfg.Listen)
 	cmd.Flags().StringSliceVar(&roles, "role", []string{"all"}, "registry, transactions, projections or all")
 	cmd.Flags().StringVar(&cfg.Kafka, "kafka", "", "address of a broker, HOST:PORT")
 	cmd.Flags().StringVar(&cfg.RegistryURL, "registry-url", "", "where the schema registry is, for roles without one, such as http://127.0.0.1:8081")
-	cmd.Flags().Int32Var(&cfg.Partitions, "partitions", 12, "partitions of the bank's topics")
+	partitionsFlag(cmd, &cfg.Partitions)
 	return cmd
 }
 
@@ -88,8 +89,9 @@ func parseRoles(words []string) ([]node.Role, error) {
 	return roles, nil
 }
 
-// runNode runs a node until it is told to stop, after what is to be done first.
-func (c *cli) runNode(ctx context.Context, cfg node.Config, first func(context.Context, *node.Node) error) (err error) {
+// runNode runs a node until it is told to stop or cannot go on, and does something with it meanwhile. The
+// context of that ends with the node.
+func (c *cli) runNode(ctx context.Context, cfg node.Config, do func(context.Context, *node.Node)) (err error) {
 	cfg.Data = c.data
 	if cfg.Logger, err = c.logger(); err != nil {
 		return err
@@ -100,12 +102,16 @@ func (c *cli) runNode(ctx context.Context, cfg node.Config, first func(context.C
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
 	c.announce(n.Addresses())
-	if first != nil {
-		if err := first(ctx, n); err != nil && ctx.Err() == nil {
-			return err
-		}
-	}
-	return n.Wait(ctx)
+	working, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do(working, n)
+	}()
+	err = n.Wait(ctx)
+	stop()
+	<-done
+	return err
 }
 
 func (c *cli) announce(a node.Addresses) {
@@ -119,50 +125,4 @@ func (c *cli) announce(a node.Addresses) {
 	}
 	fmt.Fprintf(t, "Data\t%s\n", c.data)
 	_ = t.Flush() // stdout that is gone is no failure of the server
-}
-
-// runDemo imports the excerpt and says what to try.
-func (c *cli) runDemo(ctx context.Context, n *node.Node) error {
-	format, err := importer.Lookup(demo.Format)
-	if err != nil {
-		return err
-	}
-	conn, err := (&cli{server: n.Addresses().GRPC}).dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	fmt.Fprintln(c.stdout, "\nImporting card transactions of Birmingham City Council (Open Government Licence v3.0) ...")
-	err = c.runImport(ctx, importer.Config{
-		Client: bankv1.NewTransactionsServiceClient(conn), Format: format,
-		File: demo.Name, Source: bytes.NewReader(demo.Birmingham), Size: int64(len(demo.Birmingham)),
-	})
-	if err != nil {
-		return err
-	}
-	at, err := n.Position(ctx)
-	if err != nil {
-		return err
-	}
-	// What is printed below must answer with everything that was imported.
-	_, err = bankv1.NewReportsServiceClient(conn).GetSpending(ctx, &bankv1.GetSpendingRequest{CustomerId: demo.Customer, MinPosition: at})
-	if err != nil {
-		return err
-	}
-	a := n.Addresses()
-	fmt.Fprintf(c.stdout, `
-Try, in another terminal:
-  curl 'http://%[1]s/v1/customers/%[3]s/spending?from=2014-01&to=2016-12'
-  grpcurl -plaintext -d '{"account_id": "%[3]s.card"}' %[2]s bank.v1.ReportsService/GetAccount
-  refold%[4]s replay spending --from beginning
-`, a.HTTP, a.GRPC, demo.Customer, c.dataFlag())
-	return nil
-}
-
-// dataFlag is what other commands need to find this data folder.
-func (c *cli) dataFlag() string {
-	if c.data == "refold-data" {
-		return ""
-	}
-	return " --data " + c.data
 }

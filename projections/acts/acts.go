@@ -77,7 +77,8 @@ func (p Projection) Last() int64 {
 	return p.Generations[len(p.Generations)-1].Number
 }
 
-// Fold returns the state after one more act. A refused act leaves everything but Next as it was.
+// Fold returns the state after one more act, of a Known kind. A refused act leaves everything but Next as it
+// was.
 func (s *State) Fold(offset int64, a event.ActRecorded) (*State, *Refusal) {
 	next := &State{Next: offset + 1, projections: make(map[string]*Projection, len(s.projections)+1)}
 	for name, p := range s.projections {
@@ -92,6 +93,17 @@ func (s *State) Fold(offset int64, a event.ActRecorded) (*State, *Refusal) {
 	return next, nil
 }
 
+// Known tells whether this build folds acts of a kind. Where it does not, nothing must be folded beyond: a
+// newer build may have made of that act what this one cannot see.
+func Known(kind string) bool {
+	switch kind {
+	case event.ActGenerationCreated, event.ActGenerationVerified, event.ActGenerationPromoted,
+		event.ActGenerationRolled, event.ActGenerationCancelled:
+		return true
+	}
+	return false
+}
+
 // fold changes p as the act says, or returns why it must not.
 func (p *Projection) fold(a event.ActRecorded) string {
 	switch a.Kind {
@@ -100,7 +112,7 @@ func (p *Projection) fold(a event.ActRecorded) string {
 	case event.ActGenerationVerified, event.ActGenerationPromoted, event.ActGenerationRolled, event.ActGenerationCancelled:
 		return p.change(a)
 	}
-	return "this build does not know acts of kind " + a.Kind
+	panic("acts: fold of unknown kind " + a.Kind) // Known was not asked
 }
 
 func (p *Projection) create(a event.ActRecorded) string {
@@ -157,6 +169,12 @@ func (p *Projection) promote(g *Generation, a event.ActRecorded) string {
 	}
 	g.Before, g.Promoted = p.Live, &a
 	p.Live = g.Number
+	for i := range p.Generations {
+		// The one before stands by, so that a roll-back is a flip; what is older is of no use any more.
+		if n := p.Generations[i].Number; n < g.Before && n != g.Number {
+			p.Generations[i].Cancelled = true
+		}
+	}
 	return ""
 }
 

@@ -20,6 +20,9 @@ type Feed interface {
 	End(ctx context.Context) (int64, error)
 }
 
+// errNewer is wrapped where an act is of a kind that this build does not know.
+var errNewer = errors.New("a newer version of refold has acted")
+
 // Log follows the acts and adds to them. Its methods may be called concurrently.
 type Log struct {
 	feed    Feed
@@ -55,6 +58,9 @@ func (l *Log) Run(ctx context.Context) error {
 		var a event.ActRecorded
 		if err := schema.Decode(value, &a); err != nil {
 			return err
+		}
+		if !Known(a.Kind) {
+			return fmt.Errorf("%w: act %s at offset %d", errNewer, a.ActID, offset)
 		}
 		l.fold(offset, a)
 		return nil

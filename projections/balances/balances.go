@@ -88,7 +88,7 @@ func Definition() *projection.Definition {
 
 // AccountKey returns the row of an account.
 func AccountKey(account string) projection.Key {
-	customer, _, _ := strings.Cut(account, ".")
+	customer, _ := event.Home(account)
 	return projection.Key{Partition: customer, Sort: account}
 }
 
@@ -116,8 +116,7 @@ func foldOpened(_ projection.Key, r *Row, e *opened, _ projection.Meta) error {
 
 func postedKeys(e *posted, k *projection.Keys) {
 	for _, l := range e.Legs {
-		if !strings.HasPrefix(l.AccountID, "@") {
-			customer, _, _ := strings.Cut(l.AccountID, ".")
+		if customer, ok := event.Home(l.AccountID); ok {
 			k.Add(customer, l.AccountID)
 			k.Add(l.AccountID, lineSort(e.OccurredAt, l.AccountSeq))
 		}

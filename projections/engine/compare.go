@@ -35,7 +35,8 @@ type comparison struct {
 	text              func([]byte) (string, error)
 }
 
-// verifyAll compares generations with the live ones as they become ready, until ctx ends.
+// verifyAll compares generations with the live ones as they become ready, until ctx ends. One that cannot be
+// compared says why, and is tried again.
 func (e *Engine) verifyAll(ctx context.Context) {
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
@@ -49,26 +50,47 @@ func (e *Engine) verifyAll(ctx context.Context) {
 		for _, name := range e.Names() {
 			p := state.Projection(name)
 			for _, g := range p.Generations {
-				if e.status(name, p, g).State != Ready {
-					continue
-				}
-				if err := e.verify(ctx, name, g.Number, p.Live); err != nil && ctx.Err() == nil {
-					e.cfg.Logger.Error("generations could not be compared", "projection", name, "generation", g.Number, "live", p.Live, "error", err)
+				if e.status(name, p, g).State == Ready {
+					e.note(ctx, name, g.Number, e.verify(ctx, name, g.Number, p.Live))
 				}
 			}
 		}
 	}
 }
 
+// note keeps why a generation could not be compared, nil where it was.
+func (e *Engine) note(ctx context.Context, name string, generation int64, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		e.cfg.Logger.Error("generations could not be compared", "projection", name, "generation", generation, "error", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.running[store.Generation{Projection: name, Number: generation}]; r != nil {
+		r.incomparable = err
+	}
+}
+
 // verify compares two generations and records what it found.
 func (e *Engine) verify(ctx context.Context, name string, candidate, live int64) error {
 	a := e.acquire(store.Generation{Projection: name, Number: live})
+	if a == nil {
+		return fmt.Errorf("compare with generation %d of %s: %w", live, name, ErrNotHere)
+	}
+	defer a.readers.Done()
 	b := e.acquire(store.Generation{Projection: name, Number: candidate})
-	for _, r := range []*running{a, b} {
-		if r == nil {
-			return fmt.Errorf("compare %s %d and %d: %w", name, live, candidate, ErrNotHere)
-		}
-		defer r.readers.Done()
+	if b == nil {
+		return fmt.Errorf("compare generation %d of %s: %w", candidate, name, ErrNotHere)
+	}
+	defer b.readers.Done()
+	ends, err := b.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	if held := len(b.Progress()); held < len(ends) {
+		return fmt.Errorf("compare generation %d of %s: %d of %d partitions are here: %w", candidate, name, held, len(ends), ErrNotHere)
 	}
 	c := &comparison{live: sha256.New(), candidate: sha256.New(), text: b.cfg.Definition.Text}
 	act := event.ActRecorded{
@@ -213,9 +235,9 @@ func (c *comparison) differ(partition int32, order int, a, b pair) (err error) {
 	if len(c.examples) >= maxDifferences {
 		return nil
 	}
-	d := Difference{Partition: partition, Key: projection.DecodeKey(a.key)}
+	d := Difference{Partition: partition, Key: projection.DecodeKey(string(a.key))}
 	if order > 0 {
-		d.Key = projection.DecodeKey(b.key)
+		d.Key = projection.DecodeKey(string(b.key))
 	}
 	if order <= 0 {
 		if d.Live, err = c.text(a.value); err != nil {

@@ -45,6 +45,8 @@ type Config struct {
 type Engine struct {
 	cfg Config
 
+	dropped map[store.Generation]bool // of the reconciling goroutine alone
+
 	mu       sync.Mutex
 	assigned map[string][]int32            // guarded by mu; partitions by projection
 	running  map[store.Generation]*running // guarded by mu
@@ -61,12 +63,15 @@ type running struct {
 	readers  sync.WaitGroup // views and comparisons under way; added to under Engine.mu
 	examples []Difference   // guarded by Engine.mu; of the last verification
 	digest   string         // guarded by Engine.mu; of the live generation, at the last verification
+	// incomparable is guarded by Engine.mu; it is why the last comparison came to nothing.
+	incomparable error
 }
 
 // New returns an engine that does nothing until Run.
 func New(cfg Config) *Engine {
 	return &Engine{
 		cfg:      cfg,
+		dropped:  make(map[store.Generation]bool),
 		assigned: make(map[string][]int32),
 		running:  make(map[store.Generation]*running),
 		failed:   make(map[store.Generation]error),
@@ -99,6 +104,9 @@ func (e *Engine) newest(name string) (*projection.Definition, error) {
 	return newest, nil
 }
 
+// errNoFold is wrapped where this build cannot fold a generation, and never will.
+var errNoFold = errors.New("this build cannot fold the generation")
+
 // definition returns what folds a generation. The same version with another hash is refused: its rows
 // would not be those of the fold that made the others.
 func (e *Engine) definition(name string, g acts.Generation) (*projection.Definition, error) {
@@ -107,11 +115,11 @@ func (e *Engine) definition(name string, g acts.Generation) (*projection.Definit
 			continue
 		}
 		if d.RowHash != g.Hash {
-			return nil, fmt.Errorf("the rows of %s version %d changed (%s, not %s): raise the version", name, g.Version, d.RowHash, g.Hash)
+			return nil, fmt.Errorf("%w: the rows of %s version %d changed (%s, not %s): raise the version", errNoFold, name, g.Version, d.RowHash, g.Hash)
 		}
 		return d, nil
 	}
-	return nil, fmt.Errorf("this build has no version %d of %s", g.Version, name)
+	return nil, fmt.Errorf("%w: it has no version %d of %s", errNoFold, g.Version, name)
 }
 
 // Run runs every projection until ctx ends. The acts must be followed meanwhile.
@@ -119,7 +127,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.cfg.Acts.Ready(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	members := make(map[string]*group.Member)
+	defer func() {
+		for _, m := range members {
+			m.Close()
+		}
+	}()
 	for _, name := range e.Names() {
 		m, err := e.join(name)
 		if err != nil {
@@ -133,10 +148,8 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.verifyAll(ctx)
 	}()
 	err := e.reconcileAll(ctx, members)
+	cancel()
 	<-verified
-	for _, m := range members {
-		m.Close()
-	}
 	return errors.Join(err, e.stopAll())
 }
 
@@ -204,7 +217,7 @@ func (e *Engine) reconcileAll(ctx context.Context, members map[string]*group.Mem
 // reconcile starts and stops generations of one projection.
 func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) error {
 	if p.Last() == 0 {
-		err := e.create(ctx, name, Platform, "the first generation")
+		_, err := e.create(ctx, name, Platform, "the first generation")
 		if _, refused := acts.IsRefusal(err); refused {
 			return nil // another instance made it meanwhile
 		}
@@ -225,22 +238,28 @@ func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) 
 	return nil
 }
 
-// start runs a generation here, where it does not run yet, with the partitions assigned.
+// start runs a generation here, where it does not run yet, with the partitions assigned. What cannot be
+// folded by this build is not tried again; what fails otherwise is.
 func (e *Engine) start(ctx context.Context, id store.Generation, g acts.Generation) error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.failed[id] != nil {
-		return nil
-	}
-	r := e.running[id]
-	if r == nil {
+	r, failed := e.running[id], e.failed[id]
+	e.mu.Unlock()
+	if r == nil && !errors.Is(failed, errNoFold) {
 		var err error
 		if r, err = e.open(ctx, id, g); err != nil {
+			e.mu.Lock()
+			defer e.mu.Unlock()
 			e.failed[id] = err
 			return err
 		}
-		e.running[id] = r
 	}
+	if r == nil {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.failed, id)
+	e.running[id] = r
 	return r.Assign(e.assigned[id.Projection])
 }
 
@@ -270,8 +289,11 @@ func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generatio
 	return r, nil
 }
 
-// drop stops a generation and removes its rows.
+// drop stops a generation and removes its rows, once.
 func (e *Engine) drop(id store.Generation) error {
+	if e.dropped[id] {
+		return nil
+	}
 	e.mu.Lock()
 	r := e.running[id]
 	delete(e.running, id)
@@ -280,7 +302,11 @@ func (e *Engine) drop(id store.Generation) error {
 	if err := r.stop(); err != nil {
 		return err
 	}
-	return e.cfg.Stores.Drop(id)
+	if err := e.cfg.Stores.Drop(id); err != nil {
+		return err
+	}
+	e.dropped[id] = true
+	return nil
 }
 
 func (r *running) stop() error {
@@ -343,16 +369,17 @@ func (e *Engine) acquire(id store.Generation) *running {
 	return r
 }
 
-// create makes a generation of a projection's newest version.
-func (e *Engine) create(ctx context.Context, name, principal, reason string) error {
+// create makes a generation of a projection's newest version and returns its number.
+func (e *Engine) create(ctx context.Context, name, principal, reason string) (int64, error) {
 	d, err := e.newest(name)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	state, _ := e.cfg.Acts.State()
 	p := state.Projection(name)
-	return e.cfg.Acts.Do(ctx, event.ActRecorded{
+	number := p.Last() + 1
+	return number, e.cfg.Acts.Do(ctx, event.ActRecorded{
 		Principal: principal, Reason: reason, Kind: event.ActGenerationCreated,
-		Projection: name, Generation: p.Last() + 1, ExpectedLive: p.Live, Version: d.Version, Hash: d.RowHash,
+		Projection: name, Generation: number, ExpectedLive: p.Live, Version: d.Version, Hash: d.RowHash,
 	})
 }

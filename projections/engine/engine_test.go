@@ -74,6 +74,12 @@ func (b *bank) purchases(n int) (out []fake.Record) {
 // run runs an engine until the returned function is called.
 func (b *bank) run(stores store.Stores, catalog ...*projection.Definition) (*engine.Engine, func()) {
 	b.t.Helper()
+	return b.runAs("test", stores, catalog...)
+}
+
+// runAs is run as a named instance of the group, or as one that leaves it when it stops where the name is "".
+func (b *bank) runAs(instance string, stores store.Stores, catalog ...*projection.Definition) (*engine.Engine, func()) {
+	b.t.Helper()
 	f, err := feed.Open(b.broker.Cluster, topic.Acts)
 	if err != nil {
 		b.t.Fatal(err)
@@ -84,7 +90,7 @@ func (b *bank) run(stores store.Stores, catalog ...*projection.Definition) (*eng
 	}
 	e := engine.New(engine.Config{
 		Cluster: b.broker.Cluster, Codec: b.codec, Stores: stores, Acts: log, Catalog: catalog,
-		Instance: "test", Logger: slog.New(slog.DiscardHandler),
+		Instance: instance, Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
@@ -126,13 +132,7 @@ func (b *bank) total(e *engine.Engine) (sum int64, generation int64) {
 		generation = v.Generation
 		for c := range 10 {
 			err := v.Scan(fmt.Sprint("c", c), "", "", func(_ projection.Key, value []byte) bool {
-				var r spending.Row
-				if _, err := projection.Decode(row, value, &r); err != nil {
-					b.t.Fatal(err)
-				}
-				for _, l := range r.Lines {
-					sum += l.SpentMinor
-				}
+				sum += spentIn(b.t, row, value)
 				return true
 			})
 			if err != nil {
@@ -158,6 +158,53 @@ func (b *bank) view(e *engine.Engine, p int32, end int64) (v *engine.View) {
 		return err == nil
 	})
 	return v
+}
+
+// spentIn returns what one stored row says was spent.
+func spentIn(t *testing.T, c codec.Row[spending.Row], value []byte) (sum int64) {
+	t.Helper()
+	var r spending.Row
+	if _, err := projection.Decode(c, value, &r); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range r.Lines {
+		sum += l.SpentMinor
+	}
+	return sum
+}
+
+// useRegistry has what is written from now on encoded with another registry.
+func (b *bank) useRegistry(r codec.Registry) {
+	b.t.Helper()
+	var err error
+	if b.encoder, err = codec.New(r).Encoder(b.t.Context(), topic.Transactions, event.NameEntryPosted); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// follow runs a follower of all partitions, with a codec of its own, until the returned function is called.
+func (b *bank) follow(r codec.Registry) (*engine.Follower, func()) {
+	b.t.Helper()
+	f, err := engine.NewFollower(engine.FollowerConfig{
+		Cluster: b.broker.Cluster, Codec: codec.New(r), Definition: spending.Definition(), Store: memory.NewStore(),
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := f.Assign([]int32{0, 1, 2}); err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	return f, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.t.Error(err)
+		}
+		f.Close()
+	}
 }
 
 func mustRow(t *testing.T) codec.Row[spending.Row] {

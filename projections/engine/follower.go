@@ -39,15 +39,17 @@ type Follower struct {
 	rate   meter
 
 	mu      sync.Mutex
-	running context.Context   // guarded by mu; nil before Run
-	tasks   map[int32]*worker // guarded by mu
+	running context.Context    // guarded by mu; nil before Run has found the log
+	log     [16]byte           // guarded by mu; the id of the source
+	tasks   map[int32]*worker  // guarded by mu
+	wake    context.CancelFunc // guarded by mu; ends the Poll under way
 }
 
-// worker is a task with the goroutine that runs it.
+// worker is a task, and whether it runs and is read for.
 type worker struct {
 	*task
-	cancel context.CancelFunc
-	done   chan struct{}
+	cancel context.CancelFunc // nil until it runs
+	read   bool               // set and used by the dispatching goroutine, under Follower.mu
 }
 
 // NewFollower returns a follower of nothing yet. Who calls it calls Run, and Close after it.
@@ -62,25 +64,78 @@ func NewFollower(cfg FollowerConfig) (*Follower, error) {
 	return &Follower{cfg: cfg, reader: reader, tasks: make(map[int32]*worker)}, nil
 }
 
-// Run folds until ctx ends. Every task has saved all that it folded when Run returns.
+// Run folds until ctx ends. Every task has saved all that it folded when Run returns; where one could not,
+// Run says so.
 func (f *Follower) Run(ctx context.Context) error {
+	log, err := f.find(ctx)
+	if err != nil {
+		return f.ended(ctx, err)
+	}
 	f.mu.Lock()
-	f.running = ctx
+	f.running, f.log = ctx, log
 	for _, w := range f.tasks {
 		f.start(w)
 	}
 	f.mu.Unlock()
-	go f.measure(ctx)
-	err := f.dispatch(ctx)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, w := range f.tasks {
-		<-w.done
-	}
+	measured := make(chan struct{})
+	go func() {
+		defer close(measured)
+		f.measure(ctx)
+	}()
+	err = f.dispatch(ctx)
+	<-measured
+	return errors.Join(f.ended(ctx, err), f.join())
+}
+
+// ended is what Run returns for an error: that it was told to end is none.
+func (f *Follower) ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	return err
+	return fmt.Errorf("follow %s: %w", f.cfg.Definition.Name, err)
+}
+
+// find returns the id of the source, once the brokers can tell it.
+func (f *Follower) find(ctx context.Context) (log [16]byte, err error) {
+	err = patiently(ctx, func() error {
+		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		log, err = f.reader.LogID(bounded, f.cfg.Definition.Topic)
+		return err
+	})
+	return log, err
+}
+
+// patiently calls fn until it succeeds or ctx ends, with growing pauses of a second at most.
+func patiently(ctx context.Context, fn func() error) error {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := fn()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// join waits for the tasks to end, and returns what they could not save.
+func (f *Follower) join() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var problems []error
+	for p, w := range f.tasks {
+		if w.cancel == nil {
+			continue
+		}
+		<-w.done
+		if _, err := w.state(); err != nil {
+			problems = append(problems, fmt.Errorf("%s/%d: %w", f.cfg.Definition.Name, p, err))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // Close releases the follower's connections. Its store is closed by who opened it.
@@ -94,13 +149,17 @@ func (f *Follower) Assign(partitions []int32) error {
 		if f.tasks[p] != nil {
 			continue
 		}
-		t, err := newTask(p, f.cfg.Store, f.cfg.MaxRows, func(b projection.Base) projection.Folder {
-			return f.cfg.Definition.NewFolder(f.cfg.Codec, b)
+		t, err := newTask(taskConfig{
+			partition: p, store: f.cfg.Store, maxRows: f.cfg.MaxRows, learn: f.learner(),
+			folder: func(b projection.Base) projection.Folder { return f.cfg.Definition.NewFolder(f.cfg.Codec, b) },
+			failed: func(err error) {
+				f.cfg.Logger.Error("a task stands still", "projection", f.cfg.Definition.Name, "partition", p, "error", err)
+			},
 		})
 		if err != nil {
 			return fmt.Errorf("assign %s/%d: %w", f.cfg.Definition.Name, p, err)
 		}
-		w := &worker{task: t, done: make(chan struct{})}
+		w := &worker{task: t}
 		f.tasks[p] = w
 		if f.running != nil {
 			f.start(w)
@@ -109,15 +168,40 @@ func (f *Follower) Assign(partitions []int32) error {
 	return nil
 }
 
-// start runs a task. The caller holds mu.
+// learner returns a function that makes sure that the schema of a record is known. A registry that cannot
+// be asked is waited for: that is no fault of the record.
+func (f *Follower) learner() func(context.Context, *timeline.Record) error {
+	last := -1
+	return func(ctx context.Context, rec *timeline.Record) error {
+		id, err := codec.SchemaID(rec.Value)
+		if err != nil || id == last {
+			return err
+		}
+		err = patiently(ctx, func() error {
+			_, problem := f.cfg.Codec.ByID(ctx, id)
+			if errors.Is(problem, codec.ErrRegistry) {
+				f.cfg.Logger.Warn("the registry is waited for", "projection", f.cfg.Definition.Name, "schema", id, "error", problem)
+				return problem
+			}
+			err = problem
+			return nil
+		})
+		if err == nil {
+			last = id
+		}
+		return err
+	}
+}
+
+// start runs a task, and has the dispatching goroutine read for it. The caller holds mu.
 func (f *Follower) start(w *worker) {
 	ctx, cancel := context.WithCancel(f.running)
 	w.cancel = cancel
-	f.reader.Add(f.cfg.Definition.Topic, w.partition, w.next)
-	go func() {
-		defer close(w.done)
-		w.run(ctx)
-	}()
+	log := f.log
+	go w.run(ctx, log)
+	if f.wake != nil {
+		f.wake()
+	}
 }
 
 // Revoke stops folding partitions and returns when everything folded of them is saved.
@@ -138,12 +222,16 @@ func (f *Follower) Revoke(partitions []int32) {
 	}
 }
 
-// dispatch hands what is read to the tasks.
+// dispatch hands what is read to the tasks. It alone adds partitions to the reader, between Polls: a batch
+// of before a partition was revoked and assigned again must not reach its new task, which is behind it.
 func (f *Follower) dispatch(ctx context.Context) error {
 	for {
-		batches, err := f.reader.Poll(ctx)
-		if err != nil {
-			return fmt.Errorf("follow %s: %w", f.cfg.Definition.Name, err)
+		batches, err := f.reader.Poll(f.begin(ctx))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return err
 		}
 		for _, b := range batches {
 			if b.Err != nil {
@@ -154,9 +242,31 @@ func (f *Follower) dispatch(ctx context.Context) error {
 	}
 }
 
+// begin adds to the reader what has been assigned, and returns a context for the next Poll that ends when
+// there is more to add.
+func (f *Follower) begin(ctx context.Context) context.Context {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.wake != nil {
+		f.wake()
+	}
+	for p, w := range f.tasks {
+		if w.cancel != nil && !w.read {
+			w.read = true
+			saved, _ := w.state()
+			f.reader.Add(f.cfg.Definition.Topic, p, saved.Next)
+		}
+	}
+	ctx, f.wake = context.WithCancel(ctx)
+	return ctx
+}
+
 func (f *Follower) hand(ctx context.Context, b timeline.Batch) {
 	f.mu.Lock()
 	w := f.tasks[b.Partition]
+	if w != nil && !w.read {
+		w = nil
+	}
 	f.mu.Unlock()
 	if w == nil {
 		return
@@ -207,14 +317,20 @@ func (f *Follower) Wait(ctx context.Context, partition int32, offset int64) erro
 type Progress struct {
 	Partition int32
 	// Next is the offset of the first record that is not folded and saved; End that of the source's end
-	// as last seen.
+	// as last seen, -1 before it was.
 	Next, End int64
 	EventTime time.Time
+	// Behind is for how long there has been a record that is not folded.
+	Behind time.Duration
 	// Err is why the task stands still.
 	Err error
 }
 
-// Lag returns how many records are not folded yet, markers of transactions included.
+// Known tells whether the end of the source was seen.
+func (p Progress) Known() bool { return p.End >= 0 }
+
+// Lag returns how many records are not folded yet, markers of transactions included; 0 where that is not
+// known.
 func (p Progress) Lag() int64 { return max(p.End-p.Next, 0) }
 
 // Progress returns how far every task is, in order of partitions.
@@ -225,7 +341,7 @@ func (f *Follower) Progress() []Progress {
 	for _, p := range slices.Sorted(maps.Keys(f.tasks)) {
 		t := f.tasks[p].task
 		saved, err := t.state()
-		out = append(out, Progress{Partition: p, Next: saved.Next, End: t.end.Load(), EventTime: saved.EventTime, Err: err})
+		out = append(out, Progress{Partition: p, Next: saved.Next, End: t.end.Load(), EventTime: saved.EventTime, Behind: t.behind(time.Now()), Err: err})
 	}
 	return out
 }
@@ -239,12 +355,12 @@ func (f *Follower) measure(ctx context.Context) {
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
 	for {
+		f.rate.note(time.Now(), f.folded())
+		f.look(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-ticker.C:
-			f.rate.note(now, f.folded())
-			f.look(ctx)
+		case <-ticker.C:
 		}
 	}
 }
@@ -252,7 +368,7 @@ func (f *Follower) measure(ctx context.Context) {
 func (f *Follower) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	ends, err := f.reader.Ends(ctx, f.cfg.Definition.Topic)
+	ends, err := f.Ends(ctx)
 	if err != nil {
 		f.cfg.Logger.Debug("the end of the source is not known", "projection", f.cfg.Definition.Name, "error", err)
 		return
@@ -261,7 +377,15 @@ func (f *Follower) look(ctx context.Context) {
 	defer f.mu.Unlock()
 	for p, w := range f.tasks {
 		w.saw(ends[p])
+		if saved, _ := w.state(); saved.Next >= ends[p] {
+			w.level.Store(time.Now().UnixMicro())
+		}
 	}
+}
+
+// Ends asks the brokers where the source ends.
+func (f *Follower) Ends(ctx context.Context) (cluster.Offsets, error) {
+	return f.reader.Ends(ctx, f.cfg.Definition.Topic)
 }
 
 func (f *Follower) folded() int64 {

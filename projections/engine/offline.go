@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/schemas/codec"
@@ -15,7 +17,12 @@ type Offline struct {
 
 // NewOffline returns the task of a partition, as its store has it.
 func NewOffline(d *projection.Definition, c *codec.Codec, s store.Store, partition int32, maxRows int) (*Offline, error) {
-	t, err := newTask(partition, s, maxRows, func(b projection.Base) projection.Folder { return d.NewFolder(c, b) })
+	t, err := newTask(taskConfig{
+		partition: partition, store: s, maxRows: maxRows,
+		folder: func(b projection.Base) projection.Folder { return d.NewFolder(c, b) },
+		learn:  func(context.Context, *timeline.Record) error { return nil },
+		failed: func(error) {},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +33,7 @@ func NewOffline(d *projection.Definition, c *codec.Codec, s store.Store, partiti
 func (o *Offline) Next() int64 { return o.t.next }
 
 // Fold folds a batch without saving.
-func (o *Offline) Fold(b timeline.Batch) error { return o.t.fold(b) }
+func (o *Offline) Fold(b timeline.Batch) error { return o.t.fold(context.Background(), b) }
 
 // Save saves rows and checkpoint.
 func (o *Offline) Save() error { return o.t.save() }

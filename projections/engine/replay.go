@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,11 +35,13 @@ const (
 // Status is a generation as it stands.
 type Status struct {
 	acts.Generation
+	// Topic is the source; "" where this build cannot fold the generation.
+	Topic    string
 	State    State
 	Progress []Progress
 	Lag      int64
-	// Oldest is how long ago the last folded record was recorded, where there are more; else 0.
-	Oldest    time.Duration
+	// Behind is for how long there has been a record that is not folded.
+	Behind    time.Duration
 	Rate      float64
 	EventTime time.Time
 	Err       error
@@ -46,6 +49,8 @@ type Status struct {
 	// the live generation, where it ran in this process.
 	Differences []Difference
 	LiveDigest  string
+	// Incomparable is why the generation is ready and could not be compared with the live one.
+	Incomparable error
 }
 
 // ETA returns how long the generation will need to fold all there is, 0 where that is not known.
@@ -72,18 +77,21 @@ func (e *Engine) Statuses(name string) (live int64, all []Status, err error) {
 func (e *Engine) status(name string, p acts.Projection, g acts.Generation) Status {
 	id := store.Generation{Projection: name, Number: g.Number}
 	s := Status{Generation: g}
+	if d, err := e.definition(name, g); err == nil {
+		s.Topic = d.Topic
+	}
 	e.mu.Lock()
 	r := e.running[id]
 	s.Err = e.failed[id]
 	if r != nil {
-		s.Differences, s.LiveDigest = r.examples, r.digest
+		s.Differences, s.LiveDigest, s.Incomparable = r.examples, r.digest, r.incomparable
 	}
 	e.mu.Unlock()
 	if r != nil {
 		s.Progress, s.Rate = r.Progress(), r.Rate()
 		s.sum()
 	}
-	s.State = stateOf(s, p.Live)
+	s.State = stateOf(s, p)
 	return s
 }
 
@@ -97,28 +105,33 @@ func (s *Status) sum() {
 		if t.EventTime.After(s.EventTime) {
 			s.EventTime = t.EventTime
 		}
-		if t.Lag() > 0 && !t.EventTime.IsZero() {
-			s.Oldest = max(s.Oldest, time.Since(t.EventTime))
-		}
+		s.Behind = max(s.Behind, t.Behind)
 	}
 }
 
-func stateOf(s Status, live int64) State {
+func stateOf(s Status, p acts.Projection) State {
+	live, _ := p.Generation(p.Live)
 	switch {
 	case s.Cancelled:
 		return Cancelled
 	case s.Err != nil:
 		return Stuck
-	case s.Number == live:
+	case s.Number == p.Live:
 		return Live
-	case s.Number < live:
+	case s.Number == live.Before:
 		return Standby
-	case s.Verified != nil && s.Verified.ExpectedLive == live:
+	case s.Verified != nil && s.Verified.ExpectedLive == p.Live:
 		return Verified
-	case len(s.Progress) > 0 && s.Lag < farBehind:
+	case s.caughtUp():
 		return Ready
 	}
 	return Building
+}
+
+// caughtUp tells whether the generation has folded nearly all there is, of every partition held here.
+func (s Status) caughtUp() bool {
+	unknown := slices.ContainsFunc(s.Progress, func(p Progress) bool { return !p.Known() })
+	return len(s.Progress) > 0 && !unknown && s.Lag < farBehind
 }
 
 // Operation names a replay: projection and generation.
@@ -155,38 +168,32 @@ func (e *Engine) Start(ctx context.Context, name, principal, reason string) (ope
 	if err := e.cfg.Acts.Ready(ctx); err != nil {
 		return "", fmt.Errorf("replay %s: %w", name, err)
 	}
-	state, _ := e.cfg.Acts.State()
-	next := state.Projection(name).Last() + 1
-	if err := e.create(ctx, name, principal, reason); err != nil {
+	number, err := e.create(ctx, name, principal, reason)
+	if err != nil {
 		return "", fmt.Errorf("replay %s: %w", name, err)
 	}
-	return Operation(name, next), nil
+	return Operation(name, number), nil
 }
 
-// Promote makes a replay's generation live, and drops those older than the one that was live so far. A
-// *acts.Refusal says why it must not be.
+// Promote makes a replay's generation live; the one that was live stands by, those before it are cancelled.
+// A *acts.Refusal says why it must not be, unless it is forced.
 func (e *Engine) Promote(ctx context.Context, operation, principal, reason string, force bool) error {
 	name, p, g, err := e.parse(operation)
 	if err != nil {
 		return err
 	}
-	err = e.act(ctx, name, p, g, event.ActRecorded{
-		Kind: event.ActGenerationPromoted, Principal: principal, Reason: reason, Forced: force, Positions: e.positions(name, p.Live),
-	})
+	if s := e.status(name, p, g); !force && s.State == Stuck {
+		return &acts.Refusal{Why: fmt.Sprintf("generation %d of %s stands still: %v", g.Number, name, s.Err)}
+	} else if !force && s.State == Verified && !s.caughtUp() {
+		return &acts.Refusal{Why: fmt.Sprintf("generation %d of %s has %d records to fold", g.Number, name, s.Lag)}
+	}
+	ends, err := e.ends(ctx, name, p.Live)
 	if err != nil {
 		return err
 	}
-	for _, old := range p.Generations {
-		if old.Cancelled || old.Number >= p.Live {
-			continue
-		}
-		superseded := event.ActRecorded{Kind: event.ActGenerationCancelled, Principal: Platform, Reason: "generation " + strconv.FormatInt(p.Live, 10) + " stands by"}
-		p.Live = g.Number
-		if err := e.act(ctx, name, p, old, superseded); err != nil {
-			return err
-		}
-	}
-	return nil
+	return e.act(ctx, name, p, g, event.ActRecorded{
+		Kind: event.ActGenerationPromoted, Principal: principal, Reason: reason, Forced: force, Positions: ends,
+	})
 }
 
 // Rollback makes the generation live again that was live before a replay was promoted.
@@ -195,8 +202,12 @@ func (e *Engine) Rollback(ctx context.Context, operation, principal, reason stri
 	if err != nil {
 		return err
 	}
+	ends, err := e.ends(ctx, name, p.Live)
+	if err != nil {
+		return err
+	}
 	return e.act(ctx, name, p, g, event.ActRecorded{
-		Kind: event.ActGenerationRolled, Principal: principal, Reason: reason, Positions: e.positions(name, p.Live),
+		Kind: event.ActGenerationRolled, Principal: principal, Reason: reason, Positions: ends,
 	})
 }
 
@@ -214,20 +225,20 @@ func (e *Engine) act(ctx context.Context, name string, p acts.Projection, g acts
 	return e.cfg.Acts.Do(ctx, a)
 }
 
-// positions returns where a generation's sources end, as last seen.
-func (e *Engine) positions(name string, generation int64) []event.TopicPosition {
-	d, err := e.newest(name)
+// ends returns where the source of a generation ends now.
+func (e *Engine) ends(ctx context.Context, name string, generation int64) ([]event.TopicPosition, error) {
 	r := e.acquire(store.Generation{Projection: name, Number: generation})
 	if r == nil {
-		return nil
+		return nil, nil // it cannot be folded here, and emits nothing up to its end
 	}
 	defer r.readers.Done()
+	ends, err := r.Ends(ctx)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	var out []event.TopicPosition
-	for _, t := range r.Progress() {
-		out = append(out, event.TopicPosition{Topic: d.Topic, Partition: t.Partition, Offset: t.End})
+	for _, p := range slices.Sorted(maps.Keys(ends)) {
+		out = append(out, event.TopicPosition{Topic: r.cfg.Definition.Topic, Partition: p, Offset: ends[p]})
 	}
-	return out
+	return out, nil
 }

@@ -22,9 +22,6 @@ const (
 	farBehind  = 2_000
 )
 
-// errPassed is returned where a task has folded beyond the position that it should stop at.
-var errPassed = errors.New("the task is beyond the position")
-
 // task folds one partition of one generation, in rounds: fold, then save rows and checkpoint.
 //
 // Rows and checkpoint are one atomic write, so that after a crash at any moment the stored rows are
@@ -39,33 +36,28 @@ type task struct {
 
 	in   chan timeline.Batch
 	cuts chan cut
+	done chan struct{} // closed when the task has ended
 
 	// Of the running goroutine alone.
 	pending *cut
 	unsaved time.Time // since when something is folded and not saved; zero where all is
 	event   time.Time
 	next    int64
+	log     [16]byte
+
+	// learn finds what is needed to decode a record, before it is folded: a fold does no I/O.
+	learn func(context.Context, *timeline.Record) error
+	// failed is told why the task stands still, once.
+	failed func(error)
 
 	folded atomic.Int64 // records folded since the start
-	end    atomic.Int64 // end of the source, as last seen
+	end    atomic.Int64 // end of the source, as last seen; -1 before
+	level  atomic.Int64 // when the task was last at that end, in µs since 1970; 0 before
 
 	mu      sync.Mutex
 	saved   store.Checkpoint // guarded by mu
 	err     error            // guarded by mu; why the task stands still
 	changed chan struct{}    // guarded by mu; closed and replaced when saved or err changes
-}
-
-// cut asks a task to stop at a position and to give the store as it is there.
-type cut struct {
-	// at is the position; -1 is where the task happens to be.
-	at    int64
-	reply chan<- cutResult
-}
-
-type cutResult struct {
-	snapshot store.Snapshot
-	at       int64
-	err      error
 }
 
 // base reads the stored rows of one task. A task that began with none and forgot none reads nothing.
@@ -83,24 +75,36 @@ func (b *base) Load(key []byte) ([]byte, error) {
 	return b.store.Load(b.partition, key)
 }
 
-func newTask(partition int32, s store.Store, maxRows int, folder func(projection.Base) projection.Folder) (*task, error) {
+// taskConfig is what a task is made of.
+type taskConfig struct {
+	partition int32
+	store     store.Store
+	maxRows   int
+	folder    func(projection.Base) projection.Folder
+	learn     func(context.Context, *timeline.Record) error
+	failed    func(error)
+}
+
+func newTask(cfg taskConfig) (*task, error) {
+	partition, s := cfg.partition, cfg.store
 	saved, err := s.Checkpoint(partition)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint of task %d: %w", partition, err)
 	}
 	t := &task{
-		partition: partition, store: s, maxRows: maxRows,
+		partition: partition, store: s, maxRows: cfg.maxRows, learn: cfg.learn, failed: cfg.failed,
 		base:  &base{store: s, partition: partition},
 		in:    make(chan timeline.Batch, 2),
 		cuts:  make(chan cut),
-		saved: saved, next: saved.Next, event: saved.EventTime,
+		done:  make(chan struct{}),
+		saved: saved, next: saved.Next, event: saved.EventTime, log: saved.Log,
 		changed: make(chan struct{}),
 	}
 	if t.base.empty, err = isEmpty(s, partition); err != nil {
 		return nil, err
 	}
-	t.folder = folder(t.base)
-	t.end.Store(saved.Next)
+	t.folder = cfg.folder(t.base)
+	t.end.Store(-1)
 	return t, nil
 }
 
@@ -113,19 +117,32 @@ func isEmpty(s store.Store, partition int32) (bool, error) {
 	return empty, err
 }
 
-// run folds what comes in until ctx ends, then saves once more. A failure stops the task and is kept.
-func (t *task) run(ctx context.Context) {
-	err := t.rounds(ctx)
+// run folds what comes in until ctx ends, then saves once more. A failure stops the task and is kept. The
+// rows must be those of the log that is read: the position of another log says nothing.
+func (t *task) run(ctx context.Context, log [16]byte) {
+	defer close(t.done)
+	err := t.bind(log)
+	if err == nil {
+		err = t.rounds(ctx)
+	}
 	if err == nil {
 		err = t.save()
 	}
 	if t.pending != nil {
-		t.pending.reply <- cutResult{err: fmt.Errorf("task %d ended before %d: %w", t.partition, t.pending.at, errors.Join(err, ctx.Err()))}
+		t.pending.reply <- cutResult{err: fmt.Errorf("task %d ended before %d: %w", t.partition, t.pending.at, errors.Join(ErrNotHere, err))}
 	}
 	if err != nil {
 		t.stop(err)
 		t.refuseCuts(ctx)
 	}
+}
+
+func (t *task) bind(log [16]byte) error {
+	if t.next > 0 && t.log != log {
+		return fmt.Errorf("%w: the rows were folded from topic id %x, it is now %x", timeline.ErrHole, t.log, log)
+	}
+	t.log = log
+	return nil
 }
 
 func (t *task) rounds(ctx context.Context) error {
@@ -152,17 +169,17 @@ func (t *task) step(ctx context.Context) error {
 	case c := <-t.cuts:
 		return t.begin(c)
 	case b := <-t.in:
-		return t.take(b)
+		return t.take(ctx, b)
 	}
 }
 
 // take folds a batch and saves where it is time to.
-func (t *task) take(b timeline.Batch) error {
+func (t *task) take(ctx context.Context, b timeline.Batch) error {
 	if b.Err != nil && errors.Is(b.Err, timeline.ErrHole) {
 		return b.Err
 	}
 	t.saw(max(b.End, b.Next))
-	if err := t.fold(b); err != nil {
+	if err := t.fold(ctx, b); err != nil {
 		return err
 	}
 	caughtUp := len(t.in) == 0 && t.end.Load()-t.next < farBehind
@@ -174,9 +191,8 @@ func (t *task) take(b timeline.Batch) error {
 
 // saw notes an end of the source; ends only grow. It may be called concurrently.
 func (t *task) saw(end int64) {
-	for {
-		known := t.end.Load()
-		if end <= known || t.end.CompareAndSwap(known, end) {
+	for known := t.end.Load(); end > known; known = t.end.Load() {
+		if t.end.CompareAndSwap(known, end) {
 			return
 		}
 	}
@@ -184,10 +200,16 @@ func (t *task) saw(end int64) {
 
 // fold folds a batch, stopping on the way where a cut is wanted. Records that were folded before, which a
 // reader may give again after a restart, are passed over.
-func (t *task) fold(b timeline.Batch) error {
+func (t *task) fold(ctx context.Context, b timeline.Batch) error {
+	if b.From > t.next && b.Next > t.next {
+		return fmt.Errorf("%w: it was read from %d and folded to %d", timeline.ErrHole, b.From, t.next)
+	}
 	for _, rec := range b.Records {
 		if rec.Offset < t.next {
 			continue
+		}
+		if err := t.learn(ctx, rec); err != nil {
+			return fmt.Errorf("record at offset %d: %w", rec.Offset, err)
 		}
 		if t.pending != nil && rec.Offset >= t.pending.at {
 			if err := t.finish(); err != nil {
@@ -214,7 +236,7 @@ func (t *task) fold(b timeline.Batch) error {
 
 // save writes the changed rows and the checkpoint.
 func (t *task) save() error {
-	c := store.Checkpoint{Next: t.next, EventTime: t.event}
+	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log}
 	t.mu.Lock()
 	same := t.saved.Next == c.Next
 	t.mu.Unlock()
@@ -235,7 +257,22 @@ func (t *task) save() error {
 	defer t.mu.Unlock()
 	t.saved = c
 	t.announce()
+	if c.Next >= t.end.Load() {
+		t.level.Store(time.Now().UnixMicro())
+	}
 	return nil
+}
+
+// behind returns for how long there has been a record that is not folded and saved; 0 where there is none.
+// It counts from when the task was last at the end of its source, or, where that is longer ago than the
+// last folded record was recorded, from that.
+func (t *task) behind(now time.Time) time.Duration {
+	saved, _ := t.state()
+	if saved.Next >= t.end.Load() {
+		return 0
+	}
+	since := max(t.level.Load(), saved.EventTime.UnixMicro())
+	return max(now.Sub(time.UnixMicro(since)), 0)
 }
 
 // bound is how many rows the task may keep in memory: many while it rebuilds, so that each is read and
@@ -254,80 +291,11 @@ func (t *task) announce() {
 }
 
 func (t *task) stop(err error) {
+	t.failed(err)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.err = err
 	t.announce()
-}
-
-// begin takes a cut: at once where the task is there, later where it is not yet.
-func (t *task) begin(c cut) error {
-	switch {
-	case t.pending != nil:
-		c.reply <- cutResult{err: fmt.Errorf("task %d is being cut at %d already", t.partition, t.pending.at)}
-		return nil
-	case c.at >= 0 && c.at < t.next:
-		c.reply <- cutResult{at: t.next, err: errPassed}
-		return nil
-	}
-	t.pending = &c
-	if c.at < 0 {
-		c.at = t.next
-	}
-	if c.at == t.next {
-		return t.finish()
-	}
-	return nil
-}
-
-// finish saves at the position of the pending cut and answers it.
-func (t *task) finish() error {
-	c := t.pending
-	t.pending = nil
-	t.next = c.at
-	if err := t.save(); err != nil {
-		c.reply <- cutResult{err: err}
-		return err
-	}
-	snapshot, err := t.store.Snapshot()
-	c.reply <- cutResult{snapshot: snapshot, at: c.at, err: err}
-	return nil
-}
-
-// refuseCuts answers what is asked of a task that stands still.
-func (t *task) refuseCuts(ctx context.Context) {
-	_, err := t.state()
-	for {
-		select {
-		case c := <-t.cuts:
-			c.reply <- cutResult{err: err}
-		case <-t.in:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// cutAt asks the task to stop at a position, -1 for where it is, and returns the store as it is there.
-func (t *task) cutAt(ctx context.Context, at int64) cutResult {
-	reply := make(chan cutResult, 1)
-	select {
-	case t.cuts <- cut{at: at, reply: reply}:
-	case <-ctx.Done():
-		return cutResult{err: fmt.Errorf("cut task %d at %d: %w", t.partition, at, ctx.Err())}
-	}
-	select {
-	case r := <-reply:
-		return r
-	case <-ctx.Done():
-		// The task answers into the buffer; a snapshot that nobody takes is closed here.
-		go func() {
-			if r := <-reply; r.snapshot != nil {
-				_ = r.snapshot.Close()
-			}
-		}()
-		return cutResult{err: fmt.Errorf("cut task %d at %d: %w", t.partition, at, ctx.Err())}
-	}
 }
 
 // state returns the saved checkpoint and why the task stands still, if it does.
@@ -351,6 +319,8 @@ func (t *task) wait(ctx context.Context, offset int64) error {
 		}
 		select {
 		case <-changed:
+		case <-t.done:
+			return fmt.Errorf("task %d ended: %w", t.partition, ErrNotHere)
 		case <-ctx.Done():
 			return fmt.Errorf("task %d is at %d, not yet at %d: %w", t.partition, saved, offset, ctx.Err())
 		}

@@ -56,13 +56,18 @@ type fixture struct {
 
 func runTask(t *testing.T) *fixture {
 	t.Helper()
-	tk, err := newTask(0, memory.NewStore(), 10, func(projection.Base) projection.Folder { return &counter{} })
+	tk, err := newTask(taskConfig{
+		store: memory.NewStore(), maxRows: 10,
+		folder: func(projection.Base) projection.Folder { return &counter{} },
+		learn:  func(context.Context, *timeline.Record) error { return nil },
+		failed: func(error) {},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	ended := make(chan struct{})
-	go func() { defer close(ended); tk.run(ctx) }()
+	go func() { defer close(ended); tk.run(ctx, [16]byte{1}) }()
 	t.Cleanup(func() { cancel(); <-ended })
 	return &fixture{t, tk, ctx}
 }
@@ -70,7 +75,7 @@ func runTask(t *testing.T) *fixture {
 // give hands records at offsets to the task; the batch ends behind a marker.
 func (f *fixture) give(from, to int64, values ...string) {
 	f.Helper()
-	b := timeline.Batch{Next: to + 1, End: 1_000_000}
+	b := timeline.Batch{From: from, Next: to + 1, End: 1_000_000}
 	for o := from; o < to; o++ {
 		rec := &timeline.Record{Offset: o}
 		if i := int(o - from); i < len(values) {

@@ -38,7 +38,9 @@ type View struct {
 	Partition int32
 	Next      int64
 	EventTime time.Time
-	Lag       int64
+	// Lag is how many records are not folded, and Behind for how long there has been one.
+	Lag    int64
+	Behind time.Duration
 
 	snapshot store.Snapshot
 	release  func()
@@ -46,8 +48,7 @@ type View struct {
 
 // View waits for the wanted position, until ctx ends, and returns the rows as they are then.
 func (e *Engine) View(ctx context.Context, q Query) (*View, error) {
-	d, err := e.newest(q.Projection)
-	if err != nil {
+	if _, err := e.newest(q.Projection); err != nil {
 		return nil, err
 	}
 	state, _ := e.cfg.Acts.State()
@@ -58,7 +59,7 @@ func (e *Engine) View(ctx context.Context, q Query) (*View, error) {
 	if r == nil {
 		return nil, fmt.Errorf("%s generation %d: %w", q.Projection, q.Generation, ErrNotHere)
 	}
-	v, err := r.view(ctx, q, d.Topic)
+	v, err := r.view(ctx, q)
 	if err != nil {
 		r.readers.Done()
 		return nil, fmt.Errorf("read %s: %w", q.Projection, err)
@@ -66,14 +67,18 @@ func (e *Engine) View(ctx context.Context, q Query) (*View, error) {
 	return v, nil
 }
 
-func (r *running) view(ctx context.Context, q Query, topic string) (*View, error) {
+func (r *running) view(ctx context.Context, q Query) (*View, error) {
 	t, err := r.task(q.Partition)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.wait(ctx, q.MinOffset); err != nil && ctx.Err() != nil {
+	switch err := t.wait(ctx, q.MinOffset); {
+	case err == nil:
+	case errors.Is(err, ErrNotHere):
+		return nil, err
+	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %w", ErrBehind, err)
-	} else if err != nil {
+	default:
 		return nil, fmt.Errorf("%w: %w", ErrStuck, err)
 	}
 	s, err := r.store.Snapshot()
@@ -86,8 +91,8 @@ func (r *running) view(ctx context.Context, q Query, topic string) (*View, error
 	}
 	return &View{
 		Generation: q.Generation, Version: r.cfg.Definition.Version,
-		Topic: topic, Partition: q.Partition, Next: c.Next, EventTime: c.EventTime,
-		Lag: max(t.end.Load()-c.Next, 0), snapshot: s, release: r.readers.Done,
+		Topic: r.cfg.Definition.Topic, Partition: q.Partition, Next: c.Next, EventTime: c.EventTime,
+		Lag: max(t.end.Load()-c.Next, 0), Behind: t.behind(time.Now()), snapshot: s, release: r.readers.Done,
 	}, nil
 }
 
@@ -106,7 +111,7 @@ func (v *View) Scan(partition, from, to string, fn func(k projection.Key, value 
 		upper = append([]byte(partition), 1)
 	}
 	return v.snapshot.Scan(v.Partition, lower, upper, func(k, value []byte) bool {
-		return fn(projection.DecodeKey(k), value)
+		return fn(projection.DecodeKey(string(k)), value)
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/refold/refold/streams/timeline"
 )
 
-// Rewrite is the flag -rewrite: scripts are written anew with what came out, and the diff is the review.
+// rewrite tells whether the flag -rewrite is set: scripts are written anew with what came out, and the diff is the review.
 func rewrite() bool {
 	f := flag.Lookup("rewrite")
 	return f != nil && f.Value.String() == "true"
@@ -80,7 +80,7 @@ func readable(t *testing.T, r run) string {
 			t.Fatal(err)
 		}
 		offset, _ := projection.StoredOffset(value)
-		k := projection.DecodeKey(key)
+		k := projection.DecodeKey(string(key))
 		fmt.Fprintf(&b, "%s %q @%d %s\n", k.Partition, k.Sort, offset, text)
 		return true
 	})
@@ -119,7 +119,7 @@ func record(t *testing.T, c *codec.Codec, topic string, line int, name, fields s
 	if err := json.Unmarshal([]byte(fields), &values); err != nil {
 		t.Fatalf("line %d: %v", line, err)
 	}
-	value, err := encoder.AppendFields(nil, values)
+	value, err := encoder.Append(nil, values)
 	if err != nil {
 		t.Fatalf("line %d: %v", line, err)
 	}

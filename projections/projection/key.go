@@ -2,7 +2,7 @@ package projection
 
 import (
 	"bytes"
-	"unsafe"
+	"strings"
 )
 
 // Keys collects the keys of the rows that one event touches.
@@ -46,16 +46,8 @@ func (k Key) Encode() []byte {
 	return append(b, k.Sort...)
 }
 
-// DecodeKey is the opposite of Encode. The key holds copies.
-func DecodeKey(b []byte) Key {
-	partition, sort, _ := bytes.Cut(b, []byte{0})
-	return Key{Partition: string(partition), Sort: string(sort)}
+// DecodeKey is the opposite of Encode.
+func DecodeKey(encoded string) Key {
+	partition, sort, _ := strings.Cut(encoded, "\x00")
+	return Key{Partition: partition, Sort: sort}
 }
-
-// decodeKey is DecodeKey without copies: the key lives as long as b is left alone.
-func decodeKey(b []byte) Key {
-	partition, sort, _ := bytes.Cut(b, []byte{0})
-	return Key{Partition: alias(partition), Sort: alias(sort)}
-}
-
-func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

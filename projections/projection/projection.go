@@ -16,7 +16,7 @@ package projection
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"regexp"
 
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/streams/timeline"
@@ -41,12 +41,15 @@ type Meta struct {
 type Handler[R any] struct {
 	topic string
 	event string
+	// problem is why the event's fields cannot be read.
+	problem error
 	// bind makes the function that folds one record, with scratch space of its own.
 	bind func() func(*codec.Schema, *timeline.Record, *rows[R]) error
 }
 
 // On folds events of a topic. E is a struct with avro tags that names the fields to be read; it and what
-// it holds are valid during the calls only: a fold clones the strings that it keeps. Keys adds the key of every row that
+// it holds are valid during the calls only: a fold clones the strings that it keeps. The key belongs to the
+// row and may be kept. Keys adds the key of every row that
 // the event touches, each once; fold changes one of them. A row that does not exist yet is the zero R.
 func On[E, R any](topic, event string, keys func(*E, *Keys), fold func(Key, *R, *E, Meta) error) Handler[R] {
 	bind := func() func(*codec.Schema, *timeline.Record, *rows[R]) error {
@@ -67,7 +70,7 @@ func On[E, R any](topic, event string, keys func(*E, *Keys), fold func(Key, *R, 
 			return nil
 		}
 	}
-	return Handler[R]{topic: topic, event: event, bind: bind}
+	return Handler[R]{topic: topic, event: event, problem: codec.CheckView[E](event), bind: bind}
 }
 
 func foldOne[E, R any](out *rows[R], key []byte, offset int64, e *E, meta Meta, fold func(Key, *R, *E, Meta) error) error {
@@ -78,7 +81,7 @@ func foldOne[E, R any](out *rows[R], key []byte, offset int64, e *E, meta Meta, 
 	if offset <= s.offset {
 		return nil
 	}
-	if err := fold(decodeKey(key), &s.row, e, meta); err != nil {
+	if err := fold(DecodeKey(s.key), &s.row, e, meta); err != nil {
 		return fmt.Errorf("fold row %q: %w", key, err)
 	}
 	s.offset = offset
@@ -138,8 +141,8 @@ func Define[R any](name string, version int64, handlers ...Handler[R]) (*Definit
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDefinition, name, err)
 	}
-	if len(handlers) == 0 || slices.ContainsFunc(handlers, func(h Handler[R]) bool { return h.topic != handlers[0].topic }) {
-		return nil, fmt.Errorf("%w: %s: handlers must read one topic", ErrDefinition, name)
+	if err := check(name, version, handlers); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDefinition, name, err)
 	}
 	return &Definition{
 		Name:    name,
@@ -151,6 +154,29 @@ func Define[R any](name string, version int64, handlers ...Handler[R]) (*Definit
 		},
 		Text: func(value []byte) (string, error) { return text(row, value) },
 	}, nil
+}
+
+// check finds everything that is wrong with a definition.
+func check[R any](name string, version int64, handlers []Handler[R]) error {
+	var problems []error
+	if !regexp.MustCompile(`^[a-z][a-z0-9-]*$`).MatchString(name) || version < 1 {
+		problems = append(problems, errors.New("a name is lower-case letters, digits and hyphens, a version is 1 or more"))
+	}
+	if len(handlers) == 0 {
+		problems = append(problems, errors.New("it reads nothing"))
+	}
+	read := make(map[string]bool)
+	for _, h := range handlers {
+		problems = append(problems, h.problem)
+		if h.topic != handlers[0].topic {
+			problems = append(problems, errors.New("handlers must read one topic"))
+		}
+		if read[h.event] {
+			problems = append(problems, fmt.Errorf("%s has two handlers", h.event))
+		}
+		read[h.event] = true
+	}
+	return errors.Join(problems...)
 }
 
 // MustDefine is Define for catalogs; a projection that cannot be defined is a programmer's mistake.

@@ -202,7 +202,7 @@ func TestFailures(t *testing.T) {
 func TestKeysKeepTheirOrder(t *testing.T) {
 	keys := []projection.Key{{Partition: "a"}, {Partition: "a", Sort: "\x00"}, {Partition: "a", Sort: "z"}, {Partition: "a-"}, {Partition: "ab"}, {Partition: "b", Sort: "a"}}
 	for i, k := range keys {
-		if got := projection.DecodeKey(k.Encode()); got != k {
+		if got := projection.DecodeKey(string(k.Encode())); got != k {
 			t.Errorf("got %q, want %q", got, k)
 		}
 		if i > 0 && bytes.Compare(keys[i-1].Encode(), k.Encode()) >= 0 {
@@ -227,4 +227,39 @@ func TestDefineRefuses(t *testing.T) {
 		func(*opened, *projection.Keys) {}, func(projection.Key, *floats, *opened, projection.Meta) error { return nil })); !errors.Is(err, projection.ErrDefinition) {
 		t.Errorf("floats: got %v", err)
 	}
+}
+
+func TestDefineRefusesWhatCannotBeRead(t *testing.T) {
+	type typo struct {
+		AccountID string `avro:"acount_id"`
+	}
+	type nested struct {
+		Legs []struct {
+			Amount int64 `avro:"amount"`
+		} `avro:"legs"`
+	}
+	define := func(name string, version int64, h ...projection.Handler[row]) error {
+		_, err := projection.Define(name, version, h...)
+		return err
+	}
+	good := on[opened](event.NameAccountOpened)
+	for name, err := range map[string]error{
+		"a field that is not there":   define("p", 1, on[typo](event.NameAccountOpened)),
+		"one in a nested record":      define("p", 1, on[nested](event.NameEntryPosted)),
+		"an event that is not there":  define("p", 1, on[opened]("bank.AccountOpend")),
+		"one event with two handlers": define("p", 1, good, good),
+		"a name with a space":         define("a b", 1, good),
+		"version 0":                   define("p", 0, good),
+	} {
+		if !errors.Is(err, projection.ErrDefinition) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if err := define("p", 1, good); err != nil {
+		t.Error(err)
+	}
+}
+
+func on[E any](name string) projection.Handler[row] {
+	return projection.On(source, name, func(*E, *projection.Keys) {}, func(projection.Key, *row, *E, projection.Meta) error { return nil })
 }

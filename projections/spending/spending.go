@@ -5,12 +5,14 @@ package spending
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/schemas/money"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -82,20 +84,28 @@ func category(e *posted) string {
 
 func fold(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
 	for _, l := range e.Legs {
-		if customer, _, _ := strings.Cut(l.AccountID, "."); customer == k.Partition {
-			r.spend(category(e), l)
+		if customer, ok := event.Home(l.AccountID); !ok || customer != k.Partition {
+			continue
+		}
+		if err := r.spend(category(e), l); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (r *Row) spend(category string, l leg) {
+func (r *Row) spend(category string, l leg) error {
 	i, found := slices.BinarySearchFunc(r.Lines, Line{Category: category, Currency: l.Currency}, byName)
 	if !found {
 		r.Lines = slices.Insert(r.Lines, i, Line{Category: strings.Clone(category), Currency: strings.Clone(l.Currency)})
 	}
-	r.Lines[i].SpentMinor -= l.AmountMinor
+	spent, ok := money.Add(r.Lines[i].SpentMinor, -l.AmountMinor)
+	if !ok {
+		return fmt.Errorf("the sum of %s in %s does not fit into 64 bits", category, l.Currency)
+	}
+	r.Lines[i].SpentMinor = spent
 	r.Lines[i].Entries++
+	return nil
 }
 
 func byName(a, b Line) int {

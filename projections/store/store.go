@@ -6,13 +6,7 @@
 // folds it again.
 package store
 
-import (
-	"errors"
-	"time"
-)
-
-// ErrClosed is wrapped where a store is used after its end.
-var ErrClosed = errors.New("store is closed")
+import "time"
 
 // Checkpoint is up to where a task has saved its rows.
 type Checkpoint struct {
@@ -20,6 +14,8 @@ type Checkpoint struct {
 	Next int64
 	// EventTime is when the last folded record was recorded; zero before the first.
 	EventTime time.Time
+	// Log is the id that Kafka gave the topic, so that a position never comes to count another log.
+	Log [16]byte
 }
 
 // Reader reads rows and checkpoints, of a store or of a snapshot.

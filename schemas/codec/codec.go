@@ -22,13 +22,20 @@ import (
 // ErrNotWireFormat is wrapped where a value does not begin with a zero byte and a schema id.
 var ErrNotWireFormat = errors.New("value is not in the registry's wire format")
 
+// ErrNoSchema is wrapped where there is no schema of an id, and never was: the value is not ours.
+var ErrNoSchema = errors.New("there is no such schema")
+
+// ErrRegistry is wrapped where the registry could not be asked. Try again.
+var ErrRegistry = errors.New("the schema registry cannot be asked")
+
 const headerSize = 5
 
 // Registry is where schemas get their ids. Both methods may be called concurrently.
 type Registry interface {
 	// Register returns the id of the schema under the subject, registering it where it is new.
 	Register(ctx context.Context, subject, schema string) (int, error)
-	// SchemaByID returns the schema text of an id.
+	// SchemaByID returns the schema text of an id, and ErrNoSchema where there is none; every other error
+	// is taken to be a passing one.
 	SchemaByID(ctx context.Context, id int) (string, error)
 }
 
@@ -81,6 +88,9 @@ func (c *Codec) ByID(ctx context.Context, id int) (*Schema, error) {
 	}
 	text, err := c.registry.SchemaByID(ctx, id)
 	if err != nil {
+		if !errors.Is(err, ErrNoSchema) {
+			err = fmt.Errorf("%w: %w", ErrRegistry, err)
+		}
 		return nil, fmt.Errorf("look up schema %d: %w", id, err)
 	}
 	if s, err = resolve(id, text); err != nil {
@@ -172,7 +182,8 @@ func (c *Codec) Encoder(ctx context.Context, topic, name string) (*Encoder, erro
 	return &Encoder{id: id, name: name, schema: schema}, nil
 }
 
-// Append appends the value of v, a pointer to the event's struct, to dst.
+// Append appends the value of v to dst: a pointer to the event's struct, or a map of its fields by name,
+// where those that are left out get their defaults.
 func (e *Encoder) Append(dst []byte, v any) ([]byte, error) {
 	dst = append(dst, 0)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(e.id))
@@ -181,10 +192,4 @@ func (e *Encoder) Append(dst []byte, v any) ([]byte, error) {
 		return nil, fmt.Errorf("encode %s: %w", e.name, err)
 	}
 	return dst, nil
-}
-
-// AppendFields appends the value of an event given by the names of its fields. Fields that are left out
-// get their defaults; those without one must be there.
-func (e *Encoder) AppendFields(dst []byte, fields map[string]any) ([]byte, error) {
-	return e.Append(dst, fields)
 }

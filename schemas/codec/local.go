@@ -31,7 +31,7 @@ func (l *Local) SchemaByID(_ context.Context, id int) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if id < 1 || id > len(l.schemas) {
-		return "", fmt.Errorf("there is no schema %d", id)
+		return "", fmt.Errorf("schema %d: %w", id, ErrNoSchema)
 	}
 	return l.schemas[id-1], nil
 }

@@ -127,3 +127,9 @@ func isDigits(s string) bool {
 	}
 	return s != ""
 }
+
+// Add returns a + b, and false where that does not fit into 64 bits.
+func Add(a, b int64) (sum int64, ok bool) {
+	sum = a + b
+	return sum, (sum > a) == (b > 0)
+}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/refold/refold/schemas/codec"
 )
 
 // ClientConfig sets up a Client.
@@ -69,8 +71,8 @@ func (c *Client) Register(ctx context.Context, subject, schema string) (id int, 
 }
 
 // SchemaByID returns the text of a schema; if it refers to other schemas, with their types in their places, so that it
-// can be parsed by itself. Each id is asked for once and then kept in memory. The error holds a *sr.ResponseError with
-// code 40403 if the registry has no such id.
+// can be parsed by itself. Each id is asked for once and then kept in memory. It fails with
+// codec.ErrNoSchema if the registry has no such id.
 func (c *Client) SchemaByID(ctx context.Context, id int) (string, error) {
 	c.mu.RLock()
 	text, ok := c.schemas[id]
@@ -86,6 +88,10 @@ func (c *Client) SchemaByID(ctx context.Context, id int) (string, error) {
 		text = schema.Schema
 		return err
 	})
+	var refused *sr.ResponseError
+	if errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound {
+		err = fmt.Errorf("%w: %w", codec.ErrNoSchema, err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("read schema %d: %w", id, err)
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"encoding/hex"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -16,7 +17,7 @@ func (s *Server) operation(name string, live int64, g engine.Status) *refoldv1.O
 	out := &refoldv1.Operation{
 		Id:           engine.Operation(name, g.Number),
 		Projection:   name,
-		Generation:   s.generation(name, g),
+		Generation:   generation(g),
 		Live:         live,
 		Verification: verification(g),
 		EtaSeconds:   g.ETA().Seconds(),
@@ -27,16 +28,16 @@ func (s *Server) operation(name string, live int64, g engine.Status) *refoldv1.O
 	return out
 }
 
-func (s *Server) generation(name string, g engine.Status) *refoldv1.Generation {
+func generation(g engine.Status) *refoldv1.Generation {
 	out := &refoldv1.Generation{
 		Number:          g.Number,
 		Version:         g.Version,
 		Hash:            g.Hash,
 		State:           state(g.State),
 		LagEvents:       g.Lag,
-		LagSeconds:      g.Oldest.Seconds(),
+		LagSeconds:      g.Behind.Seconds(),
 		EventsPerSecond: g.Rate,
-		Position:        s.position(name, g),
+		Position:        positionOf(g),
 		Principal:       g.Created.Principal,
 		CreatedAt:       timestamppb.New(g.Created.RecordedAt.Time()),
 		Reason:          g.Created.Reason,
@@ -44,33 +45,23 @@ func (s *Server) generation(name string, g engine.Status) *refoldv1.Generation {
 	if !g.EventTime.IsZero() {
 		out.EventTime = timestamppb.New(g.EventTime)
 	}
-	if g.Err != nil {
-		out.Error = g.Err.Error()
+	if problem := cmp.Or(g.Err, g.Incomparable); problem != nil {
+		out.Error = problem.Error()
 	}
 	return out
 }
 
-// position returns the token up to which a generation is saved, over the partitions that this process holds;
+// positionOf returns the token up to which a generation is saved, over the partitions that this process holds;
 // "" where it holds none.
-func (s *Server) position(name string, g engine.Status) string {
+func positionOf(g engine.Status) string {
 	positions := make(position.Vector, len(g.Progress))
 	for _, t := range g.Progress {
-		positions[position.Partition{Topic: s.topic(name, g.Version), Partition: t.Partition}] = t.Next
+		positions[position.Partition{Topic: g.Topic, Partition: t.Partition}] = t.Next
 	}
 	if len(positions) == 0 {
 		return ""
 	}
 	return position.Token{Generation: g.Number, Positions: positions}.Encode()
-}
-
-// topic returns what a version of a projection reads.
-func (s *Server) topic(name string, version int64) string {
-	for _, d := range s.cfg.Catalog {
-		if d.Name == name && d.Version == version {
-			return d.Topic
-		}
-	}
-	return ""
 }
 
 func state(of engine.State) refoldv1.GenerationState {

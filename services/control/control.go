@@ -10,15 +10,12 @@ import (
 	"fmt"
 
 	"github.com/refold/refold/projections/engine"
-	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/refoldv1"
 )
 
 // Config says what is controlled. Every field must be set.
 type Config struct {
 	Engine *engine.Engine
-	// Catalog is the engine's.
-	Catalog []*projection.Definition
 	// Principal returns who asks.
 	Principal func(context.Context) string
 }
@@ -44,7 +41,7 @@ func (s *Server) ListProjections(context.Context, *refoldv1.ListProjectionsReque
 		}
 		p := &refoldv1.Projection{Name: name, Live: live}
 		for _, g := range all {
-			p.Generations = append(p.Generations, s.generation(name, g))
+			p.Generations = append(p.Generations, generation(g))
 		}
 		out.Projections = append(out.Projections, p)
 	}

@@ -8,19 +8,16 @@ import (
 	"github.com/refold/refold/streams/position"
 )
 
-// freshness says how old a view is. Before the first event its age in seconds is not known, and 0.
-func (s *Server) freshness(v *engine.View) *refoldv1.Freshness {
+// freshness says how old a view is.
+func freshness(v *engine.View) *refoldv1.Freshness {
 	token := position.Token{
 		Generation: v.Generation,
 		Positions:  position.Vector{{Topic: v.Topic, Partition: v.Partition}: v.Next},
 	}
-	out := &refoldv1.Freshness{Position: token.Encode(), LagEvents: v.Lag, Generation: v.Generation}
+	out := &refoldv1.Freshness{Position: token.Encode(), LagEvents: v.Lag, LagSeconds: v.Behind.Seconds(), Generation: v.Generation}
 	if v.EventTime.IsZero() {
 		return out
 	}
 	out.EventTime = timestamppb.New(v.EventTime)
-	if v.Lag > 0 {
-		out.LagSeconds = max(s.cfg.Clock().Sub(v.EventTime).Seconds(), 0)
-	}
 	return out
 }

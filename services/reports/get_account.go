@@ -22,5 +22,5 @@ func (s *Server) GetAccount(ctx context.Context, r *bankv1.GetAccountRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	return &bankv1.GetAccountResponse{Account: a, Freshness: s.freshness(v)}, nil
+	return &bankv1.GetAccountResponse{Account: a, Freshness: freshness(v)}, nil
 }

@@ -23,7 +23,7 @@ func (s *Server) GetSpending(ctx context.Context, r *bankv1.GetSpendingRequest) 
 		return nil, err
 	}
 	defer v.Close()
-	out := &bankv1.GetSpendingResponse{Freshness: s.freshness(v)}
+	out := &bankv1.GetSpendingResponse{Freshness: freshness(v)}
 	var broken error
 	err = v.Scan(r.GetCustomerId(), r.GetFrom(), to, func(k projection.Key, stored []byte) bool {
 		var m *bankv1.MonthSpending

@@ -17,7 +17,7 @@ func (s *Server) ListAccounts(ctx context.Context, r *bankv1.ListAccountsRequest
 		return nil, err
 	}
 	defer v.Close()
-	out := &bankv1.ListAccountsResponse{Freshness: s.freshness(v)}
+	out := &bankv1.ListAccountsResponse{Freshness: freshness(v)}
 	var broken error
 	err = v.Scan(r.GetCustomerId(), "", "", func(k projection.Key, stored []byte) bool {
 		var a *bankv1.Account

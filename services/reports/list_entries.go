@@ -96,7 +96,7 @@ func (s *Server) expired(ctx context.Context, q question, err error) error {
 
 // statement returns one page of lines.
 func (s *Server) statement(v *engine.View, r *bankv1.ListEntriesRequest, span stretch) (*bankv1.ListEntriesResponse, error) {
-	out := &bankv1.ListEntriesResponse{Freshness: s.freshness(v)}
+	out := &bankv1.ListEntriesResponse{Freshness: freshness(v)}
 	last := page{generation: v.Generation, next: v.Next}
 	var broken error
 	err := v.Scan(r.GetAccountId(), span.from, span.to, func(k projection.Key, stored []byte) bool {

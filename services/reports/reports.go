@@ -37,8 +37,6 @@ type Config struct {
 	Engine Engine
 	// Partitions is the number of partitions of the bank's topics.
 	Partitions int32
-	// Clock tells the time that ages are counted to; time.Now where it is nil.
-	Clock func() time.Time
 }
 
 // Server is bank.v1.ReportsService. Its methods may be called concurrently; requests come validated by the
@@ -53,9 +51,6 @@ type Server struct {
 // NewServer returns the service. It does no I/O, and fails only where a row type of a projection has no
 // codec, which is a programmer's mistake.
 func NewServer(cfg Config) (*Server, error) {
-	if cfg.Clock == nil {
-		cfg.Clock = time.Now
-	}
 	s := &Server{cfg: cfg}
 	var err error
 	if s.balances, err = codec.RowOf[balances.Row](); err != nil {

@@ -64,6 +64,18 @@ func At(ctx context.Context, client *kgo.Client, topic string, t time.Time) (Off
 	return offsets(topic, "later", listed, err)
 }
 
+// LogID returns the id that the brokers gave a topic: one that is deleted and made again has another.
+func LogID(ctx context.Context, client *kgo.Client, topic string) ([16]byte, error) {
+	topics, err := kadm.NewClient(client).ListTopics(ctx, topic)
+	if err == nil {
+		err = topics.Error()
+	}
+	if err != nil {
+		return [16]byte{}, fmt.Errorf("find topic %s: %w", topic, err)
+	}
+	return topics[topic].ID, nil
+}
+
 func offsets(topic, what string, listed kadm.ListedOffsets, err error) (Offsets, error) {
 	if err == nil {
 		err = listed.Error()

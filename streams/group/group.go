@@ -21,7 +21,7 @@ type Config struct {
 	Group string
 	Topic string
 	// Instance names this process for ever, so that a restart takes its partitions back at once
-	// (KIP-345). Two living processes must not have the same.
+	// (KIP-345). Two living processes must not have the same. It may be empty.
 	Instance string
 	// Assigned and Revoked are called by one goroutine, one after the other. Revoked must return only
 	// when this process has stopped working on the partitions.
@@ -63,7 +63,10 @@ func Join(c cluster.Cluster, cfg Config) (*Member, error) {
 	return m, nil
 }
 
-// Close leaves the group: every partition is revoked first.
+// Close ends the membership of this process: every partition is revoked before it returns. A member without
+// an Instance leaves the group, and the others get its partitions at once. One with an Instance stays in
+// the group (KIP-345): its partitions are nobody's until the same instance joins again, which takes them
+// back at once, or until the session has timed out, 10 s after the last heartbeat.
 func (m *Member) Close() { m.client.Close() }
 
 // Commit writes the group's offsets, for tools.

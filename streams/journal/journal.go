@@ -126,8 +126,9 @@ func New[C, O any](cfg Config[C, O]) *Journal[C, O] {
 }
 
 // Run joins the group and serves until ctx ends. Then the batches under way are finished, the commands
-// that wait are answered with ErrNotOwner, and the group is left. It fails only where the group cannot be
-// joined. It is called once.
+// that wait are answered with ErrNotOwner, and the membership ends: where Instance is empty, others own the
+// partitions at once, else when the session has timed out after 10 s, unless the same instance runs again
+// before. It fails only where the group cannot be joined. It is called once.
 func (j *Journal[C, O]) Run(ctx context.Context) error {
 	member, err := group.Join(j.cfg.Cluster, group.Config{
 		Group:    j.cfg.Group,

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -27,6 +28,8 @@ var ErrHole = errors.New("the log has no record at the next offset")
 type Batch struct {
 	Topic     string
 	Partition int32
+	// From is where the batch begins: the position that the one before it ended at, or was added at.
+	From int64
 	// Records are in order of their offsets. Offsets that are missing between them belong to
 	// transaction markers and aborted records.
 	Records []*Record
@@ -50,6 +53,14 @@ type Config struct {
 // Reader reads partitions. Poll is called by one goroutine at a time; Add and Remove by any.
 type Reader struct {
 	client *kgo.Client
+
+	mu   sync.Mutex
+	next map[place]int64 // guarded by mu; positions of the partitions that are read
+}
+
+type place struct {
+	topic     string
+	partition int32
 }
 
 // NewReader returns a reader of nothing yet. The caller closes it.
@@ -74,14 +85,19 @@ func NewReader(c cluster.Cluster, cfg Config) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{client: client}, nil
+	return &Reader{client: client, next: make(map[place]int64)}, nil
 }
 
 // Close ends the reader. A Poll that waits returns.
 func (r *Reader) Close() { r.client.Close() }
 
-// Add begins to read a partition at an offset.
+// Add begins to read a partition at an offset. A Poll under way may still return records of an earlier
+// reading of the same partition, with a From that is not theirs: who removes a partition and adds it again
+// does so between Polls.
 func (r *Reader) Add(topic string, partition int32, offset int64) {
+	r.mu.Lock()
+	r.next[place{topic, partition}] = offset
+	r.mu.Unlock()
 	r.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{
 		topic: {partition: kgo.NewOffset().At(offset)},
 	})
@@ -89,6 +105,9 @@ func (r *Reader) Add(topic string, partition int32, offset int64) {
 
 // Remove ends the reading of a partition. A Poll under way may still return records of it.
 func (r *Reader) Remove(topic string, partition int32) {
+	r.mu.Lock()
+	delete(r.next, place{topic, partition})
+	r.mu.Unlock()
 	r.client.RemoveConsumePartitions(map[string][]int32{topic: {partition}})
 }
 
@@ -97,23 +116,44 @@ func (r *Reader) Ends(ctx context.Context, topic string) (cluster.Offsets, error
 	return cluster.Ends(ctx, r.client, topic)
 }
 
-// Poll waits for records and returns them by partition. It fails only when ctx ends or the reader is
-// closed.
+// LogID returns the id of a topic; see cluster.LogID.
+func (r *Reader) LogID(ctx context.Context, topic string) ([16]byte, error) {
+	return cluster.LogID(ctx, r.client, topic)
+}
+
+// Poll waits for records and returns them by partition. It fails only when ctx ends or the reader is closed,
+// and then returns no batch: whatever it has taken is returned first.
 func (r *Reader) Poll(ctx context.Context) ([]Batch, error) {
 	fetches := r.client.PollFetches(ctx)
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("read: %w", err)
-	}
 	if fetches.IsClientClosed() {
 		return nil, fmt.Errorf("read: %w", kgo.ErrClientClosed)
 	}
 	var batches []Batch
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-		if p.Err != nil || len(p.Records) > 0 {
-			batches = append(batches, batchOf(p))
+		// A fetch without a topic says that ctx has ended.
+		if p.Topic != "" && (p.Err != nil || len(p.Records) > 0) {
+			batches = append(batches, r.place(batchOf(p)))
 		}
 	})
+	if err := ctx.Err(); err != nil && len(batches) == 0 {
+		return nil, fmt.Errorf("read: %w", err)
+	}
 	return batches, nil
+}
+
+// place says where a batch begins, and moves the position of its partition behind it.
+func (r *Reader) place(b Batch) Batch {
+	at := place{b.Topic, b.Partition}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next, ok := r.next[at]
+	if !ok {
+		b.From = b.Next // of a partition that is not read any more
+		return b
+	}
+	b.From = next
+	r.next[at] = max(next, b.Next)
+	return b
 }
 
 func batchOf(p kgo.FetchTopicPartition) Batch {

@@ -99,23 +99,27 @@ func (r reader) Checkpoint(task int32) (store.Checkpoint, error) {
 	if err != nil || b == nil {
 		return store.Checkpoint{}, err
 	}
-	if len(b) != 16 {
+	if len(b) != checkpointSize {
 		return store.Checkpoint{}, fmt.Errorf("checkpoint of task %d has %d bytes", task, len(b))
 	}
 	c := store.Checkpoint{Next: int64(binary.BigEndian.Uint64(b))}
 	if micros := int64(binary.BigEndian.Uint64(b[8:])); micros != 0 {
 		c.EventTime = time.UnixMicro(micros).UTC()
 	}
+	copy(c.Log[:], b[16:])
 	return c, nil
 }
 
+const checkpointSize = 8 + 8 + 16
+
 func encodeCheckpoint(c store.Checkpoint) []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(c.Next))
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, checkpointSize), uint64(c.Next))
 	var micros int64
 	if !c.EventTime.IsZero() {
 		micros = c.EventTime.UnixMicro()
 	}
-	return binary.BigEndian.AppendUint64(b, uint64(micros))
+	b = binary.BigEndian.AppendUint64(b, uint64(micros))
+	return append(b, c.Log[:]...)
 }
 
 func (r reader) Load(task int32, key []byte) ([]byte, error) {

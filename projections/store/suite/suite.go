@@ -50,7 +50,7 @@ func closeOne(t *testing.T, s interface{ Close() error }) {
 // save writes rows given as "key=value".
 func save(t *testing.T, s store.Store, task int32, next int64, rows ...string) {
 	t.Helper()
-	c := store.Checkpoint{Next: next, EventTime: time.UnixMicro(next * 1000).UTC()}
+	c := store.Checkpoint{Next: next, EventTime: time.UnixMicro(next * 1000).UTC(), Log: [16]byte{15: byte(next)}}
 	err := s.Save(task, c, func(w store.Writer) error {
 		for _, r := range rows {
 			k, v, _ := strings.Cut(r, "=")
@@ -77,6 +77,7 @@ func content(t *testing.T, r store.Reader, task int32, from, to []byte) string {
 	if !c.EventTime.IsZero() {
 		fmt.Fprintf(&b, " at %d", c.EventTime.UnixMilli())
 	}
+
 	err = r.Scan(task, from, to, func(k, v []byte) bool {
 		fmt.Fprintf(&b, " %s=%s", k, v)
 		return true
@@ -111,6 +112,9 @@ func kept(t *testing.T, open func(*testing.T) store.Stores) {
 	s = openOne(t, open(t), one)
 	defer closeOne(t, s)
 	expect(t, content(t, s, 3, nil, nil), "9 at 9 a=3 b=2 empty=")
+	if c, err := s.Checkpoint(3); err != nil || c.Log[15] != 9 {
+		t.Errorf("got log %x, %v", c.Log, err)
+	}
 	if v, err := s.Load(3, []byte("empty")); v == nil || len(v) != 0 || err != nil {
 		t.Errorf("an empty value: got %v, %v", v, err)
 	}

@@ -1299,7 +1299,8 @@ type Result_Rejected struct {
 }
 
 type Result_Unavailable struct {
-	// Nothing is known to have happened: retry with the same key.
+	// Nothing is known to have happened: retry with the same key. So is every later command of the
+	// customer on this stream, so that none overtakes it: send them again in order, on a new stream.
 	Unavailable string `protobuf:"bytes,5,opt,name=unavailable,proto3,oneof"`
 }
 

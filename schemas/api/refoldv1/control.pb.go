@@ -257,7 +257,7 @@ type Generation struct {
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
 	// Position token up to which rows are saved.
 	Position string `protobuf:"bytes,9,opt,name=position,proto3" json:"position,omitempty"`
-	// Why it is stuck.
+	// Why it is stuck, or why it is ready and cannot be compared with the live generation.
 	Error string `protobuf:"bytes,10,opt,name=error,proto3" json:"error,omitempty"`
 	// Who made it, when and why.
 	Principal     string                 `protobuf:"bytes,11,opt,name=principal,proto3" json:"principal,omitempty"`
