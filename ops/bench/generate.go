@@ -92,7 +92,7 @@ func (g *generator) run(ctx context.Context, n int) error {
 
 func customer(c int) string { return fmt.Sprintf("c%06d", c) }
 
-// opening is the sequence of customers: every one equally often, neighbours far apart.
+// buyer returns who makes a purchase: every customer equally often, neighbours far apart.
 func buyer(i int) int { return (i * 7919) % customers }
 
 func (g *generator) envelope(c int, key string, at time.Time) event.Envelope {

@@ -49,5 +49,6 @@ func All() []Check {
 		{"length", Length},
 		{"generated", Generated},
 		{"paths", MachinePaths},
+		{"links", Links},
 	}
 }

@@ -20,7 +20,9 @@ func TestAFailureIsReportedOnce(t *testing.T) {
 	}
 
 	n = &Node{parts: newParts()}
-	n.parts.start("one", func(context.Context) error { return broken })
+	if err := n.parts.fail("one", broken); err != nil {
+		t.Errorf("got %v, want that the failure is kept for who waits", err)
+	}
 	if err := n.Close(); !errors.Is(err, broken) || strings.Count(err.Error(), "broken") != 1 {
 		t.Errorf("got %v, want that part one is broken, once", err)
 	}

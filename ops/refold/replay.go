@@ -138,6 +138,10 @@ func (c *cli) watch(ctx context.Context, control refoldv1.ControlServiceClient, 
 		switch op.GetGeneration().GetState() {
 		case refoldv1.GenerationState_GENERATION_STATE_STUCK:
 			return op, fmt.Errorf("replay %s stands still: %s", op.GetId(), op.GetGeneration().GetError())
+		case refoldv1.GenerationState_GENERATION_STATE_READY:
+			if problem := op.GetGeneration().GetError(); problem != "" {
+				return op, fmt.Errorf("replay %s is ready and cannot be compared: %s (refold promote --force --reason WHY makes it live all the same)", op.GetId(), problem)
+			}
 		case refoldv1.GenerationState_GENERATION_STATE_CANCELLED:
 			return op, fmt.Errorf("replay %s was cancelled", op.GetId())
 		case refoldv1.GenerationState_GENERATION_STATE_VERIFIED, refoldv1.GenerationState_GENERATION_STATE_LIVE:

@@ -37,7 +37,7 @@ func TestCrashLeavesRowsOfTheCheckpoint(t *testing.T) {
 	// Enough that Pebble writes full blocks of its log by itself, and less than a memtable, so that no file is
 	// removed while the folder is copied.
 	value := strings.Repeat("v", 1000)
-	for next := int64(1); next <= 200; next++ {
+	for next := int64(1); next <= 100; next++ {
 		err := s.Save(0, store.Checkpoint{Next: next}, func(w store.Writer) error {
 			return w.Set([]byte{byte(next)}, []byte(value))
 		})
@@ -58,8 +58,8 @@ func TestCrashLeavesRowsOfTheCheckpoint(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if next := crash(t, dir); next != 200 {
-		t.Errorf("after the store was closed: got a checkpoint at %d, want 200", next)
+	if next := crash(t, dir); next != 100 {
+		t.Errorf("after the store was closed: got a checkpoint at %d, want 100", next)
 	}
 }
 
