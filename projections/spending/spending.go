@@ -63,8 +63,14 @@ func keys(e *posted, k *projection.Keys) {
 	}
 }
 
-// Month returns the month of a time, in UTC.
-func Month(t time.Time) string { return t.UTC().Format("2006-01") }
+// Month returns the month of a time, in UTC, such as 2014-01. Years have four digits.
+func Month(t time.Time) string {
+	year, month, _ := t.UTC().Date()
+	return string([]byte{
+		byte('0' + year/1000%10), byte('0' + year/100%10), byte('0' + year/10%10), byte('0' + year%10), '-',
+		byte('0' + month/10), byte('0' + month%10),
+	})
+}
 
 // category returns what an entry was spent on, "" where it was not spending at all.
 func category(e *posted) string {
