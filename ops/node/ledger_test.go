@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/refold/refold/ops/node"
@@ -54,7 +55,7 @@ func TestRowsOfAnotherLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{filepath.Join(rows, current.Projection, "1"), filepath.Join(rows, "ledgers", "1")}
+	want := []string{filepath.Join(rows, current.Projection, strconv.FormatInt(d.Version, 10)), filepath.Join(rows, "ledgers", "1")}
 	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("got rows in %v, want %v", got, want)
 	}
