@@ -33,7 +33,15 @@ type Account struct {
 	OverdraftLimitMinor int64        `avro:"overdraft_limit_minor"`
 	OpenedAt            event.Micros `avro:"opened_at"`
 	Entries             int64        `avro:"entries"`
+	Status              string       `avro:"status"` // one of the constants below
 }
+
+// What an account takes: everything; credits only; nothing any more.
+const (
+	StatusOpen   = "OPEN"
+	StatusFrozen = "FROZEN"
+	StatusClosed = "CLOSED"
+)
 
 // Line is one entry as one account sees it, in minor units, credit positive.
 type Line struct {
@@ -59,6 +67,12 @@ type opened struct {
 	OverdraftLimitMinor int64        `avro:"overdraft_limit_minor"`
 }
 
+// changed are the fields of AccountFrozen, AccountUnfrozen and AccountClosed that are read.
+type changed struct {
+	CustomerID string `avro:"customer_id"`
+	AccountID  string `avro:"account_id"`
+}
+
 // posted are the fields of EntryPosted that are read.
 type posted struct {
 	EventID    string       `avro:"event_id"`
@@ -80,9 +94,12 @@ type leg struct {
 
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 1,
+	return projection.MustDefine(Name, 2,
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
+		projection.On(topic.Transactions, event.NameAccountFrozen, changedKeys, foldStatus(StatusFrozen)),
+		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldStatus(StatusOpen)),
+		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldStatus(StatusClosed)),
 	)
 }
 
@@ -110,8 +127,22 @@ func foldOpened(_ projection.Key, r *Row, e *opened, _ projection.Meta) error {
 	r.Account = &Account{
 		AccountID: strings.Clone(e.AccountID), Kind: strings.Clone(e.Kind), Currency: strings.Clone(e.Currency),
 		OverdraftLimitMinor: e.OverdraftLimitMinor, OpenedAt: e.OccurredAt,
+		Status: StatusOpen,
 	}
 	return nil
+}
+
+func changedKeys(e *changed, k *projection.Keys) { k.Add(e.CustomerID, e.AccountID) }
+
+// foldStatus returns the fold of an event after which an account has a status.
+func foldStatus(status string) func(projection.Key, *Row, *changed, projection.Meta) error {
+	return func(_ projection.Key, r *Row, e *changed, _ projection.Meta) error {
+		if r.Account == nil {
+			return fmt.Errorf("account %s was never opened", e.AccountID)
+		}
+		r.Account.Status = status
+		return nil
+	}
 }
 
 func postedKeys(e *posted, k *projection.Keys) {

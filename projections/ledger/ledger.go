@@ -22,7 +22,7 @@ var ErrBroken = errors.New("the record does not follow from the ones before it")
 
 const (
 	name    = "ledger"
-	version = 1
+	version = 2
 )
 
 // Row is one row: exactly one of its parts is set, by the kind of its key.
@@ -39,6 +39,8 @@ type Account struct {
 	OverdraftLimitMinor int64  `avro:"overdraft_limit_minor"`
 	BalanceMinor        int64  `avro:"balance_minor"`
 	Seq                 int64  `avro:"seq"` // of its last leg, counted from 1
+	Frozen              bool   `avro:"frozen"`
+	Closed              bool   `avro:"closed"` // for ever
 }
 
 // Outcome is what was recorded for an idempotency key. Every answer to the key is made from it.
@@ -63,6 +65,9 @@ func Definition() *projection.Definition {
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
 		projection.On(topic.Transactions, event.NameCommandRejected, rejectedKeys, foldRejected),
+		projection.On(topic.Transactions, event.NameAccountFrozen, changedKeys, foldChanged(event.NameAccountFrozen, (*Account).freeze)),
+		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldChanged(event.NameAccountUnfrozen, (*Account).unfreeze)),
+		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldChanged(event.NameAccountClosed, (*Account).close)),
 	)
 }
 

@@ -57,6 +57,9 @@ func (r *Row) post(leg *event.Leg) error {
 		r.Account = &Account{Currency: strings.Clone(leg.Currency)}
 	}
 	a := r.Account
+	if err := a.takes(leg.AmountMinor); err != nil {
+		return fmt.Errorf("%w: account %s %w", ErrBroken, leg.AccountID, err)
+	}
 	switch {
 	case leg.Currency != a.Currency:
 		return fmt.Errorf("%w: account %s is in %s, not %s", ErrBroken, leg.AccountID, a.Currency, leg.Currency)

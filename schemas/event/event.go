@@ -13,6 +13,9 @@ import (
 // Names of the events: the full names of their Avro records.
 const (
 	NameAccountOpened   = "bank.AccountOpened"
+	NameAccountFrozen   = "bank.AccountFrozen"
+	NameAccountUnfrozen = "bank.AccountUnfrozen"
+	NameAccountClosed   = "bank.AccountClosed"
 	NameEntryPosted     = "bank.EntryPosted"
 	NameCommandRejected = "bank.CommandRejected"
 	NameActRecorded     = "refold.ActRecorded"
@@ -22,6 +25,12 @@ const (
 var (
 	//go:embed account_opened.avsc
 	schemaAccountOpened string
+	//go:embed account_frozen.avsc
+	schemaAccountFrozen string
+	//go:embed account_unfrozen.avsc
+	schemaAccountUnfrozen string
+	//go:embed account_closed.avsc
+	schemaAccountClosed string
 	//go:embed entry_posted.avsc
 	schemaEntryPosted string
 	//go:embed command_rejected.avsc
@@ -35,6 +44,12 @@ func Schema(name string) string {
 	switch name {
 	case NameAccountOpened:
 		return schemaAccountOpened
+	case NameAccountFrozen:
+		return schemaAccountFrozen
+	case NameAccountUnfrozen:
+		return schemaAccountUnfrozen
+	case NameAccountClosed:
+		return schemaAccountClosed
 	case NameEntryPosted:
 		return schemaEntryPosted
 	case NameCommandRejected:
@@ -47,7 +62,10 @@ func Schema(name string) string {
 
 // Names returns the names of all events, in the order in which they are registered.
 func Names() []string {
-	return []string{NameAccountOpened, NameEntryPosted, NameCommandRejected, NameActRecorded}
+	return []string{
+		NameAccountOpened, NameEntryPosted, NameCommandRejected, NameActRecorded,
+		NameAccountFrozen, NameAccountUnfrozen, NameAccountClosed,
+	}
 }
 
 // Micros is a time in microseconds since 1970-01-01 UTC, as Avro's timestamp-micros.
@@ -91,6 +109,27 @@ type AccountOpened struct {
 	Kind                string `avro:"kind"`
 	Currency            string `avro:"currency"`
 	OverdraftLimitMinor int64  `avro:"overdraft_limit_minor"`
+}
+
+// AccountFrozen says that from here on money may come to an account and none may leave it.
+type AccountFrozen struct {
+	Envelope
+	AccountID string `avro:"account_id"`
+	Reason    string `avro:"reason"`
+}
+
+// AccountUnfrozen says that an account is as it was before it was frozen.
+type AccountUnfrozen struct {
+	Envelope
+	AccountID string `avro:"account_id"`
+	Reason    string `avro:"reason"`
+}
+
+// AccountClosed says that nothing is booked to an account any more, for ever.
+type AccountClosed struct {
+	Envelope
+	AccountID string `avro:"account_id"`
+	Reason    string `avro:"reason"`
 }
 
 // EntryPosted is one balanced entry: its legs sum to zero in every currency.

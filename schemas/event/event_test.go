@@ -28,7 +28,10 @@ func samples() map[string]any {
 		CausationID: "cau", Historical: true, OccurredAt: at - 1,
 	}
 	return map[string]any{
-		event.NameAccountOpened: &event.AccountOpened{Envelope: envelope, AccountID: "alice.main", Kind: event.AccountSavings, Currency: "EUR", OverdraftLimitMinor: 5000},
+		event.NameAccountOpened:   &event.AccountOpened{Envelope: envelope, AccountID: "alice.main", Kind: event.AccountSavings, Currency: "EUR", OverdraftLimitMinor: 5000},
+		event.NameAccountFrozen:   &event.AccountFrozen{Envelope: envelope, AccountID: "alice.main", Reason: "stolen"},
+		event.NameAccountUnfrozen: &event.AccountUnfrozen{Envelope: envelope, AccountID: "alice.main", Reason: "found"},
+		event.NameAccountClosed:   &event.AccountClosed{Envelope: envelope, AccountID: "alice.main", Reason: "moved"},
 		event.NameEntryPosted: &event.EntryPosted{
 			Envelope: envelope, Kind: event.EntryRefund,
 			Legs: []event.Leg{

@@ -264,7 +264,7 @@ func broken(t *testing.T) *projection.Definition {
 	type posted struct {
 		CustomerID string `avro:"customer_id"`
 	}
-	d, err := projection.Define(balances.Name, 2, projection.On(topic.Transactions, event.NameEntryPosted,
+	d, err := projection.Define(balances.Name, balances.Definition().Version+1, projection.On(topic.Transactions, event.NameEntryPosted,
 		func(e *posted, k *projection.Keys) { k.Add(e.CustomerID, e.CustomerID+".card") },
 		func(k projection.Key, r *balances.Row, _ *posted, _ projection.Meta) error {
 			r.Account = &balances.Account{AccountID: k.Sort, BalanceMinor: 7}

@@ -23,6 +23,9 @@ type audit struct {
 	posted   event.EntryPosted
 	opened   event.AccountOpened
 	rejected event.CommandRejected
+	frozen   event.AccountFrozen
+	unfrozen event.AccountUnfrozen
+	closed   event.AccountClosed
 }
 
 // audited is an account as its last leg left it.
@@ -32,6 +35,8 @@ type audited struct {
 	seq      int64
 	floor    int64 // the balance that no debit may end below
 	opened   bool
+	frozen   bool
+	closed   bool
 }
 
 func newAudit(v Verifier) *audit {
@@ -86,6 +91,12 @@ func (a *audit) record(ctx context.Context, rec *timeline.Record) error {
 	switch e := f.(type) {
 	case *event.AccountOpened:
 		a.open(e, found)
+	case *event.AccountFrozen:
+		a.known(e.AccountID, found).frozen = true
+	case *event.AccountUnfrozen:
+		a.known(e.AccountID, found).frozen = false
+	case *event.AccountClosed:
+		a.end(e, found)
 	case *event.EntryPosted:
 		a.entry(e, found)
 	}
@@ -100,6 +111,12 @@ func (a *audit) scratch(name string) fact {
 		return &a.posted
 	case event.NameCommandRejected:
 		return &a.rejected
+	case event.NameAccountFrozen:
+		return &a.frozen
+	case event.NameAccountUnfrozen:
+		return &a.unfrozen
+	case event.NameAccountClosed:
+		return &a.closed
 	}
 	return nil
 }
@@ -140,6 +157,26 @@ func (a *audit) open(e *event.AccountOpened, found func(string, ...any)) {
 	acc.opened, acc.floor = true, -e.OverdraftLimitMinor
 }
 
+// known returns an account of which a record says that it exists.
+func (a *audit) known(id string, found func(string, ...any)) *audited {
+	acc := a.account(id, "")
+	if !acc.opened {
+		found("is of account %s, which was not opened", id)
+	}
+	if acc.closed {
+		found("is of account %s, which is closed", id)
+	}
+	return acc
+}
+
+func (a *audit) end(e *event.AccountClosed, found func(string, ...any)) {
+	acc := a.known(e.AccountID, found)
+	if acc.balance != 0 {
+		found("closes account %s, which has %d", e.AccountID, acc.balance)
+	}
+	acc.closed = true
+}
+
 func (a *audit) entry(e *event.EntryPosted, found func(string, ...any)) {
 	a.report.Entries++
 	for i := range e.Legs {
@@ -165,6 +202,12 @@ func (a *audit) leg(l *event.Leg, found func(string, ...any)) {
 	if !acc.opened && !internal {
 		found("books to account %s, which was not opened", l.AccountID)
 		acc.opened = true
+	}
+	if acc.closed {
+		found("books to account %s, which is closed", l.AccountID)
+	}
+	if acc.frozen && l.AmountMinor < 0 {
+		found("takes from account %s, which is frozen", l.AccountID)
 	}
 	if l.Currency != acc.currency {
 		found("books %s to account %s, which is in %s", l.Currency, l.AccountID, acc.currency)

@@ -33,11 +33,8 @@ type Machines struct {
 // the ledger.
 func OpenMachines(ctx context.Context, c *codec.Codec, topic string, l Ledger) (*Machines, error) {
 	m := &Machines{topic: topic, codec: c, ledger: l, definition: ledger.Definition()}
-	var problems [3]error
-	m.encoders.opened, problems[0] = c.Encoder(ctx, topic, event.NameAccountOpened)
-	m.encoders.posted, problems[1] = c.Encoder(ctx, topic, event.NameEntryPosted)
-	m.encoders.rejected, problems[2] = c.Encoder(ctx, topic, event.NameCommandRejected)
-	if err := errors.Join(problems[:]...); err != nil {
+	var err error
+	if m.encoders, err = openEncoders(ctx, c, topic); err != nil {
 		return nil, fmt.Errorf("open the journal of %s: %w", topic, err)
 	}
 	return m, nil
@@ -89,7 +86,7 @@ func (m *machine) Reset(ctx context.Context, end int64) error {
 
 // Find implements journal.Machine.
 func (m *machine) Find(ctx context.Context, c *Command) (Outcome, bool, error) {
-	row, err := projection.Peek[ledger.Row](m.overlay, ledger.OutcomeKey(c.customer, c.key))
+	row, err := m.row(ledger.OutcomeKey(c.customer, c.key))
 	if err != nil || row == nil {
 		return Outcome{}, false, err
 	}
@@ -114,11 +111,11 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 		return journal.Decision[Outcome]{}, err
 	}
 	at := max(event.MicrosOf(now), head.RecordedAt+1)
-	v, err := m.view(c)
-	if err != nil {
-		return journal.Decision[Outcome]{}, err
+	v := view{partition: m.partition, now: at, rows: m}
+	f := decide(&v, c)
+	if v.err != nil {
+		return journal.Decision[Outcome]{}, v.err
 	}
-	f := decide(v, c, at)
 	c.complete(f.Envelop(), head, at)
 	value, err := m.append(f, offset)
 	if err != nil {
@@ -158,31 +155,16 @@ func (m *machine) append(f fact, offset int64) ([]byte, error) {
 }
 
 func (m *machine) head() (ledger.Head, error) {
-	row, err := projection.Peek[ledger.Row](m.overlay, ledger.HeadKey())
+	row, err := m.row(ledger.HeadKey())
 	if err != nil || row == nil {
 		return ledger.Head{}, err
 	}
 	return *row.Head, nil
 }
 
-func (m *machine) view(c *Command) (view, error) {
-	v := view{partition: m.partition}
-	var err error
-	if v.account, err = m.account(c.wish.accountID()); err != nil {
-		return view{}, err
-	}
-	if id := c.wish.counterID(m.partition); id != "" {
-		v.counter, err = m.account(id)
-	}
-	return v, err
-}
-
-func (m *machine) account(id string) (*ledger.Account, error) {
-	row, err := projection.Peek[ledger.Row](m.overlay, ledger.AccountKey(id))
-	if err != nil || row == nil {
-		return nil, err
-	}
-	return row.Account, nil
+// row implements rows.
+func (m *machine) row(key projection.Key) (*ledger.Row, error) {
+	return projection.Peek[ledger.Row](m.overlay, key)
 }
 
 // keepNear keeps the overlay small: it forgets what the saved rows have, and waits for them where they are

@@ -91,7 +91,7 @@ func TestOverlayStaysSmall(t *testing.T) {
 	const entries = 3 * aheadOfRows
 	most := 0
 	for n := range entries {
-		a.decide(commandOf(t, deposit("c1.main", fmt.Sprint("k", n), 1)))
+		a.decide(made(t, deposit("c1.main", fmt.Sprint("k", n), 1)))
 		most = max(most, a.overlay.Len())
 	}
 	if limit := 2*aheadOfRows + fewRows; most > limit {
@@ -102,7 +102,7 @@ func TestOverlayStaysSmall(t *testing.T) {
 	}
 	// What was forgotten is found in the saved rows, what was not in the overlay.
 	for _, n := range []int{0, 1, aheadOfRows, entries - 1} {
-		o := a.decide(commandOf(t, deposit("c1.main", fmt.Sprint("k", n), 1)))
+		o := a.decide(made(t, deposit("c1.main", fmt.Sprint("k", n), 1)))
 		e, ok := o.fact.(*event.EntryPosted)
 		if !ok || !o.replayed || e.Legs[0].BalanceAfterMinor != int64(n)+1 || o.offset != int64(n)+1 {
 			t.Errorf("entry %d: got %+v, want its replay", n, o.fact)
@@ -115,7 +115,7 @@ func TestResetDropsWhatWasDecided(t *testing.T) {
 	if err := a.Reset(t.Context(), a.offset); err != nil { // the opening is in the log
 		t.Fatal(err)
 	}
-	lost := commandOf(t, deposit("c1.main", "lost", 5))
+	lost := made(t, deposit("c1.main", "lost", 5))
 	a.decide(lost)
 	if _, found, err := a.Find(t.Context(), lost); err != nil || !found {
 		t.Fatalf("got %v, %v, want the decision", found, err)
@@ -152,7 +152,7 @@ func BenchmarkDecideAndEncode(b *testing.B) {
 	a := newAlone(b)
 	commands := make([]*Command, 1<<16)
 	for n := range commands {
-		commands[n] = commandOf(b, deposit("c1.main", fmt.Sprint("k", n), 1))
+		commands[n] = made(b, deposit("c1.main", fmt.Sprint("k", n), 1))
 	}
 	b.ReportAllocs()
 	n := 0

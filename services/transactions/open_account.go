@@ -34,14 +34,12 @@ func (w *openAccount) name() string { return "OpenAccount" }
 
 func (w *openAccount) accountID() string { return w.account }
 
-func (w *openAccount) counterID(int32) string { return "" }
-
 func (w *openAccount) content(c content) content {
 	return c.text(w.account).text(w.kind).text(w.currency).number(w.limit)
 }
 
-func (w *openAccount) decide(v view) (fact, *rejection) {
-	if v.account != nil {
+func (w *openAccount) decide(v *view) (fact, *rejection) {
+	if v.account(w.account) != nil {
 		return nil, reject(ReasonAccountExists, "account %s exists", w.account)
 	}
 	if _, ok := money.Exponent(w.currency); !ok {

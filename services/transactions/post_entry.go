@@ -1,10 +1,6 @@
 package transactions
 
 import (
-	"math"
-	"strconv"
-
-	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
 )
@@ -45,13 +41,12 @@ func (w *postEntry) name() string { return "PostEntry" }
 
 func (w *postEntry) accountID() string { return w.account }
 
-// counterID names the other side: the bank itself for what the bank takes and gives, the world for the rest.
-func (w *postEntry) counterID(partition int32) string {
-	side := "@world."
+// side names the other side: the bank itself for what the bank takes and gives, the world for the rest.
+func (w *postEntry) side() string {
 	if w.kind == event.EntryFee || w.kind == event.EntryInterest {
-		side = "@fees."
+		return fees
 	}
-	return side + strconv.Itoa(int(partition)) + "." + w.currency
+	return world
 }
 
 func (w *postEntry) content(c content) content {
@@ -68,30 +63,14 @@ func (w *postEntry) change() int64 {
 	return w.amount
 }
 
-func (w *postEntry) decide(v view) (fact, *rejection) {
-	if v.account == nil {
-		return nil, reject(ReasonAccountNotFound, "account %s does not exist", w.account)
+func (w *postEntry) decide(v *view) (fact, *rejection) {
+	leg, r := v.book(w.account, w.change(), w.currency)
+	if r != nil {
+		return nil, r
 	}
-	if w.currency != v.account.Currency {
-		return nil, reject(ReasonCurrencyMismatch, "account %s is in %s, not in %s", w.account, v.account.Currency, w.currency)
-	}
-	change := w.change()
-	leg, ok := nextLeg(v.account, w.account, change, w.currency)
-	if !ok {
-		return nil, reject(ReasonAmountOverflow, "the balance of account %s would not fit into 64 bits", w.account)
-	}
-	if change < 0 && leg.BalanceAfterMinor < -v.account.OverdraftLimitMinor {
-		return nil, reject(ReasonInsufficientFunds, "account %s has %d and may go to %d: %d are too many",
-			w.account, v.account.BalanceMinor, -v.account.OverdraftLimitMinor, w.amount)
-	}
-	counter := v.counter
-	if counter == nil {
-		counter = &ledger.Account{}
-	}
-	id := w.counterID(v.partition)
-	other, ok := nextLeg(counter, id, -change, w.currency)
-	if !ok {
-		return nil, reject(ReasonAmountOverflow, "the balance of account %s would not fit into 64 bits", id)
+	other, r := v.bookInternal(v.internal(w.side(), w.currency), -w.change(), w.currency)
+	if r != nil {
+		return nil, r
 	}
 	return &event.EntryPosted{
 		Kind:     w.kind,
@@ -101,20 +80,6 @@ func (w *postEntry) decide(v view) (fact, *rejection) {
 		Category: w.category,
 		RefundOf: w.refundOf,
 	}, nil
-}
-
-// nextLeg books an amount to an account. It fails where the balance would not fit.
-func nextLeg(a *ledger.Account, id string, amount int64, currency string) (event.Leg, bool) {
-	if amount > 0 && a.BalanceMinor > math.MaxInt64-amount || amount < 0 && a.BalanceMinor < math.MinInt64-amount {
-		return event.Leg{}, false
-	}
-	return event.Leg{
-		AccountID:         id,
-		AmountMinor:       amount,
-		Currency:          currency,
-		BalanceAfterMinor: a.BalanceMinor + amount,
-		AccountSeq:        a.Seq + 1,
-	}, true
 }
 
 func (w *postEntry) differs(f fact) string {

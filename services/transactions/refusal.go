@@ -12,6 +12,10 @@ const (
 
 	ReasonAccountExists     = "ACCOUNT_EXISTS"            // already exists
 	ReasonAccountNotFound   = "ACCOUNT_NOT_FOUND"         // not found
+	ReasonAccountFrozen     = "ACCOUNT_FROZEN"            // no money leaves the account; or it was to be frozen again
+	ReasonAccountNotFrozen  = "ACCOUNT_NOT_FROZEN"        // there is nothing to unfreeze
+	ReasonAccountClosed     = "ACCOUNT_CLOSED"            // for ever: nothing is done with it any more
+	ReasonBalanceNotZero    = "BALANCE_NOT_ZERO"          // an account that is not empty is not closed
 	ReasonCurrencyUnknown   = "CURRENCY_UNKNOWN"          // invalid argument
 	ReasonCurrencyMismatch  = "CURRENCY_MISMATCH"         // the account is in another currency
 	ReasonInsufficientFunds = "INSUFFICIENT_FUNDS"        // the balance would fall below the overdraft limit

@@ -52,7 +52,8 @@ const maxProblems = 100
 //   - records follow each other: numbers without gaps, times that only grow, hashes that chain;
 //   - the legs of an entry sum to zero in every currency;
 //   - the legs of an account follow each other: numbers without gaps, balances that add up, one currency,
-//     no balance below the limit, and an opening before the first of them.
+//     no balance below the limit, an opening before the first of them, none that takes from a frozen account,
+//     and none on a closed one, which was empty when it was closed.
 //
 // It goes on after a problem, from what the record says of itself, so that one problem is told once. The
 // error says that the journal could not be read; problems are no error. Memory grows with the number of

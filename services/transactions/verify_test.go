@@ -35,6 +35,7 @@ func goodLog(t *testing.T) *copied {
 		i.posted(withdrawal(account, "w1", 30))
 		i.posted(deposit(account, "d2", 5))
 	}
+	i.status()
 	if _, err := i.post(withdrawal("c1.main", "no", 1000)); reasonOf(t, err) != ReasonInsufficientFunds {
 		t.Fatal(err)
 	}
@@ -46,6 +47,20 @@ func goodLog(t *testing.T) *copied {
 	})
 	slices.SortStableFunc(c.records, func(a, b *kgo.Record) int { return int(a.Partition - b.Partition) })
 	return c
+}
+
+// status freezes, unfreezes and closes accounts of c1.
+func (i *instance) status() {
+	i.bank.t.Helper()
+	i.open("c1.third")
+	_, frozen := i.FreezeAccount(i.bank.t.Context(), freezeRequest("c1.main", "freeze"))
+	i.posted(deposit("c1.main", "d3", 1))
+	_, unfrozen := i.UnfreezeAccount(i.bank.t.Context(), unfreezeRequest("c1.main", "unfreeze"))
+	i.posted(withdrawal("c1.main", "w3", 1))
+	_, closed := i.CloseAccount(i.bank.t.Context(), closeRequest("c1.third", "close"))
+	if err := errors.Join(frozen, unfrozen, closed); err != nil {
+		i.bank.t.Fatal(err)
+	}
 }
 
 // find returns the index of the record of a customer's key.
@@ -107,7 +122,7 @@ func TestVerifyAcceptsAGoodLog(t *testing.T) {
 	c := goodLog(t)
 	c.write(kgo.TransactionalID("copy"))
 	got := c.bank.report()
-	want := "{Records:9 Entries:6 Accounts:4 Totals:map[EUR:0] Found:0 Problems:[]}"
+	want := "{Records:15 Entries:8 Accounts:5 Totals:map[EUR:0] Found:0 Problems:[]}"
 	if fmt.Sprintf("%+v", got) != want {
 		t.Errorf("got %+v, want %s", got, want)
 	}
@@ -168,6 +183,36 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 				c.change("c1", "open-c1.main", func(f fact) { f.(*event.AccountOpened).AccountID = "c9.main" })
 			},
 			[]string{`opens account "c9.main", which is not one of customer "c1"`},
+		},
+		"a freeze of an account that is not there": {
+			func(c *copied) {
+				c.change("c1", "freeze", func(f fact) { f.(*event.AccountFrozen).AccountID = "c1.x" })
+			},
+			[]string{"is of account c1.x, which was not opened"},
+		},
+		"money leaves a frozen account": {
+			func(c *copied) {
+				c.change("c1", "unfreeze", func(f fact) { f.(*event.AccountUnfrozen).AccountID = "c1.third" })
+			},
+			[]string{"takes from account c1.main, which is frozen"},
+		},
+		"an account with money is closed": {
+			func(c *copied) {
+				c.change("c1", "close", func(f fact) { f.(*event.AccountClosed).AccountID = "c1.main" })
+			},
+			[]string{"closes account c1.main, which has 75"},
+		},
+		"money on a closed account": {
+			func(c *copied) {
+				c.change("c1", "w3", entry(func(e *event.EntryPosted) { e.Legs[0].AccountID = "c1.third" }))
+				w, n := c.find("c1", "w3"), c.find("c1", "close")
+				c.records[w], c.records[n] = c.records[n], c.records[w]
+			},
+			[]string{"books to account c1.third, which is closed"},
+		},
+		"a closed account is closed": {
+			func(c *copied) { c.records = append(c.records, c.records[c.find("c1", "close")]) },
+			[]string{"is of account c1.third, which is closed"},
 		},
 		"opened twice": {
 			func(c *copied) { n := c.find("c4", "open-c4.main"); c.records = append(c.records, c.records[n]) },

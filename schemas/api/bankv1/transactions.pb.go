@@ -394,6 +394,453 @@ func (x *PostEntryRequest) GetRefundOf() string {
 	return ""
 }
 
+type FreezeAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	AccountId      string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Why, in the words of who asks.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,5,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreezeAccountRequest) Reset() {
+	*x = FreezeAccountRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreezeAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreezeAccountRequest) ProtoMessage() {}
+
+func (x *FreezeAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreezeAccountRequest.ProtoReflect.Descriptor instead.
+func (*FreezeAccountRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *FreezeAccountRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *FreezeAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *FreezeAccountRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *FreezeAccountRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *FreezeAccountRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *FreezeAccountRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type FreezeAccountResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Record    *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	AccountId string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreezeAccountResponse) Reset() {
+	*x = FreezeAccountResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreezeAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreezeAccountResponse) ProtoMessage() {}
+
+func (x *FreezeAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreezeAccountResponse.ProtoReflect.Descriptor instead.
+func (*FreezeAccountResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *FreezeAccountResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *FreezeAccountResponse) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *FreezeAccountResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type UnfreezeAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	AccountId      string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Why, in the words of who asks.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,5,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnfreezeAccountRequest) Reset() {
+	*x = UnfreezeAccountRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnfreezeAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnfreezeAccountRequest) ProtoMessage() {}
+
+func (x *UnfreezeAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnfreezeAccountRequest.ProtoReflect.Descriptor instead.
+func (*UnfreezeAccountRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UnfreezeAccountRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *UnfreezeAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *UnfreezeAccountRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UnfreezeAccountRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *UnfreezeAccountRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *UnfreezeAccountRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type UnfreezeAccountResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Record    *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	AccountId string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnfreezeAccountResponse) Reset() {
+	*x = UnfreezeAccountResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnfreezeAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnfreezeAccountResponse) ProtoMessage() {}
+
+func (x *UnfreezeAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnfreezeAccountResponse.ProtoReflect.Descriptor instead.
+func (*UnfreezeAccountResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UnfreezeAccountResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *UnfreezeAccountResponse) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *UnfreezeAccountResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type CloseAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	AccountId      string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Why, in the words of who asks.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,5,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseAccountRequest) Reset() {
+	*x = CloseAccountRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseAccountRequest) ProtoMessage() {}
+
+func (x *CloseAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseAccountRequest.ProtoReflect.Descriptor instead.
+func (*CloseAccountRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CloseAccountRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *CloseAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *CloseAccountRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CloseAccountRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *CloseAccountRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *CloseAccountRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type CloseAccountResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Record    *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	AccountId string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseAccountResponse) Reset() {
+	*x = CloseAccountResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseAccountResponse) ProtoMessage() {}
+
+func (x *CloseAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseAccountResponse.ProtoReflect.Descriptor instead.
+func (*CloseAccountResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CloseAccountResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *CloseAccountResponse) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *CloseAccountResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // Record names a committed record of the journal.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -411,7 +858,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[2]
+	mi := &file_bank_v1_transactions_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -423,7 +870,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[2]
+	mi := &file_bank_v1_transactions_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -436,7 +883,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{2}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Record) GetEventId() string {
@@ -493,7 +940,7 @@ type OpenAccountResponse struct {
 
 func (x *OpenAccountResponse) Reset() {
 	*x = OpenAccountResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[3]
+	mi := &file_bank_v1_transactions_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +952,7 @@ func (x *OpenAccountResponse) String() string {
 func (*OpenAccountResponse) ProtoMessage() {}
 
 func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[3]
+	mi := &file_bank_v1_transactions_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +965,7 @@ func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenAccountResponse.ProtoReflect.Descriptor instead.
 func (*OpenAccountResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{3}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OpenAccountResponse) GetRecord() *Record {
@@ -554,7 +1001,7 @@ type PostEntryResponse struct {
 
 func (x *PostEntryResponse) Reset() {
 	*x = PostEntryResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[4]
+	mi := &file_bank_v1_transactions_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +1013,7 @@ func (x *PostEntryResponse) String() string {
 func (*PostEntryResponse) ProtoMessage() {}
 
 func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[4]
+	mi := &file_bank_v1_transactions_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +1026,7 @@ func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntryResponse.ProtoReflect.Descriptor instead.
 func (*PostEntryResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{4}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PostEntryResponse) GetRecord() *Record {
@@ -621,7 +1068,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[5]
+	mi := &file_bank_v1_transactions_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +1080,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[5]
+	mi := &file_bank_v1_transactions_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +1093,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{5}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Entry) GetKind() EntryKind {
@@ -729,7 +1176,7 @@ type Leg struct {
 
 func (x *Leg) Reset() {
 	*x = Leg{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[6]
+	mi := &file_bank_v1_transactions_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +1188,7 @@ func (x *Leg) String() string {
 func (*Leg) ProtoMessage() {}
 
 func (x *Leg) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[6]
+	mi := &file_bank_v1_transactions_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +1201,7 @@ func (x *Leg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leg.ProtoReflect.Descriptor instead.
 func (*Leg) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{6}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Leg) GetAccountId() string {
@@ -802,7 +1249,7 @@ type FindByKeyRequest struct {
 
 func (x *FindByKeyRequest) Reset() {
 	*x = FindByKeyRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[7]
+	mi := &file_bank_v1_transactions_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +1261,7 @@ func (x *FindByKeyRequest) String() string {
 func (*FindByKeyRequest) ProtoMessage() {}
 
 func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[7]
+	mi := &file_bank_v1_transactions_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +1274,7 @@ func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyRequest.ProtoReflect.Descriptor instead.
 func (*FindByKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{7}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FindByKeyRequest) GetCustomerId() string {
@@ -851,6 +1298,9 @@ type FindByKeyResponse struct {
 	//	*FindByKeyResponse_Opened
 	//	*FindByKeyResponse_Posted
 	//	*FindByKeyResponse_Rejected
+	//	*FindByKeyResponse_Frozen
+	//	*FindByKeyResponse_Unfrozen
+	//	*FindByKeyResponse_Closed
 	Outcome       isFindByKeyResponse_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -858,7 +1308,7 @@ type FindByKeyResponse struct {
 
 func (x *FindByKeyResponse) Reset() {
 	*x = FindByKeyResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[8]
+	mi := &file_bank_v1_transactions_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +1320,7 @@ func (x *FindByKeyResponse) String() string {
 func (*FindByKeyResponse) ProtoMessage() {}
 
 func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[8]
+	mi := &file_bank_v1_transactions_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +1333,7 @@ func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyResponse.ProtoReflect.Descriptor instead.
 func (*FindByKeyResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{8}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FindByKeyResponse) GetOutcome() isFindByKeyResponse_Outcome {
@@ -920,6 +1370,33 @@ func (x *FindByKeyResponse) GetRejected() *Rejection {
 	return nil
 }
 
+func (x *FindByKeyResponse) GetFrozen() *FreezeAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Frozen); ok {
+			return x.Frozen
+		}
+	}
+	return nil
+}
+
+func (x *FindByKeyResponse) GetUnfrozen() *UnfreezeAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Unfrozen); ok {
+			return x.Unfrozen
+		}
+	}
+	return nil
+}
+
+func (x *FindByKeyResponse) GetClosed() *CloseAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Closed); ok {
+			return x.Closed
+		}
+	}
+	return nil
+}
+
 type isFindByKeyResponse_Outcome interface {
 	isFindByKeyResponse_Outcome()
 }
@@ -936,11 +1413,29 @@ type FindByKeyResponse_Rejected struct {
 	Rejected *Rejection `protobuf:"bytes,3,opt,name=rejected,proto3,oneof"`
 }
 
+type FindByKeyResponse_Frozen struct {
+	Frozen *FreezeAccountResponse `protobuf:"bytes,4,opt,name=frozen,proto3,oneof"`
+}
+
+type FindByKeyResponse_Unfrozen struct {
+	Unfrozen *UnfreezeAccountResponse `protobuf:"bytes,5,opt,name=unfrozen,proto3,oneof"`
+}
+
+type FindByKeyResponse_Closed struct {
+	Closed *CloseAccountResponse `protobuf:"bytes,6,opt,name=closed,proto3,oneof"`
+}
+
 func (*FindByKeyResponse_Opened) isFindByKeyResponse_Outcome() {}
 
 func (*FindByKeyResponse_Posted) isFindByKeyResponse_Outcome() {}
 
 func (*FindByKeyResponse_Rejected) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Frozen) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Unfrozen) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Closed) isFindByKeyResponse_Outcome() {}
 
 // Rejection is a command that was refused and recorded as refused.
 type Rejection struct {
@@ -957,7 +1452,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[9]
+	mi := &file_bank_v1_transactions_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1464,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[9]
+	mi := &file_bank_v1_transactions_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1477,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{9}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Rejection) GetReason() string {
@@ -1015,7 +1510,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[10]
+	mi := &file_bank_v1_transactions_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1522,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[10]
+	mi := &file_bank_v1_transactions_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1535,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{10}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SubmitRequest) GetCommands() []*Command {
@@ -1059,6 +1554,9 @@ type Command struct {
 	//
 	//	*Command_OpenAccount
 	//	*Command_PostEntry
+	//	*Command_FreezeAccount
+	//	*Command_UnfreezeAccount
+	//	*Command_CloseAccount
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1066,7 +1564,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[11]
+	mi := &file_bank_v1_transactions_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1576,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[11]
+	mi := &file_bank_v1_transactions_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1589,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{11}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Command) GetTag() uint64 {
@@ -1126,6 +1624,33 @@ func (x *Command) GetPostEntry() *PostEntryRequest {
 	return nil
 }
 
+func (x *Command) GetFreezeAccount() *FreezeAccountRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_FreezeAccount); ok {
+			return x.FreezeAccount
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetUnfreezeAccount() *UnfreezeAccountRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_UnfreezeAccount); ok {
+			return x.UnfreezeAccount
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetCloseAccount() *CloseAccountRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_CloseAccount); ok {
+			return x.CloseAccount
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -1138,9 +1663,27 @@ type Command_PostEntry struct {
 	PostEntry *PostEntryRequest `protobuf:"bytes,3,opt,name=post_entry,json=postEntry,proto3,oneof"`
 }
 
+type Command_FreezeAccount struct {
+	FreezeAccount *FreezeAccountRequest `protobuf:"bytes,4,opt,name=freeze_account,json=freezeAccount,proto3,oneof"`
+}
+
+type Command_UnfreezeAccount struct {
+	UnfreezeAccount *UnfreezeAccountRequest `protobuf:"bytes,5,opt,name=unfreeze_account,json=unfreezeAccount,proto3,oneof"`
+}
+
+type Command_CloseAccount struct {
+	CloseAccount *CloseAccountRequest `protobuf:"bytes,6,opt,name=close_account,json=closeAccount,proto3,oneof"`
+}
+
 func (*Command_OpenAccount) isCommand_Command() {}
 
 func (*Command_PostEntry) isCommand_Command() {}
+
+func (*Command_FreezeAccount) isCommand_Command() {}
+
+func (*Command_UnfreezeAccount) isCommand_Command() {}
+
+func (*Command_CloseAccount) isCommand_Command() {}
 
 type SubmitResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1151,7 +1694,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[12]
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +1706,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[12]
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +1719,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{12}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SubmitResponse) GetResults() []*Result {
@@ -1196,6 +1739,9 @@ type Result struct {
 	//	*Result_Posted
 	//	*Result_Rejected
 	//	*Result_Unavailable
+	//	*Result_Frozen
+	//	*Result_Unfrozen
+	//	*Result_Closed
 	Outcome       isResult_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1203,7 +1749,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[13]
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1215,7 +1761,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[13]
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1228,7 +1774,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{13}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Result) GetTag() uint64 {
@@ -1281,6 +1827,33 @@ func (x *Result) GetUnavailable() string {
 	return ""
 }
 
+func (x *Result) GetFrozen() *FreezeAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Frozen); ok {
+			return x.Frozen
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetUnfrozen() *UnfreezeAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Unfrozen); ok {
+			return x.Unfrozen
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetClosed() *CloseAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Closed); ok {
+			return x.Closed
+		}
+	}
+	return nil
+}
+
 type isResult_Outcome interface {
 	isResult_Outcome()
 }
@@ -1303,6 +1876,18 @@ type Result_Unavailable struct {
 	Unavailable string `protobuf:"bytes,5,opt,name=unavailable,proto3,oneof"`
 }
 
+type Result_Frozen struct {
+	Frozen *FreezeAccountResponse `protobuf:"bytes,6,opt,name=frozen,proto3,oneof"`
+}
+
+type Result_Unfrozen struct {
+	Unfrozen *UnfreezeAccountResponse `protobuf:"bytes,7,opt,name=unfrozen,proto3,oneof"`
+}
+
+type Result_Closed struct {
+	Closed *CloseAccountResponse `protobuf:"bytes,8,opt,name=closed,proto3,oneof"`
+}
+
 func (*Result_Opened) isResult_Outcome() {}
 
 func (*Result_Posted) isResult_Outcome() {}
@@ -1310,6 +1895,12 @@ func (*Result_Posted) isResult_Outcome() {}
 func (*Result_Rejected) isResult_Outcome() {}
 
 func (*Result_Unavailable) isResult_Outcome() {}
+
+func (*Result_Frozen) isResult_Outcome() {}
+
+func (*Result_Unfrozen) isResult_Outcome() {}
+
+func (*Result_Closed) isResult_Outcome() {}
 
 var File_bank_v1_transactions_proto protoreflect.FileDescriptor
 
@@ -1350,7 +1941,58 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x03mcc\x18\n" +
 	" \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{4})?$R\x03mcc\x12#\n" +
 	"\bcategory\x18\v \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\x12$\n" +
-	"\trefund_of\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\brefundOf\"\xc8\x01\n" +
+	"\trefund_of\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\brefundOf\"\xf2\x02\n" +
+	"\x14FreezeAccountRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12;\n" +
+	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x05 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"{\n" +
+	"\x15FreezeAccountResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xf4\x02\n" +
+	"\x16UnfreezeAccountRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12;\n" +
+	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x05 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"}\n" +
+	"\x17UnfreezeAccountResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xf1\x02\n" +
+	"\x13CloseAccountRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12;\n" +
+	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x05 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"z\n" +
+	"\x14CloseAccountResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xc8\x01\n" +
 	"\x06Record\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1c\n" +
@@ -1392,32 +2034,41 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x10FindByKeyRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12=\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\"\xbe\x01\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\"\xf1\x02\n" +
 	"\x11FindByKeyResponse\x126\n" +
 	"\x06opened\x18\x01 \x01(\v2\x1c.bank.v1.OpenAccountResponseH\x00R\x06opened\x124\n" +
 	"\x06posted\x18\x02 \x01(\v2\x1a.bank.v1.PostEntryResponseH\x00R\x06posted\x120\n" +
-	"\brejected\x18\x03 \x01(\v2\x12.bank.v1.RejectionH\x00R\brejectedB\t\n" +
+	"\brejected\x18\x03 \x01(\v2\x12.bank.v1.RejectionH\x00R\brejected\x128\n" +
+	"\x06frozen\x18\x04 \x01(\v2\x1e.bank.v1.FreezeAccountResponseH\x00R\x06frozen\x12>\n" +
+	"\bunfrozen\x18\x05 \x01(\v2 .bank.v1.UnfreezeAccountResponseH\x00R\bunfrozen\x127\n" +
+	"\x06closed\x18\x06 \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closedB\t\n" +
 	"\aoutcome\"d\n" +
 	"\tRejection\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12'\n" +
 	"\x06record\x18\x03 \x01(\v2\x0f.bank.v1.RecordR\x06record\"J\n" +
 	"\rSubmitRequest\x129\n" +
-	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xa4\x01\n" +
+	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xff\x02\n" +
 	"\aCommand\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12@\n" +
 	"\fopen_account\x18\x02 \x01(\v2\x1b.bank.v1.OpenAccountRequestH\x00R\vopenAccount\x12:\n" +
 	"\n" +
-	"post_entry\x18\x03 \x01(\v2\x19.bank.v1.PostEntryRequestH\x00R\tpostEntryB\t\n" +
+	"post_entry\x18\x03 \x01(\v2\x19.bank.v1.PostEntryRequestH\x00R\tpostEntry\x12F\n" +
+	"\x0efreeze_account\x18\x04 \x01(\v2\x1d.bank.v1.FreezeAccountRequestH\x00R\rfreezeAccount\x12L\n" +
+	"\x10unfreeze_account\x18\x05 \x01(\v2\x1f.bank.v1.UnfreezeAccountRequestH\x00R\x0funfreezeAccount\x12C\n" +
+	"\rclose_account\x18\x06 \x01(\v2\x1c.bank.v1.CloseAccountRequestH\x00R\fcloseAccountB\t\n" +
 	"\acommand\";\n" +
 	"\x0eSubmitResponse\x12)\n" +
-	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\xe9\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\x9c\x03\n" +
 	"\x06Result\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x126\n" +
 	"\x06opened\x18\x02 \x01(\v2\x1c.bank.v1.OpenAccountResponseH\x00R\x06opened\x124\n" +
 	"\x06posted\x18\x03 \x01(\v2\x1a.bank.v1.PostEntryResponseH\x00R\x06posted\x120\n" +
 	"\brejected\x18\x04 \x01(\v2\x12.bank.v1.RejectionH\x00R\brejected\x12\"\n" +
-	"\vunavailable\x18\x05 \x01(\tH\x00R\vunavailableB\t\n" +
+	"\vunavailable\x18\x05 \x01(\tH\x00R\vunavailable\x128\n" +
+	"\x06frozen\x18\x06 \x01(\v2\x1e.bank.v1.FreezeAccountResponseH\x00R\x06frozen\x12>\n" +
+	"\bunfrozen\x18\a \x01(\v2 .bank.v1.UnfreezeAccountResponseH\x00R\bunfrozen\x127\n" +
+	"\x06closed\x18\b \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closedB\t\n" +
 	"\aoutcome*v\n" +
 	"\vAccountKind\x12\x1c\n" +
 	"\x18ACCOUNT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -1432,10 +2083,13 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x11ENTRY_KIND_REFUND\x10\x04\x12\x12\n" +
 	"\x0eENTRY_KIND_FEE\x10\x05\x12\x17\n" +
 	"\x13ENTRY_KIND_INTEREST\x10\x06\x12\x15\n" +
-	"\x11ENTRY_KIND_SALARY\x10\a2\x8a\x03\n" +
+	"\x11ENTRY_KIND_SALARY\x10\a2\x86\x06\n" +
 	"\x13TransactionsService\x12a\n" +
 	"\vOpenAccount\x12\x1b.bank.v1.OpenAccountRequest\x1a\x1c.bank.v1.OpenAccountResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/accounts\x12Z\n" +
-	"\tPostEntry\x12\x19.bank.v1.PostEntryRequest\x1a\x1a.bank.v1.PostEntryResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/entries\x12u\n" +
+	"\tPostEntry\x12\x19.bank.v1.PostEntryRequest\x1a\x1a.bank.v1.PostEntryResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/entries\x12{\n" +
+	"\rFreezeAccount\x12\x1d.bank.v1.FreezeAccountRequest\x1a\x1e.bank.v1.FreezeAccountResponse\"+\x82\xd3\xe4\x93\x02%:\x01*\" /v1/accounts/{account_id}:freeze\x12\x83\x01\n" +
+	"\x0fUnfreezeAccount\x12\x1f.bank.v1.UnfreezeAccountRequest\x1a .bank.v1.UnfreezeAccountResponse\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/accounts/{account_id}:unfreeze\x12w\n" +
+	"\fCloseAccount\x12\x1c.bank.v1.CloseAccountRequest\x1a\x1d.bank.v1.CloseAccountResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/accounts/{account_id}:close\x12u\n" +
 	"\tFindByKey\x12\x19.bank.v1.FindByKeyRequest\x1a\x1a.bank.v1.FindByKeyResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/entries:byKey\x12=\n" +
 	"\x06Submit\x12\x16.bank.v1.SubmitRequest\x1a\x17.bank.v1.SubmitResponse(\x010\x01B4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
 
@@ -1452,62 +2106,89 @@ func file_bank_v1_transactions_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_transactions_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_bank_v1_transactions_proto_goTypes = []any{
-	(AccountKind)(0),              // 0: bank.v1.AccountKind
-	(EntryKind)(0),                // 1: bank.v1.EntryKind
-	(*OpenAccountRequest)(nil),    // 2: bank.v1.OpenAccountRequest
-	(*PostEntryRequest)(nil),      // 3: bank.v1.PostEntryRequest
-	(*Record)(nil),                // 4: bank.v1.Record
-	(*OpenAccountResponse)(nil),   // 5: bank.v1.OpenAccountResponse
-	(*PostEntryResponse)(nil),     // 6: bank.v1.PostEntryResponse
-	(*Entry)(nil),                 // 7: bank.v1.Entry
-	(*Leg)(nil),                   // 8: bank.v1.Leg
-	(*FindByKeyRequest)(nil),      // 9: bank.v1.FindByKeyRequest
-	(*FindByKeyResponse)(nil),     // 10: bank.v1.FindByKeyResponse
-	(*Rejection)(nil),             // 11: bank.v1.Rejection
-	(*SubmitRequest)(nil),         // 12: bank.v1.SubmitRequest
-	(*Command)(nil),               // 13: bank.v1.Command
-	(*SubmitResponse)(nil),        // 14: bank.v1.SubmitResponse
-	(*Result)(nil),                // 15: bank.v1.Result
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(AccountKind)(0),                // 0: bank.v1.AccountKind
+	(EntryKind)(0),                  // 1: bank.v1.EntryKind
+	(*OpenAccountRequest)(nil),      // 2: bank.v1.OpenAccountRequest
+	(*PostEntryRequest)(nil),        // 3: bank.v1.PostEntryRequest
+	(*FreezeAccountRequest)(nil),    // 4: bank.v1.FreezeAccountRequest
+	(*FreezeAccountResponse)(nil),   // 5: bank.v1.FreezeAccountResponse
+	(*UnfreezeAccountRequest)(nil),  // 6: bank.v1.UnfreezeAccountRequest
+	(*UnfreezeAccountResponse)(nil), // 7: bank.v1.UnfreezeAccountResponse
+	(*CloseAccountRequest)(nil),     // 8: bank.v1.CloseAccountRequest
+	(*CloseAccountResponse)(nil),    // 9: bank.v1.CloseAccountResponse
+	(*Record)(nil),                  // 10: bank.v1.Record
+	(*OpenAccountResponse)(nil),     // 11: bank.v1.OpenAccountResponse
+	(*PostEntryResponse)(nil),       // 12: bank.v1.PostEntryResponse
+	(*Entry)(nil),                   // 13: bank.v1.Entry
+	(*Leg)(nil),                     // 14: bank.v1.Leg
+	(*FindByKeyRequest)(nil),        // 15: bank.v1.FindByKeyRequest
+	(*FindByKeyResponse)(nil),       // 16: bank.v1.FindByKeyResponse
+	(*Rejection)(nil),               // 17: bank.v1.Rejection
+	(*SubmitRequest)(nil),           // 18: bank.v1.SubmitRequest
+	(*Command)(nil),                 // 19: bank.v1.Command
+	(*SubmitResponse)(nil),          // 20: bank.v1.SubmitResponse
+	(*Result)(nil),                  // 21: bank.v1.Result
+	(*timestamppb.Timestamp)(nil),   // 22: google.protobuf.Timestamp
 }
 var file_bank_v1_transactions_proto_depIdxs = []int32{
 	0,  // 0: bank.v1.OpenAccountRequest.kind:type_name -> bank.v1.AccountKind
-	16, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	22, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: bank.v1.PostEntryRequest.kind:type_name -> bank.v1.EntryKind
-	16, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	16, // 4: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
-	4,  // 5: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
-	4,  // 6: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
-	7,  // 7: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
-	1,  // 8: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
-	8,  // 9: bank.v1.Entry.legs:type_name -> bank.v1.Leg
-	16, // 10: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
-	5,  // 11: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
-	6,  // 12: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
-	11, // 13: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
-	4,  // 14: bank.v1.Rejection.record:type_name -> bank.v1.Record
-	13, // 15: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
-	2,  // 16: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
-	3,  // 17: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
-	15, // 18: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
-	5,  // 19: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
-	6,  // 20: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
-	11, // 21: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
-	2,  // 22: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
-	3,  // 23: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
-	9,  // 24: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
-	12, // 25: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
-	5,  // 26: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
-	6,  // 27: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
-	10, // 28: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
-	14, // 29: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
-	26, // [26:30] is the sub-list for method output_type
-	22, // [22:26] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	22, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	22, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	10, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
+	22, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	10, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
+	22, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	10, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
+	22, // 10: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
+	10, // 11: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
+	10, // 12: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
+	13, // 13: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
+	1,  // 14: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
+	14, // 15: bank.v1.Entry.legs:type_name -> bank.v1.Leg
+	22, // 16: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
+	11, // 17: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
+	12, // 18: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
+	17, // 19: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
+	5,  // 20: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
+	7,  // 21: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	9,  // 22: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
+	10, // 23: bank.v1.Rejection.record:type_name -> bank.v1.Record
+	19, // 24: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
+	2,  // 25: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
+	3,  // 26: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
+	4,  // 27: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
+	6,  // 28: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
+	8,  // 29: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
+	21, // 30: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
+	11, // 31: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
+	12, // 32: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
+	17, // 33: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
+	5,  // 34: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
+	7,  // 35: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	9,  // 36: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
+	2,  // 37: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
+	3,  // 38: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
+	4,  // 39: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
+	6,  // 40: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
+	8,  // 41: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
+	15, // 42: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
+	18, // 43: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
+	11, // 44: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
+	12, // 45: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
+	5,  // 46: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
+	7,  // 47: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
+	9,  // 48: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
+	16, // 49: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
+	20, // 50: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
+	44, // [44:51] is the sub-list for method output_type
+	37, // [37:44] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_transactions_proto_init() }
@@ -1515,20 +2196,29 @@ func file_bank_v1_transactions_proto_init() {
 	if File_bank_v1_transactions_proto != nil {
 		return
 	}
-	file_bank_v1_transactions_proto_msgTypes[8].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[14].OneofWrappers = []any{
 		(*FindByKeyResponse_Opened)(nil),
 		(*FindByKeyResponse_Posted)(nil),
 		(*FindByKeyResponse_Rejected)(nil),
+		(*FindByKeyResponse_Frozen)(nil),
+		(*FindByKeyResponse_Unfrozen)(nil),
+		(*FindByKeyResponse_Closed)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[11].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[17].OneofWrappers = []any{
 		(*Command_OpenAccount)(nil),
 		(*Command_PostEntry)(nil),
+		(*Command_FreezeAccount)(nil),
+		(*Command_UnfreezeAccount)(nil),
+		(*Command_CloseAccount)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[13].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[19].OneofWrappers = []any{
 		(*Result_Opened)(nil),
 		(*Result_Posted)(nil),
 		(*Result_Rejected)(nil),
 		(*Result_Unavailable)(nil),
+		(*Result_Frozen)(nil),
+		(*Result_Unfrozen)(nil),
+		(*Result_Closed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1536,7 +2226,7 @@ func file_bank_v1_transactions_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_transactions_proto_rawDesc), len(file_bank_v1_transactions_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,10 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TransactionsService_OpenAccount_FullMethodName = "/bank.v1.TransactionsService/OpenAccount"
-	TransactionsService_PostEntry_FullMethodName   = "/bank.v1.TransactionsService/PostEntry"
-	TransactionsService_FindByKey_FullMethodName   = "/bank.v1.TransactionsService/FindByKey"
-	TransactionsService_Submit_FullMethodName      = "/bank.v1.TransactionsService/Submit"
+	TransactionsService_OpenAccount_FullMethodName     = "/bank.v1.TransactionsService/OpenAccount"
+	TransactionsService_PostEntry_FullMethodName       = "/bank.v1.TransactionsService/PostEntry"
+	TransactionsService_FreezeAccount_FullMethodName   = "/bank.v1.TransactionsService/FreezeAccount"
+	TransactionsService_UnfreezeAccount_FullMethodName = "/bank.v1.TransactionsService/UnfreezeAccount"
+	TransactionsService_CloseAccount_FullMethodName    = "/bank.v1.TransactionsService/CloseAccount"
+	TransactionsService_FindByKey_FullMethodName       = "/bank.v1.TransactionsService/FindByKey"
+	TransactionsService_Submit_FullMethodName          = "/bank.v1.TransactionsService/Submit"
 )
 
 // TransactionsServiceClient is the client API for TransactionsService service.
@@ -37,6 +40,12 @@ type TransactionsServiceClient interface {
 	OpenAccount(ctx context.Context, in *OpenAccountRequest, opts ...grpc.CallOption) (*OpenAccountResponse, error)
 	// PostEntry moves money between an account and the world.
 	PostEntry(ctx context.Context, in *PostEntryRequest, opts ...grpc.CallOption) (*PostEntryResponse, error)
+	// FreezeAccount lets no money leave an account until it is unfrozen. Money may still come.
+	FreezeAccount(ctx context.Context, in *FreezeAccountRequest, opts ...grpc.CallOption) (*FreezeAccountResponse, error)
+	// UnfreezeAccount makes an account as it was before it was frozen.
+	UnfreezeAccount(ctx context.Context, in *UnfreezeAccountRequest, opts ...grpc.CallOption) (*UnfreezeAccountResponse, error)
+	// CloseAccount ends an account for ever. Its balance must be zero.
+	CloseAccount(ctx context.Context, in *CloseAccountRequest, opts ...grpc.CallOption) (*CloseAccountResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(ctx context.Context, in *FindByKeyRequest, opts ...grpc.CallOption) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -66,6 +75,36 @@ func (c *transactionsServiceClient) PostEntry(ctx context.Context, in *PostEntry
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PostEntryResponse)
 	err := c.cc.Invoke(ctx, TransactionsService_PostEntry_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) FreezeAccount(ctx context.Context, in *FreezeAccountRequest, opts ...grpc.CallOption) (*FreezeAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FreezeAccountResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_FreezeAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) UnfreezeAccount(ctx context.Context, in *UnfreezeAccountRequest, opts ...grpc.CallOption) (*UnfreezeAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnfreezeAccountResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_UnfreezeAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) CloseAccount(ctx context.Context, in *CloseAccountRequest, opts ...grpc.CallOption) (*CloseAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CloseAccountResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_CloseAccount_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +146,12 @@ type TransactionsServiceServer interface {
 	OpenAccount(context.Context, *OpenAccountRequest) (*OpenAccountResponse, error)
 	// PostEntry moves money between an account and the world.
 	PostEntry(context.Context, *PostEntryRequest) (*PostEntryResponse, error)
+	// FreezeAccount lets no money leave an account until it is unfrozen. Money may still come.
+	FreezeAccount(context.Context, *FreezeAccountRequest) (*FreezeAccountResponse, error)
+	// UnfreezeAccount makes an account as it was before it was frozen.
+	UnfreezeAccount(context.Context, *UnfreezeAccountRequest) (*UnfreezeAccountResponse, error)
+	// CloseAccount ends an account for ever. Its balance must be zero.
+	CloseAccount(context.Context, *CloseAccountRequest) (*CloseAccountResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -127,6 +172,15 @@ func (UnimplementedTransactionsServiceServer) OpenAccount(context.Context, *Open
 }
 func (UnimplementedTransactionsServiceServer) PostEntry(context.Context, *PostEntryRequest) (*PostEntryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PostEntry not implemented")
+}
+func (UnimplementedTransactionsServiceServer) FreezeAccount(context.Context, *FreezeAccountRequest) (*FreezeAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FreezeAccount not implemented")
+}
+func (UnimplementedTransactionsServiceServer) UnfreezeAccount(context.Context, *UnfreezeAccountRequest) (*UnfreezeAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnfreezeAccount not implemented")
+}
+func (UnimplementedTransactionsServiceServer) CloseAccount(context.Context, *CloseAccountRequest) (*CloseAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseAccount not implemented")
 }
 func (UnimplementedTransactionsServiceServer) FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindByKey not implemented")
@@ -191,6 +245,60 @@ func _TransactionsService_PostEntry_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TransactionsService_FreezeAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FreezeAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).FreezeAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_FreezeAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).FreezeAccount(ctx, req.(*FreezeAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_UnfreezeAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnfreezeAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).UnfreezeAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_UnfreezeAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).UnfreezeAccount(ctx, req.(*UnfreezeAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_CloseAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).CloseAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_CloseAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).CloseAccount(ctx, req.(*CloseAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TransactionsService_FindByKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FindByKeyRequest)
 	if err := dec(in); err != nil {
@@ -230,6 +338,18 @@ var TransactionsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PostEntry",
 			Handler:    _TransactionsService_PostEntry_Handler,
+		},
+		{
+			MethodName: "FreezeAccount",
+			Handler:    _TransactionsService_FreezeAccount_Handler,
+		},
+		{
+			MethodName: "UnfreezeAccount",
+			Handler:    _TransactionsService_UnfreezeAccount_Handler,
+		},
+		{
+			MethodName: "CloseAccount",
+			Handler:    _TransactionsService_CloseAccount_Handler,
 		},
 		{
 			MethodName: "FindByKey",

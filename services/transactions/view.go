@@ -1,0 +1,38 @@
+package transactions
+
+import (
+	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/event"
+)
+
+// view is what a command may be decided by: the time of the decision, and the rows of its partition, which
+// are read as they are asked for. After a read that failed the decision is worth nothing: see err.
+type view struct {
+	partition int32
+	now       event.Micros
+	rows      rows
+	err       error // of the first read that failed
+}
+
+// rows are the state of a partition. What they return is not changed, and stays as it is until something is
+// folded.
+type rows interface {
+	// row returns the row of a key, nil where there is none.
+	row(key projection.Key) (*ledger.Row, error)
+}
+
+func (v *view) row(key projection.Key) ledger.Row {
+	r, err := v.rows.row(key)
+	if err != nil && v.err == nil {
+		v.err = err
+	}
+	if err != nil || r == nil {
+		return ledger.Row{}
+	}
+	return *r
+}
+
+// account returns an account, nil where it does not exist. An internal one exists once something was booked
+// to it.
+func (v *view) account(id string) *ledger.Account { return v.row(ledger.AccountKey(id)).Account }
