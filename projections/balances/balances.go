@@ -33,7 +33,8 @@ type Account struct {
 	OverdraftLimitMinor int64        `avro:"overdraft_limit_minor"`
 	OpenedAt            event.Micros `avro:"opened_at"`
 	Entries             int64        `avro:"entries"`
-	Status              string       `avro:"status"` // one of the constants below
+	Status              string       `avro:"status"`     // one of the constants below
+	HeldMinor           int64        `avro:"held_minor"` // by open holds: it is not available
 }
 
 // What an account takes: everything; credits only; nothing any more.
@@ -73,6 +74,13 @@ type changed struct {
 	AccountID  string `avro:"account_id"`
 }
 
+// held are the fields of HoldPlaced, HoldReleased and HoldExpired that are read.
+type held struct {
+	CustomerID  string `avro:"customer_id"`
+	AccountID   string `avro:"account_id"`
+	AmountMinor int64  `avro:"amount_minor"`
+}
+
 // posted are the fields of EntryPosted that are read.
 type posted struct {
 	EventID    string       `avro:"event_id"`
@@ -82,6 +90,8 @@ type posted struct {
 	Merchant   string       `avro:"merchant"`
 	Category   string       `avro:"category"`
 	Legs       []leg        `avro:"legs"`
+	// HoldAmountMinor was held on the account of the first leg until this entry; 0 where nothing was.
+	HoldAmountMinor int64 `avro:"hold_amount_minor"`
 }
 
 type leg struct {
@@ -94,9 +104,12 @@ type leg struct {
 
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 2,
+	return projection.MustDefine(Name, 3,
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
+		projection.On(topic.Transactions, event.NameHoldPlaced, heldKeys, foldHeld(+1)),
+		projection.On(topic.Transactions, event.NameHoldReleased, heldKeys, foldHeld(-1)),
+		projection.On(topic.Transactions, event.NameHoldExpired, heldKeys, foldHeld(-1)),
 		projection.On(topic.Transactions, event.NameAccountFrozen, changedKeys, foldStatus(StatusFrozen)),
 		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldStatus(StatusOpen)),
 		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldStatus(StatusClosed)),
@@ -145,6 +158,19 @@ func foldStatus(status string) func(projection.Key, *Row, *changed, projection.M
 	}
 }
 
+func heldKeys(e *held, k *projection.Keys) { k.Add(e.CustomerID, e.AccountID) }
+
+// foldHeld returns the fold of an event that adds to what is held, or takes from it.
+func foldHeld(sign int64) func(projection.Key, *Row, *held, projection.Meta) error {
+	return func(_ projection.Key, r *Row, e *held, _ projection.Meta) error {
+		if r.Account == nil {
+			return fmt.Errorf("account %s was never opened", e.AccountID)
+		}
+		r.Account.HeldMinor += sign * e.AmountMinor
+		return nil
+	}
+}
+
 func postedKeys(e *posted, k *projection.Keys) {
 	for _, l := range e.Legs {
 		if !strings.HasPrefix(l.AccountID, "@") {
@@ -164,6 +190,9 @@ func foldPosted(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
 			}
 			r.Account.BalanceMinor = l.BalanceAfterMinor
 			r.Account.Entries = l.AccountSeq
+			if i == 0 {
+				r.Account.HeldMinor -= e.HoldAmountMinor
+			}
 		case k.Partition == l.AccountID && k.Sort == lineSort(e.OccurredAt, l.AccountSeq):
 			r.Line = line(e, l)
 		}

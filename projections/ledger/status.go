@@ -24,7 +24,7 @@ func foldChanged(name string, change func(*Account) error) func(projection.Key, 
 		switch {
 		case k.Partition == headPartition:
 			return r.follow(&e.Envelope, m)
-		case k.Sort != "":
+		case k.Partition == e.CustomerID:
 			return r.answer(&e.Envelope, name, m)
 		case r.Account == nil:
 			return fmt.Errorf("%w: account %s was not opened", ErrBroken, e.AccountID)
@@ -69,7 +69,7 @@ func (a *Account) close() error {
 	switch {
 	case a.Closed:
 		return errClosed
-	case a.BalanceMinor != 0:
+	case a.BalanceMinor != 0 || len(a.Holds) > 0:
 		return errNotEmpty
 	}
 	a.Closed = true

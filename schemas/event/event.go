@@ -16,6 +16,9 @@ const (
 	NameAccountFrozen   = "bank.AccountFrozen"
 	NameAccountUnfrozen = "bank.AccountUnfrozen"
 	NameAccountClosed   = "bank.AccountClosed"
+	NameHoldPlaced      = "bank.HoldPlaced"
+	NameHoldReleased    = "bank.HoldReleased"
+	NameHoldExpired     = "bank.HoldExpired"
 	NameEntryPosted     = "bank.EntryPosted"
 	NameCommandRejected = "bank.CommandRejected"
 	NameActRecorded     = "refold.ActRecorded"
@@ -31,6 +34,12 @@ var (
 	schemaAccountUnfrozen string
 	//go:embed account_closed.avsc
 	schemaAccountClosed string
+	//go:embed hold_placed.avsc
+	schemaHoldPlaced string
+	//go:embed hold_released.avsc
+	schemaHoldReleased string
+	//go:embed hold_expired.avsc
+	schemaHoldExpired string
 	//go:embed entry_posted.avsc
 	schemaEntryPosted string
 	//go:embed command_rejected.avsc
@@ -50,6 +59,12 @@ func Schema(name string) string {
 		return schemaAccountUnfrozen
 	case NameAccountClosed:
 		return schemaAccountClosed
+	case NameHoldPlaced:
+		return schemaHoldPlaced
+	case NameHoldReleased:
+		return schemaHoldReleased
+	case NameHoldExpired:
+		return schemaHoldExpired
 	case NameEntryPosted:
 		return schemaEntryPosted
 	case NameCommandRejected:
@@ -65,6 +80,7 @@ func Names() []string {
 	return []string{
 		NameAccountOpened, NameEntryPosted, NameCommandRejected, NameActRecorded,
 		NameAccountFrozen, NameAccountUnfrozen, NameAccountClosed,
+		NameHoldPlaced, NameHoldReleased, NameHoldExpired,
 	}
 }
 
@@ -132,6 +148,37 @@ type AccountClosed struct {
 	Reason    string `avro:"reason"`
 }
 
+// HoldPlaced says that an amount of an account is not available, until the hold is captured, released or
+// expires. The hold's id is the EventID.
+type HoldPlaced struct {
+	Envelope
+	AccountID   string `avro:"account_id"`
+	AmountMinor int64  `avro:"amount_minor"`
+	Currency    string `avro:"currency"`
+	ExpiresAt   Micros `avro:"expires_at"`
+	Merchant    string `avro:"merchant"`
+	MCC         string `avro:"mcc"`
+	Category    string `avro:"category"`
+}
+
+// HoldReleased says that a hold has ended and its amount is available again.
+type HoldReleased struct {
+	Envelope
+	AccountID   string `avro:"account_id"`
+	HoldID      string `avro:"hold_id"`
+	AmountMinor int64  `avro:"amount_minor"`
+	ExpiresAt   Micros `avro:"expires_at"`
+}
+
+// HoldExpired says that a hold has ended because its time was over, and its amount is available again.
+type HoldExpired struct {
+	Envelope
+	AccountID   string `avro:"account_id"`
+	HoldID      string `avro:"hold_id"`
+	AmountMinor int64  `avro:"amount_minor"`
+	ExpiresAt   Micros `avro:"expires_at"`
+}
+
 // EntryPosted is one balanced entry: its legs sum to zero in every currency.
 type EntryPosted struct {
 	Envelope
@@ -141,6 +188,10 @@ type EntryPosted struct {
 	MCC      string `avro:"mcc"`
 	Category string `avro:"category"`
 	RefundOf string `avro:"refund_of"`
+	// The hold that the entry captures, on the account of the first leg; "" where it captures none.
+	HoldID          string `avro:"hold_id"`
+	HoldAmountMinor int64  `avro:"hold_amount_minor"`
+	HoldExpiresAt   Micros `avro:"hold_expires_at"`
 }
 
 // Leg is one account's part of an entry, credit positive, debit negative, in minor units.

@@ -32,6 +32,12 @@ func samples() map[string]any {
 		event.NameAccountFrozen:   &event.AccountFrozen{Envelope: envelope, AccountID: "alice.main", Reason: "stolen"},
 		event.NameAccountUnfrozen: &event.AccountUnfrozen{Envelope: envelope, AccountID: "alice.main", Reason: "found"},
 		event.NameAccountClosed:   &event.AccountClosed{Envelope: envelope, AccountID: "alice.main", Reason: "moved"},
+		event.NameHoldPlaced: &event.HoldPlaced{
+			Envelope: envelope, AccountID: "alice.main", AmountMinor: 8000, Currency: "EUR", ExpiresAt: at,
+			Merchant: "a hotel", MCC: "7011", Category: "travel",
+		},
+		event.NameHoldReleased: &event.HoldReleased{Envelope: envelope, AccountID: "alice.main", HoldID: "evt1", AmountMinor: 8000, ExpiresAt: at},
+		event.NameHoldExpired:  &event.HoldExpired{Envelope: envelope, AccountID: "alice.main", HoldID: "evt1", AmountMinor: 8000, ExpiresAt: at},
 		event.NameEntryPosted: &event.EntryPosted{
 			Envelope: envelope, Kind: event.EntryRefund,
 			Legs: []event.Leg{
@@ -39,6 +45,7 @@ func samples() map[string]any {
 				{AccountID: "@world.0.EUR", AmountMinor: -1 << 62, Currency: "EUR", BalanceAfterMinor: 7, AccountSeq: 9},
 			},
 			Merchant: "Zoë's café", MCC: "5812", Category: "food", RefundOf: "evt0",
+			HoldID: "evt1", HoldAmountMinor: 1 << 40, HoldExpiresAt: at,
 		},
 		event.NameCommandRejected: &event.CommandRejected{Envelope: envelope, Command: "PostEntry", AccountID: "alice.main", Reason: "INSUFFICIENT_FUNDS", Detail: "no"},
 		event.NameActRecorded: &event.ActRecorded{

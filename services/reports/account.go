@@ -69,5 +69,7 @@ func (s *Server) decodeAccount(customer string, stored []byte) (*bankv1.Account,
 		OpenedAt:            timestamppb.New(a.OpenedAt.Time()),
 		Entries:             a.Entries,
 		Status:              bankv1.AccountStatus(bankv1.AccountStatus_value["ACCOUNT_STATUS_"+a.Status]),
+		HeldMinor:           a.HeldMinor,
+		AvailableMinor:      a.BalanceMinor - a.HeldMinor,
 	}, nil
 }

@@ -40,6 +40,17 @@ func TestAccount(t *testing.T) {
 	}
 }
 
+func TestAccountShowsWhatIsAvailable(t *testing.T) {
+	b := newBank(t)
+	b.commit(opened("c1.main", event.AccountCard), b.posted("c1.main", time.Unix(9, 0), event.EntryDeposit, "", 100))
+	c1 := event.Envelope{CustomerID: "c1"}
+	seen := b.commit(&event.HoldPlaced{Envelope: c1, AccountID: "c1.main", AmountMinor: 80, Currency: "EUR"})
+	got, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: seen})
+	if a := got.GetAccount(); err != nil || a.GetBalanceMinor() != 100 || a.GetHeldMinor() != 80 || a.GetAvailableMinor() != 20 {
+		t.Errorf("got %v, %v, want 20 of 100 available", a, err)
+	}
+}
+
 func TestAccountShowsItsStatus(t *testing.T) {
 	b := newBank(t)
 	c1 := event.Envelope{CustomerID: "c1"}

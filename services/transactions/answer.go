@@ -86,7 +86,25 @@ func (o *Outcome) closedAnswer(e *event.AccountClosed, topic string) *bankv1.Clo
 	return &bankv1.CloseAccountResponse{Record: o.record(topic), AccountId: e.AccountID, Replayed: o.replayed}
 }
 
+func (o *Outcome) heldAnswer(e *event.HoldPlaced, topic string) *bankv1.PlaceHoldResponse {
+	return &bankv1.PlaceHoldResponse{
+		Record: o.record(topic), HoldId: e.EventID, ExpiresAt: timestamppb.New(e.ExpiresAt.Time()), Replayed: o.replayed,
+	}
+}
+
+func (o *Outcome) releasedAnswer(e *event.HoldReleased, topic string) *bankv1.ReleaseHoldResponse {
+	return &bankv1.ReleaseHoldResponse{Record: o.record(topic), HoldId: e.HoldID, Replayed: o.replayed}
+}
+
 func (o *Outcome) postedAnswer(e *event.EntryPosted, topic string) *bankv1.PostEntryResponse {
+	return &bankv1.PostEntryResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+}
+
+func (o *Outcome) capturedAnswer(e *event.EntryPosted, topic string) *bankv1.CaptureHoldResponse {
+	return &bankv1.CaptureHoldResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+}
+
+func entryOf(e *event.EntryPosted) *bankv1.Entry {
 	legs := make([]*bankv1.Leg, 0, len(e.Legs))
 	for _, l := range e.Legs {
 		legs = append(legs, &bankv1.Leg{
@@ -97,20 +115,17 @@ func (o *Outcome) postedAnswer(e *event.EntryPosted, topic string) *bankv1.PostE
 			AccountSeq:        l.AccountSeq,
 		})
 	}
-	return &bankv1.PostEntryResponse{
-		Record: o.record(topic),
-		Entry: &bankv1.Entry{
-			Kind:       bankv1.EntryKind(bankv1.EntryKind_value[entryKindPrefix+e.Kind]),
-			Legs:       legs,
-			OccurredAt: timestamppb.New(e.OccurredAt.Time()),
-			Merchant:   e.Merchant,
-			Mcc:        e.MCC,
-			Category:   e.Category,
-			RefundOf:   e.RefundOf,
-			Historical: e.Historical,
-			Principal:  e.Principal,
-		},
-		Replayed: o.replayed,
+	return &bankv1.Entry{
+		Kind:       bankv1.EntryKind(bankv1.EntryKind_value[entryKindPrefix+e.Kind]),
+		Legs:       legs,
+		OccurredAt: timestamppb.New(e.OccurredAt.Time()),
+		Merchant:   e.Merchant,
+		Mcc:        e.MCC,
+		Category:   e.Category,
+		RefundOf:   e.RefundOf,
+		Historical: e.Historical,
+		Principal:  e.Principal,
+		HoldId:     e.HoldID,
 	}
 }
 
@@ -126,6 +141,10 @@ func (o *Outcome) found(topic string) *bankv1.FindByKeyResponse {
 		out.Outcome = &bankv1.FindByKeyResponse_Unfrozen{Unfrozen: o.unfrozenAnswer(e, topic)}
 	case *event.AccountClosed:
 		out.Outcome = &bankv1.FindByKeyResponse_Closed{Closed: o.closedAnswer(e, topic)}
+	case *event.HoldPlaced:
+		out.Outcome = &bankv1.FindByKeyResponse_Held{Held: o.heldAnswer(e, topic)}
+	case *event.HoldReleased:
+		out.Outcome = &bankv1.FindByKeyResponse_Released{Released: o.releasedAnswer(e, topic)}
 	case *event.EntryPosted:
 		out.Outcome = &bankv1.FindByKeyResponse_Posted{Posted: o.postedAnswer(e, topic)}
 	case *event.CommandRejected:
@@ -145,6 +164,10 @@ func (o *Outcome) put(out *bankv1.Result, topic string) {
 		out.Outcome = &bankv1.Result_Unfrozen{Unfrozen: o.unfrozenAnswer(e, topic)}
 	case *event.AccountClosed:
 		out.Outcome = &bankv1.Result_Closed{Closed: o.closedAnswer(e, topic)}
+	case *event.HoldPlaced:
+		out.Outcome = &bankv1.Result_Held{Held: o.heldAnswer(e, topic)}
+	case *event.HoldReleased:
+		out.Outcome = &bankv1.Result_Released{Released: o.releasedAnswer(e, topic)}
 	case *event.EntryPosted:
 		out.Outcome = &bankv1.Result_Posted{Posted: o.postedAnswer(e, topic)}
 	}

@@ -26,6 +26,9 @@ type audit struct {
 	frozen   event.AccountFrozen
 	unfrozen event.AccountUnfrozen
 	closed   event.AccountClosed
+	placed   event.HoldPlaced
+	released event.HoldReleased
+	expired  event.HoldExpired
 }
 
 // audited is an account as its last leg left it.
@@ -37,6 +40,8 @@ type audited struct {
 	opened   bool
 	frozen   bool
 	closed   bool
+	held     int64            // the sum of open holds
+	holds    map[string]int64 // the open ones, by their ids
 }
 
 func newAudit(v Verifier) *audit {
@@ -97,6 +102,15 @@ func (a *audit) record(ctx context.Context, rec *timeline.Record) error {
 		a.known(e.AccountID, found).frozen = false
 	case *event.AccountClosed:
 		a.end(e, found)
+	case *event.HoldPlaced:
+		a.place(e, found)
+	case *event.HoldReleased:
+		a.letGo(e.AccountID, e.HoldID, e.AmountMinor, found)
+	case *event.HoldExpired:
+		if e.RecordedAt < e.ExpiresAt {
+			found("lets hold %s expire before %s", e.HoldID, text(e.ExpiresAt))
+		}
+		a.letGo(e.AccountID, e.HoldID, e.AmountMinor, found)
 	case *event.EntryPosted:
 		a.entry(e, found)
 	}
@@ -117,6 +131,12 @@ func (a *audit) scratch(name string) fact {
 		return &a.unfrozen
 	case event.NameAccountClosed:
 		return &a.closed
+	case event.NameHoldPlaced:
+		return &a.placed
+	case event.NameHoldReleased:
+		return &a.released
+	case event.NameHoldExpired:
+		return &a.expired
 	}
 	return nil
 }
@@ -171,10 +191,36 @@ func (a *audit) known(id string, found func(string, ...any)) *audited {
 
 func (a *audit) end(e *event.AccountClosed, found func(string, ...any)) {
 	acc := a.known(e.AccountID, found)
-	if acc.balance != 0 {
-		found("closes account %s, which has %d", e.AccountID, acc.balance)
+	if acc.balance != 0 || len(acc.holds) > 0 {
+		found("closes account %s, which has %d, and %d open holds", e.AccountID, acc.balance, len(acc.holds))
 	}
 	acc.closed = true
+}
+
+func (a *audit) place(e *event.HoldPlaced, found func(string, ...any)) {
+	acc := a.known(e.AccountID, found)
+	if acc.frozen {
+		found("holds something of account %s, which is frozen", e.AccountID)
+	}
+	if acc.holds == nil {
+		acc.holds = make(map[string]int64)
+	}
+	acc.holds[strings.Clone(e.EventID)] = e.AmountMinor
+	acc.held += e.AmountMinor
+	if acc.balance-acc.held < acc.floor {
+		found("holds %d of account %s, which has %d and may not fall below %d", acc.held, e.AccountID, acc.balance, acc.floor)
+	}
+}
+
+// letGo ends a hold.
+func (a *audit) letGo(account, hold string, amount int64, found func(string, ...any)) {
+	acc := a.known(account, found)
+	was, open := acc.holds[hold]
+	if !open || was != amount {
+		found("ends hold %s of %d, which is not open on account %s", hold, amount, account)
+	}
+	acc.held -= was
+	delete(acc.holds, hold)
 }
 
 func (a *audit) entry(e *event.EntryPosted, found func(string, ...any)) {
@@ -189,6 +235,13 @@ func (a *audit) entry(e *event.EntryPosted, found func(string, ...any)) {
 		if sum != 0 {
 			found("does not sum to zero but to %d %s", sum, e.Legs[i].Currency)
 			break
+		}
+	}
+	if e.HoldID != "" && len(e.Legs) > 0 {
+		first := &e.Legs[0]
+		a.letGo(first.AccountID, e.HoldID, e.HoldAmountMinor, found)
+		if first.AmountMinor < -e.HoldAmountMinor {
+			found("captures %d of hold %s, which holds %d", -first.AmountMinor, e.HoldID, e.HoldAmountMinor)
 		}
 	}
 	for i := range e.Legs {
@@ -218,8 +271,8 @@ func (a *audit) leg(l *event.Leg, found func(string, ...any)) {
 	if l.BalanceAfterMinor != acc.balance+l.AmountMinor {
 		found("leaves account %s with %d, which had %d and got %d", l.AccountID, l.BalanceAfterMinor, acc.balance, l.AmountMinor)
 	}
-	if !internal && l.AmountMinor < 0 && l.BalanceAfterMinor < acc.floor {
-		found("leaves account %s with %d, which may not fall below %d", l.AccountID, l.BalanceAfterMinor, acc.floor)
+	if !internal && l.AmountMinor < 0 && l.BalanceAfterMinor-acc.held < acc.floor {
+		found("leaves account %s with %d available, which may not fall below %d", l.AccountID, l.BalanceAfterMinor-acc.held, acc.floor)
 	}
 	acc.seq, acc.balance = l.AccountSeq, l.BalanceAfterMinor
 }

@@ -1,6 +1,7 @@
 package transactions
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 
@@ -25,24 +26,42 @@ func (v *view) usable(id string) (*ledger.Account, *rejection) {
 //
 //	          credit  debit
 //	open      yes     yes, down to the overdraft limit
-//	frozen    yes     no
+//	frozen    yes     no, nor is a hold placed or captured; one is released, and expires
 //	closed    no      no
 func (v *view) book(id string, amount int64, currency string) (event.Leg, *rejection) {
 	a, r := v.usable(id)
-	switch {
-	case r != nil:
+	if r != nil {
 		return event.Leg{}, r
+	}
+	return bookTo(a, id, amount, currency)
+}
+
+// bookTo is book to an account that is not closed.
+func bookTo(a *ledger.Account, id string, amount int64, currency string) (event.Leg, *rejection) {
+	switch {
 	case currency != a.Currency:
 		return event.Leg{}, reject(ReasonCurrencyMismatch, "account %s is in %s, not in %s", id, a.Currency, currency)
 	case amount < 0 && a.Frozen:
 		return event.Leg{}, frozen(id)
 	}
 	leg, r := nextLeg(a, id, amount, currency)
-	if r == nil && amount < 0 && leg.BalanceAfterMinor < -a.OverdraftLimitMinor {
-		r = reject(ReasonInsufficientFunds, "account %s has %d and may go to %d: %d are too many",
-			id, a.BalanceMinor, -a.OverdraftLimitMinor, -amount)
+	if r == nil && amount < 0 {
+		r = enough(a, id, -amount)
 	}
 	return leg, r
+}
+
+// enough refuses to take an amount from what is available of an account: its balance less what is held.
+func enough(a *ledger.Account, id string, amount int64) *rejection {
+	if a.BalanceMinor-a.HeldMinor-amount >= -a.OverdraftLimitMinor {
+		return nil
+	}
+	held := ""
+	if a.HeldMinor > 0 {
+		held = fmt.Sprintf(", of which %d are held,", a.HeldMinor)
+	}
+	return reject(ReasonInsufficientFunds, "account %s has %d%s and may go to %d: %d are too many",
+		id, a.BalanceMinor, held, -a.OverdraftLimitMinor, amount)
 }
 
 // bookInternal returns the leg that books an amount to one of the bank's own accounts.

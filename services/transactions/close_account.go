@@ -5,7 +5,7 @@ import (
 	"github.com/refold/refold/schemas/event"
 )
 
-// closeAccount wants an account to end. It must be empty; it may be frozen.
+// closeAccount wants an account to end. It must be empty and have no open hold; it may be frozen.
 type closeAccount struct{ accountWish }
 
 func newCloseAccount(r *bankv1.CloseAccountRequest, principal string) (*Command, *Refusal) {
@@ -21,6 +21,9 @@ func (w *closeAccount) decide(v *view) (fact, *rejection) {
 	}
 	if a.BalanceMinor != 0 {
 		return nil, reject(ReasonBalanceNotZero, "account %s has %d, not zero", w.account, a.BalanceMinor)
+	}
+	if len(a.Holds) > 0 {
+		return nil, reject(ReasonHoldsOpen, "account %s has %d open holds", w.account, len(a.Holds))
 	}
 	return &event.AccountClosed{AccountID: w.account, Reason: w.reason}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
 )
@@ -21,6 +22,7 @@ func TestCloseAccountDecides(t *testing.T) {
 		"empty and frozen": {accounts{"c1.main": {Frozen: true}}, ""},
 		"with money":       {accounts{"c1.main": account(1, 0, 1)}, ReasonBalanceNotZero},
 		"overdrawn":        {accounts{"c1.main": account(-1, 50, 1)}, ReasonBalanceNotZero},
+		"with a hold":      {accounts{"c1.main": {Holds: []ledger.OpenHold{{ID: "h", AmountMinor: 1}}, HeldMinor: 1}}, ReasonHoldsOpen},
 		"closed":           {accounts{"c1.main": {Closed: true}}, ReasonAccountClosed},
 		"no account":       {nil, ReasonAccountNotFound},
 	} {

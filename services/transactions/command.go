@@ -27,6 +27,7 @@ type Command struct {
 	occurredAt  *event.Micros // nil: when it is recorded
 	hash        event.CommandHash
 	wish        wish // nil: a question
+	sweep       bool // see ExpireHolds; nothing else is set
 }
 
 // wish is what one kind of command wants. One kind is one file.
@@ -41,6 +42,20 @@ type wish interface {
 	decide(v *view) (fact, *rejection)
 	// differs names a field in which the recorded fact differs from the wish, "" where none does.
 	differs(f fact) string
+}
+
+// broad is a wish that is about more accounts than one.
+type broad interface {
+	// accountIDs are all accounts of customers that it is about.
+	accountIDs() []string
+}
+
+// accountIDs are the accounts of customers that the command is about.
+func (c *Command) accountIDs() []string {
+	if b, ok := c.wish.(broad); ok {
+		return b.accountIDs()
+	}
+	return []string{c.wish.accountID()}
 }
 
 // rejection is why a well-formed command is refused.
@@ -132,6 +147,12 @@ func commandOf(r proto.Message, principal string) (*Command, *Refusal) {
 		return newUnfreezeAccount(r, principal)
 	case *bankv1.CloseAccountRequest:
 		return newCloseAccount(r, principal)
+	case *bankv1.PlaceHoldRequest:
+		return newPlaceHold(r, principal)
+	case *bankv1.CaptureHoldRequest:
+		return newCaptureHold(r, principal)
+	case *bankv1.ReleaseHoldRequest:
+		return newReleaseHold(r, principal)
 	}
 	return nil, malformed("command: must be set")
 }

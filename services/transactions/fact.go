@@ -19,6 +19,9 @@ func facts() map[string]func() fact {
 		event.NameAccountFrozen:   func() fact { return &event.AccountFrozen{} },
 		event.NameAccountUnfrozen: func() fact { return &event.AccountUnfrozen{} },
 		event.NameAccountClosed:   func() fact { return &event.AccountClosed{} },
+		event.NameHoldPlaced:      func() fact { return &event.HoldPlaced{} },
+		event.NameHoldReleased:    func() fact { return &event.HoldReleased{} },
+		event.NameHoldExpired:     func() fact { return &event.HoldExpired{} },
 		event.NameEntryPosted:     func() fact { return &event.EntryPosted{} },
 		event.NameCommandRejected: func() fact { return &event.CommandRejected{} },
 	}
@@ -50,6 +53,12 @@ func nameOf(f fact) string {
 		return event.NameAccountUnfrozen
 	case *event.AccountClosed:
 		return event.NameAccountClosed
+	case *event.HoldPlaced:
+		return event.NameHoldPlaced
+	case *event.HoldReleased:
+		return event.NameHoldReleased
+	case *event.HoldExpired:
+		return event.NameHoldExpired
 	case *event.EntryPosted:
 		return event.NameEntryPosted
 	}

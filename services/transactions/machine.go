@@ -86,6 +86,9 @@ func (m *machine) Reset(ctx context.Context, end int64) error {
 
 // Find implements journal.Machine.
 func (m *machine) Find(ctx context.Context, c *Command) (Outcome, bool, error) {
+	if c.sweep {
+		return Outcome{}, true, nil // what it did not do the next one does
+	}
 	row, err := m.row(ledger.OutcomeKey(c.customer, c.key))
 	if err != nil || row == nil {
 		return Outcome{}, false, err
@@ -103,9 +106,14 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 		return journal.Decision[Outcome]{}, err
 	}
 	o, found, err := m.Find(ctx, c)
-	if err != nil || found || c.wish == nil {
+	if err != nil || !c.sweep && (found || c.wish == nil) {
 		return journal.Decision[Outcome]{Outcome: o}, err
 	}
+	before, err := m.overdue(c, offset, event.MicrosOf(now))
+	if err != nil || c.sweep {
+		return journal.Decision[Outcome]{Before: before}, err
+	}
+	offset += int64(len(before))
 	head, err := m.head()
 	if err != nil {
 		return journal.Decision[Outcome]{}, err
@@ -122,11 +130,38 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 		return journal.Decision[Outcome]{}, err
 	}
 	return journal.Decision[Outcome]{
+		Before:  before,
 		Key:     []byte(c.customer),
 		Value:   value,
 		Time:    at.Time(),
 		Outcome: Outcome{fact: f, partition: m.partition, offset: offset},
 	}, nil
+}
+
+// overdue lets the holds expire whose time is over by the time of a command: those that it may meet, and of a
+// sweep all. Expiries move the time of the command on, which may make more of them due.
+func (m *machine) overdue(c *Command, offset int64, now event.Micros) ([]journal.Record, error) {
+	var out []journal.Record
+	for {
+		head, err := m.head()
+		if err != nil {
+			return nil, err
+		}
+		v := view{partition: m.partition, now: max(now, head.RecordedAt+1), rows: m}
+		due := v.due
+		if !c.sweep {
+			due = func() []ledger.DueHold { return v.dueOf(c.accountIDs()) }
+		}
+		holds := due()
+		if v.err != nil || len(holds) == 0 {
+			return out, v.err
+		}
+		expired, err := m.expire(holds, offset+int64(len(out)), v.now)
+		out = append(out, expired...)
+		if err != nil || c.sweep {
+			return out, err
+		}
+	}
 }
 
 // complete gives a fact its place in the chain.

@@ -79,11 +79,19 @@ func (a *alone) decide(c *Command) Outcome {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	for _, r := range d.Before {
+		a.take(r.Value)
+	}
 	if d.Value != nil {
-		a.ledger.log = append(a.ledger.log, &timeline.Record{Topic: topic.Transactions, Offset: a.offset, Value: d.Value})
-		a.offset++
+		a.take(d.Value)
 	}
 	return d.Outcome
+}
+
+// take makes a record part of the log.
+func (a *alone) take(value []byte) {
+	a.ledger.log = append(a.ledger.log, &timeline.Record{Topic: topic.Transactions, Offset: a.offset, Value: value})
+	a.offset++
 }
 
 func TestOverlayStaysSmall(t *testing.T) {

@@ -41,12 +41,18 @@ func (w *postEntry) name() string { return "PostEntry" }
 
 func (w *postEntry) accountID() string { return w.account }
 
-// side names the other side: the bank itself for what the bank takes and gives, the world for the rest.
-func (w *postEntry) side() string {
-	if w.kind == event.EntryFee || w.kind == event.EntryInterest {
+// sideOf names the other side of an entry: the bank itself for what the bank takes and gives, the world for
+// the rest.
+func sideOf(kind string) string {
+	if kind == event.EntryFee || kind == event.EntryInterest {
 		return fees
 	}
 	return world
+}
+
+// takes reports whether entries of a kind take money out of an account.
+func takes(kind string) bool {
+	return kind == event.EntryWithdrawal || kind == event.EntryCardPurchase || kind == event.EntryFee
 }
 
 func (w *postEntry) content(c content) content {
@@ -56,8 +62,7 @@ func (w *postEntry) content(c content) content {
 
 // change is what the entry adds to the account's balance.
 func (w *postEntry) change() int64 {
-	switch w.kind {
-	case event.EntryWithdrawal, event.EntryCardPurchase, event.EntryFee:
+	if takes(w.kind) {
 		return -w.amount
 	}
 	return w.amount
@@ -68,7 +73,7 @@ func (w *postEntry) decide(v *view) (fact, *rejection) {
 	if r != nil {
 		return nil, r
 	}
-	other, r := v.bookInternal(v.internal(w.side(), w.currency), -w.change(), w.currency)
+	other, r := v.bookInternal(v.internal(sideOf(w.kind), w.currency), -w.change(), w.currency)
 	if r != nil {
 		return nil, r
 	}
@@ -85,7 +90,7 @@ func (w *postEntry) decide(v *view) (fact, *rejection) {
 func (w *postEntry) differs(f fact) string {
 	e, ok := f.(*event.EntryPosted)
 	switch {
-	case !ok || len(e.Legs) == 0:
+	case !ok || len(e.Legs) == 0 || e.HoldID != "":
 		return "the command"
 	case e.Legs[0].AccountID != w.account:
 		return "account_id"

@@ -16,6 +16,14 @@ const (
 	ReasonAccountNotFrozen  = "ACCOUNT_NOT_FROZEN"        // there is nothing to unfreeze
 	ReasonAccountClosed     = "ACCOUNT_CLOSED"            // for ever: nothing is done with it any more
 	ReasonBalanceNotZero    = "BALANCE_NOT_ZERO"          // an account that is not empty is not closed
+	ReasonHoldsOpen         = "HOLDS_OPEN"                // an account with open holds is not closed
+	ReasonHoldNotFound      = "HOLD_NOT_FOUND"            // not found: the account has no such hold
+	ReasonHoldCaptured      = "HOLD_ALREADY_CAPTURED"     // a hold ends once
+	ReasonHoldReleased      = "HOLD_ALREADY_RELEASED"     // a hold ends once
+	ReasonHoldExpired       = "HOLD_EXPIRED"              // a hold ends once
+	ReasonHoldExceeded      = "AMOUNT_EXCEEDS_HOLD"       // a capture takes at most what is held
+	ReasonTooManyHolds      = "TOO_MANY_HOLDS"            // an account has at most 100 open holds
+	ReasonExpiresAt         = "EXPIRES_AT_OUT_OF_BOUNDS"  // invalid argument: past, or more than 90 days ahead
 	ReasonCurrencyUnknown   = "CURRENCY_UNKNOWN"          // invalid argument
 	ReasonCurrencyMismatch  = "CURRENCY_MISMATCH"         // the account is in another currency
 	ReasonInsufficientFunds = "INSUFFICIENT_FUNDS"        // the balance would fall below the overdraft limit

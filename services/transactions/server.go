@@ -67,6 +67,21 @@ func (s *Server) PostEntry(ctx context.Context, r *bankv1.PostEntryRequest) (*ba
 	return call(ctx, s, r, (*Outcome).postedAnswer)
 }
 
+// PlaceHold implements bankv1.TransactionsServiceServer.
+func (s *Server) PlaceHold(ctx context.Context, r *bankv1.PlaceHoldRequest) (*bankv1.PlaceHoldResponse, error) {
+	return call(ctx, s, r, (*Outcome).heldAnswer)
+}
+
+// CaptureHold implements bankv1.TransactionsServiceServer.
+func (s *Server) CaptureHold(ctx context.Context, r *bankv1.CaptureHoldRequest) (*bankv1.CaptureHoldResponse, error) {
+	return call(ctx, s, r, (*Outcome).capturedAnswer)
+}
+
+// ReleaseHold implements bankv1.TransactionsServiceServer.
+func (s *Server) ReleaseHold(ctx context.Context, r *bankv1.ReleaseHoldRequest) (*bankv1.ReleaseHoldResponse, error) {
+	return call(ctx, s, r, (*Outcome).releasedAnswer)
+}
+
 // call takes a command and makes the answer of the fact that it became.
 func call[F fact, A any](ctx context.Context, s *Server, r proto.Message, answer func(*Outcome, F, string) A) (A, error) {
 	var none A

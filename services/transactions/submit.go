@@ -148,6 +148,12 @@ func requestOf(m *bankv1.Command) proto.Message {
 		return w.UnfreezeAccount
 	case *bankv1.Command_CloseAccount:
 		return w.CloseAccount
+	case *bankv1.Command_PlaceHold:
+		return w.PlaceHold
+	case *bankv1.Command_CaptureHold:
+		return w.CaptureHold
+	case *bankv1.Command_ReleaseHold:
+		return w.ReleaseHold
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ func goodLog(t *testing.T) *copied {
 		i.posted(deposit(account, "d2", 5))
 	}
 	i.status()
+	i.holds()
 	if _, err := i.post(withdrawal("c1.main", "no", 1000)); reasonOf(t, err) != ReasonInsufficientFunds {
 		t.Fatal(err)
 	}
@@ -47,6 +48,18 @@ func goodLog(t *testing.T) *copied {
 	})
 	slices.SortStableFunc(c.records, func(a, b *kgo.Record) int { return int(a.Partition - b.Partition) })
 	return c
+}
+
+// holds places, captures and releases holds of an account of c4.
+func (i *instance) holds() {
+	i.bank.t.Helper()
+	first := i.held(holdRequest("c4.main", "hold-1", 20))
+	second := i.held(holdRequest("c4.main", "hold-2", 30))
+	_, captured := i.CaptureHold(i.bank.t.Context(), captureRequest("c4.main", "capture", first, 15))
+	_, released := i.ReleaseHold(i.bank.t.Context(), releaseRequest("c4.main", "release", second))
+	if err := errors.Join(captured, released); err != nil {
+		i.bank.t.Fatal(err)
+	}
 }
 
 // status freezes, unfreezes and closes accounts of c1.
@@ -122,7 +135,7 @@ func TestVerifyAcceptsAGoodLog(t *testing.T) {
 	c := goodLog(t)
 	c.write(kgo.TransactionalID("copy"))
 	got := c.bank.report()
-	want := "{Records:15 Entries:8 Accounts:5 Totals:map[EUR:0] Found:0 Problems:[]}"
+	want := "{Records:19 Entries:9 Accounts:5 Totals:map[EUR:0] Found:0 Problems:[]}"
 	if fmt.Sprintf("%+v", got) != want {
 		t.Errorf("got %+v, want %s", got, want)
 	}
@@ -170,7 +183,7 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 			func(c *copied) {
 				c.change("c1", "open-c1.main", func(f fact) { f.(*event.AccountOpened).OverdraftLimitMinor = -71 })
 			},
-			[]string{"leaves account c1.main with 70, which may not fall below 71"},
+			[]string{"leaves account c1.main with 70 available, which may not fall below 71"},
 		},
 		"an opening is missing": {
 			func(c *copied) {
@@ -214,9 +227,29 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 			func(c *copied) { c.records = append(c.records, c.records[c.find("c1", "close")]) },
 			[]string{"is of account c1.third, which is closed"},
 		},
+		"more is held than there is": {
+			func(c *copied) {
+				c.change("c4", "hold-2", func(f fact) { f.(*event.HoldPlaced).AmountMinor = 56 })
+			},
+			[]string{"holds 76 of account c4.main, which has 75", "ends hold", "of 30, which is not open on account c4.main"},
+		},
+		"more is captured than held": {
+			func(c *copied) {
+				c.change("c4", "capture", entry(func(e *event.EntryPosted) { e.Legs[0].AmountMinor = -21 }))
+			},
+			[]string{"captures 21 of hold", "which holds 20"},
+		},
+		"what is held is spent": {
+			func(c *copied) {
+				c.change("c4", "capture", entry(func(e *event.EntryPosted) {
+					e.Legs[0].AmountMinor, e.Legs[0].BalanceAfterMinor = -46, 29
+				}))
+			},
+			[]string{"leaves account c4.main with -1 available"},
+		},
 		"opened twice": {
 			func(c *copied) { n := c.find("c4", "open-c4.main"); c.records = append(c.records, c.records[n]) },
-			[]string{"offset 4: opens account c4.main again"},
+			[]string{"opens account c4.main again"},
 		},
 		"in another partition": {
 			func(c *copied) { c.records[c.find("c4", "d1")].Partition = topic.Of("c1", 2) },

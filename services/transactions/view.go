@@ -36,3 +36,6 @@ func (v *view) row(key projection.Key) ledger.Row {
 // account returns an account, nil where it does not exist. An internal one exists once something was booked
 // to it.
 func (v *view) account(id string) *ledger.Account { return v.row(ledger.AccountKey(id)).Account }
+
+// hold returns a hold of an account, open or not; nil where it does not exist.
+func (v *view) hold(account, id string) *ledger.Hold { return v.row(ledger.HoldKey(account, id)).Hold }

@@ -196,10 +196,14 @@ type Account struct {
 	OverdraftLimitMinor int64                  `protobuf:"varint,6,opt,name=overdraft_limit_minor,json=overdraftLimitMinor,proto3" json:"overdraft_limit_minor,omitempty"`
 	OpenedAt            *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
 	// Legs posted to the account.
-	Entries       int64         `protobuf:"varint,8,opt,name=entries,proto3" json:"entries,omitempty"`
-	Status        AccountStatus `protobuf:"varint,9,opt,name=status,proto3,enum=bank.v1.AccountStatus" json:"status,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Entries int64         `protobuf:"varint,8,opt,name=entries,proto3" json:"entries,omitempty"`
+	Status  AccountStatus `protobuf:"varint,9,opt,name=status,proto3,enum=bank.v1.AccountStatus" json:"status,omitempty"`
+	// What open holds hold, in minor units.
+	HeldMinor int64 `protobuf:"varint,10,opt,name=held_minor,json=heldMinor,proto3" json:"held_minor,omitempty"`
+	// The balance less what is held: what can be spent without an overdraft. Negative where one is used.
+	AvailableMinor int64 `protobuf:"varint,11,opt,name=available_minor,json=availableMinor,proto3" json:"available_minor,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -293,6 +297,20 @@ func (x *Account) GetStatus() AccountStatus {
 		return x.Status
 	}
 	return AccountStatus_ACCOUNT_STATUS_UNSPECIFIED
+}
+
+func (x *Account) GetHeldMinor() int64 {
+	if x != nil {
+		return x.HeldMinor
+	}
+	return 0
+}
+
+func (x *Account) GetAvailableMinor() int64 {
+	if x != nil {
+		return x.AvailableMinor
+	}
+	return 0
 }
 
 type ListEntriesRequest struct {
@@ -925,7 +943,7 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"t\n" +
 	"\x12GetAccountResponse\x12*\n" +
 	"\aaccount\x18\x01 \x01(\v2\x10.bank.v1.AccountR\aaccount\x122\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xeb\x02\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xb3\x03\n" +
 	"\aAccount\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1f\n" +
@@ -937,7 +955,11 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\x15overdraft_limit_minor\x18\x06 \x01(\x03R\x13overdraftLimitMinor\x127\n" +
 	"\topened_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x12\x18\n" +
 	"\aentries\x18\b \x01(\x03R\aentries\x12.\n" +
-	"\x06status\x18\t \x01(\x0e2\x16.bank.v1.AccountStatusR\x06status\"\x99\x02\n" +
+	"\x06status\x18\t \x01(\x0e2\x16.bank.v1.AccountStatusR\x06status\x12\x1d\n" +
+	"\n" +
+	"held_minor\x18\n" +
+	" \x01(\x03R\theldMinor\x12'\n" +
+	"\x0favailable_minor\x18\v \x01(\x03R\x0eavailableMinor\"\x99\x02\n" +
 	"\x12ListEntriesRequest\x12(\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12.\n" +

@@ -841,6 +841,528 @@ func (x *CloseAccountResponse) GetReplayed() bool {
 	return false
 }
 
+type PlaceHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Always positive, in minor units.
+	AmountMinor int64 `protobuf:"varint,3,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// ISO 4217 code; must be the account's.
+	Currency string `protobuf:"bytes,4,opt,name=currency,proto3" json:"currency,omitempty"`
+	// From when on the hold can only expire: at most 90 days ahead; in 7 days where it is left out.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,7,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,8,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// To whom.
+	Merchant string `protobuf:"bytes,9,opt,name=merchant,proto3" json:"merchant,omitempty"`
+	// ISO 18245 merchant category code: four digits, or empty.
+	Mcc string `protobuf:"bytes,10,opt,name=mcc,proto3" json:"mcc,omitempty"`
+	// What for, in the words of the source.
+	Category      string `protobuf:"bytes,11,opt,name=category,proto3" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceHoldRequest) Reset() {
+	*x = PlaceHoldRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceHoldRequest) ProtoMessage() {}
+
+func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceHoldRequest.ProtoReflect.Descriptor instead.
+func (*PlaceHoldRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PlaceHoldRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *PlaceHoldRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *PlaceHoldRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *PlaceHoldRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *PlaceHoldRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetMerchant() string {
+	if x != nil {
+		return x.Merchant
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetMcc() string {
+	if x != nil {
+		return x.Mcc
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+type PlaceHoldResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Record    *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	HoldId    string                 `protobuf:"bytes,2,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceHoldResponse) Reset() {
+	*x = PlaceHoldResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceHoldResponse) ProtoMessage() {}
+
+func (x *PlaceHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceHoldResponse.ProtoReflect.Descriptor instead.
+func (*PlaceHoldResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PlaceHoldResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *PlaceHoldResponse) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *PlaceHoldResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *PlaceHoldResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type CaptureHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// As PlaceHold answered it.
+	HoldId string `protobuf:"bytes,3,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// At most what is held, in minor units of the hold's currency; all of it where it is left out. The rest
+	// is released.
+	AmountMinor int64 `protobuf:"varint,4,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// A kind that takes money out; a card purchase where it is left out.
+	Kind EntryKind `protobuf:"varint,5,opt,name=kind,proto3,enum=bank.v1.EntryKind" json:"kind,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,7,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,8,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureHoldRequest) Reset() {
+	*x = CaptureHoldRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureHoldRequest) ProtoMessage() {}
+
+func (x *CaptureHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureHoldRequest.ProtoReflect.Descriptor instead.
+func (*CaptureHoldRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CaptureHoldRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *CaptureHoldRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *CaptureHoldRequest) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *CaptureHoldRequest) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *CaptureHoldRequest) GetKind() EntryKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EntryKind_ENTRY_KIND_UNSPECIFIED
+}
+
+func (x *CaptureHoldRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *CaptureHoldRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *CaptureHoldRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type CaptureHoldResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Entry  *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureHoldResponse) Reset() {
+	*x = CaptureHoldResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureHoldResponse) ProtoMessage() {}
+
+func (x *CaptureHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureHoldResponse.ProtoReflect.Descriptor instead.
+func (*CaptureHoldResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CaptureHoldResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *CaptureHoldResponse) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *CaptureHoldResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type ReleaseHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// As PlaceHold answered it.
+	HoldId string `protobuf:"bytes,3,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,5,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseHoldRequest) Reset() {
+	*x = ReleaseHoldRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseHoldRequest) ProtoMessage() {}
+
+func (x *ReleaseHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseHoldRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseHoldRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReleaseHoldRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *ReleaseHoldRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ReleaseHoldRequest) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *ReleaseHoldRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *ReleaseHoldRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *ReleaseHoldRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type ReleaseHoldResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	HoldId string                 `protobuf:"bytes,2,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseHoldResponse) Reset() {
+	*x = ReleaseHoldResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseHoldResponse) ProtoMessage() {}
+
+func (x *ReleaseHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseHoldResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseHoldResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ReleaseHoldResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *ReleaseHoldResponse) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *ReleaseHoldResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // Record names a committed record of the journal.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -858,7 +1380,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[8]
+	mi := &file_bank_v1_transactions_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +1392,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[8]
+	mi := &file_bank_v1_transactions_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +1405,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{8}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Record) GetEventId() string {
@@ -940,7 +1462,7 @@ type OpenAccountResponse struct {
 
 func (x *OpenAccountResponse) Reset() {
 	*x = OpenAccountResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[9]
+	mi := &file_bank_v1_transactions_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1474,7 @@ func (x *OpenAccountResponse) String() string {
 func (*OpenAccountResponse) ProtoMessage() {}
 
 func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[9]
+	mi := &file_bank_v1_transactions_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1487,7 @@ func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenAccountResponse.ProtoReflect.Descriptor instead.
 func (*OpenAccountResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{9}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OpenAccountResponse) GetRecord() *Record {
@@ -1001,7 +1523,7 @@ type PostEntryResponse struct {
 
 func (x *PostEntryResponse) Reset() {
 	*x = PostEntryResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[10]
+	mi := &file_bank_v1_transactions_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1535,7 @@ func (x *PostEntryResponse) String() string {
 func (*PostEntryResponse) ProtoMessage() {}
 
 func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[10]
+	mi := &file_bank_v1_transactions_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1548,7 @@ func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntryResponse.ProtoReflect.Descriptor instead.
 func (*PostEntryResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{10}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PostEntryResponse) GetRecord() *Record {
@@ -1052,23 +1574,25 @@ func (x *PostEntryResponse) GetReplayed() bool {
 
 // Entry is one balanced movement of money: its legs sum to zero in every currency.
 type Entry struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          EntryKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=bank.v1.EntryKind" json:"kind,omitempty"`
-	Legs          []*Leg                 `protobuf:"bytes,2,rep,name=legs,proto3" json:"legs,omitempty"`
-	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
-	Merchant      string                 `protobuf:"bytes,4,opt,name=merchant,proto3" json:"merchant,omitempty"`
-	Mcc           string                 `protobuf:"bytes,5,opt,name=mcc,proto3" json:"mcc,omitempty"`
-	Category      string                 `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
-	RefundOf      string                 `protobuf:"bytes,7,opt,name=refund_of,json=refundOf,proto3" json:"refund_of,omitempty"`
-	Historical    bool                   `protobuf:"varint,8,opt,name=historical,proto3" json:"historical,omitempty"`
-	Principal     string                 `protobuf:"bytes,9,opt,name=principal,proto3" json:"principal,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Kind       EntryKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=bank.v1.EntryKind" json:"kind,omitempty"`
+	Legs       []*Leg                 `protobuf:"bytes,2,rep,name=legs,proto3" json:"legs,omitempty"`
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	Merchant   string                 `protobuf:"bytes,4,opt,name=merchant,proto3" json:"merchant,omitempty"`
+	Mcc        string                 `protobuf:"bytes,5,opt,name=mcc,proto3" json:"mcc,omitempty"`
+	Category   string                 `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
+	RefundOf   string                 `protobuf:"bytes,7,opt,name=refund_of,json=refundOf,proto3" json:"refund_of,omitempty"`
+	Historical bool                   `protobuf:"varint,8,opt,name=historical,proto3" json:"historical,omitempty"`
+	Principal  string                 `protobuf:"bytes,9,opt,name=principal,proto3" json:"principal,omitempty"`
+	// The hold that the entry captured.
+	HoldId        string `protobuf:"bytes,10,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[11]
+	mi := &file_bank_v1_transactions_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1604,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[11]
+	mi := &file_bank_v1_transactions_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1617,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{11}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Entry) GetKind() EntryKind {
@@ -1159,6 +1683,13 @@ func (x *Entry) GetPrincipal() string {
 	return ""
 }
 
+func (x *Entry) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
 // Leg is one account's part of an entry.
 type Leg struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -1176,7 +1707,7 @@ type Leg struct {
 
 func (x *Leg) Reset() {
 	*x = Leg{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[12]
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1719,7 @@ func (x *Leg) String() string {
 func (*Leg) ProtoMessage() {}
 
 func (x *Leg) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[12]
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1732,7 @@ func (x *Leg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leg.ProtoReflect.Descriptor instead.
 func (*Leg) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{12}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Leg) GetAccountId() string {
@@ -1249,7 +1780,7 @@ type FindByKeyRequest struct {
 
 func (x *FindByKeyRequest) Reset() {
 	*x = FindByKeyRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[13]
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1792,7 @@ func (x *FindByKeyRequest) String() string {
 func (*FindByKeyRequest) ProtoMessage() {}
 
 func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[13]
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1805,7 @@ func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyRequest.ProtoReflect.Descriptor instead.
 func (*FindByKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{13}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FindByKeyRequest) GetCustomerId() string {
@@ -1301,6 +1832,8 @@ type FindByKeyResponse struct {
 	//	*FindByKeyResponse_Frozen
 	//	*FindByKeyResponse_Unfrozen
 	//	*FindByKeyResponse_Closed
+	//	*FindByKeyResponse_Held
+	//	*FindByKeyResponse_Released
 	Outcome       isFindByKeyResponse_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1308,7 +1841,7 @@ type FindByKeyResponse struct {
 
 func (x *FindByKeyResponse) Reset() {
 	*x = FindByKeyResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[14]
+	mi := &file_bank_v1_transactions_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1853,7 @@ func (x *FindByKeyResponse) String() string {
 func (*FindByKeyResponse) ProtoMessage() {}
 
 func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[14]
+	mi := &file_bank_v1_transactions_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1866,7 @@ func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyResponse.ProtoReflect.Descriptor instead.
 func (*FindByKeyResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{14}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FindByKeyResponse) GetOutcome() isFindByKeyResponse_Outcome {
@@ -1397,6 +1930,24 @@ func (x *FindByKeyResponse) GetClosed() *CloseAccountResponse {
 	return nil
 }
 
+func (x *FindByKeyResponse) GetHeld() *PlaceHoldResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Held); ok {
+			return x.Held
+		}
+	}
+	return nil
+}
+
+func (x *FindByKeyResponse) GetReleased() *ReleaseHoldResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Released); ok {
+			return x.Released
+		}
+	}
+	return nil
+}
+
 type isFindByKeyResponse_Outcome interface {
 	isFindByKeyResponse_Outcome()
 }
@@ -1425,6 +1976,14 @@ type FindByKeyResponse_Closed struct {
 	Closed *CloseAccountResponse `protobuf:"bytes,6,opt,name=closed,proto3,oneof"`
 }
 
+type FindByKeyResponse_Held struct {
+	Held *PlaceHoldResponse `protobuf:"bytes,7,opt,name=held,proto3,oneof"`
+}
+
+type FindByKeyResponse_Released struct {
+	Released *ReleaseHoldResponse `protobuf:"bytes,8,opt,name=released,proto3,oneof"`
+}
+
 func (*FindByKeyResponse_Opened) isFindByKeyResponse_Outcome() {}
 
 func (*FindByKeyResponse_Posted) isFindByKeyResponse_Outcome() {}
@@ -1436,6 +1995,10 @@ func (*FindByKeyResponse_Frozen) isFindByKeyResponse_Outcome() {}
 func (*FindByKeyResponse_Unfrozen) isFindByKeyResponse_Outcome() {}
 
 func (*FindByKeyResponse_Closed) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Held) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Released) isFindByKeyResponse_Outcome() {}
 
 // Rejection is a command that was refused and recorded as refused.
 type Rejection struct {
@@ -1452,7 +2015,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[15]
+	mi := &file_bank_v1_transactions_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +2027,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[15]
+	mi := &file_bank_v1_transactions_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +2040,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{15}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Rejection) GetReason() string {
@@ -1510,7 +2073,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[16]
+	mi := &file_bank_v1_transactions_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +2085,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[16]
+	mi := &file_bank_v1_transactions_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +2098,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{16}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SubmitRequest) GetCommands() []*Command {
@@ -1557,6 +2120,9 @@ type Command struct {
 	//	*Command_FreezeAccount
 	//	*Command_UnfreezeAccount
 	//	*Command_CloseAccount
+	//	*Command_PlaceHold
+	//	*Command_CaptureHold
+	//	*Command_ReleaseHold
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1564,7 +2130,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[17]
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +2142,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[17]
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +2155,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{17}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Command) GetTag() uint64 {
@@ -1651,6 +2217,33 @@ func (x *Command) GetCloseAccount() *CloseAccountRequest {
 	return nil
 }
 
+func (x *Command) GetPlaceHold() *PlaceHoldRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_PlaceHold); ok {
+			return x.PlaceHold
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetCaptureHold() *CaptureHoldRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_CaptureHold); ok {
+			return x.CaptureHold
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetReleaseHold() *ReleaseHoldRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_ReleaseHold); ok {
+			return x.ReleaseHold
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -1675,6 +2268,18 @@ type Command_CloseAccount struct {
 	CloseAccount *CloseAccountRequest `protobuf:"bytes,6,opt,name=close_account,json=closeAccount,proto3,oneof"`
 }
 
+type Command_PlaceHold struct {
+	PlaceHold *PlaceHoldRequest `protobuf:"bytes,7,opt,name=place_hold,json=placeHold,proto3,oneof"`
+}
+
+type Command_CaptureHold struct {
+	CaptureHold *CaptureHoldRequest `protobuf:"bytes,8,opt,name=capture_hold,json=captureHold,proto3,oneof"`
+}
+
+type Command_ReleaseHold struct {
+	ReleaseHold *ReleaseHoldRequest `protobuf:"bytes,9,opt,name=release_hold,json=releaseHold,proto3,oneof"`
+}
+
 func (*Command_OpenAccount) isCommand_Command() {}
 
 func (*Command_PostEntry) isCommand_Command() {}
@@ -1685,6 +2290,12 @@ func (*Command_UnfreezeAccount) isCommand_Command() {}
 
 func (*Command_CloseAccount) isCommand_Command() {}
 
+func (*Command_PlaceHold) isCommand_Command() {}
+
+func (*Command_CaptureHold) isCommand_Command() {}
+
+func (*Command_ReleaseHold) isCommand_Command() {}
+
 type SubmitResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Results       []*Result              `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
@@ -1694,7 +2305,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +2317,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +2330,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{18}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SubmitResponse) GetResults() []*Result {
@@ -1742,6 +2353,8 @@ type Result struct {
 	//	*Result_Frozen
 	//	*Result_Unfrozen
 	//	*Result_Closed
+	//	*Result_Held
+	//	*Result_Released
 	Outcome       isResult_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1749,7 +2362,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +2374,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +2387,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{19}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Result) GetTag() uint64 {
@@ -1854,6 +2467,24 @@ func (x *Result) GetClosed() *CloseAccountResponse {
 	return nil
 }
 
+func (x *Result) GetHeld() *PlaceHoldResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Held); ok {
+			return x.Held
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetReleased() *ReleaseHoldResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Released); ok {
+			return x.Released
+		}
+	}
+	return nil
+}
+
 type isResult_Outcome interface {
 	isResult_Outcome()
 }
@@ -1863,6 +2494,7 @@ type Result_Opened struct {
 }
 
 type Result_Posted struct {
+	// Of every command that moves money.
 	Posted *PostEntryResponse `protobuf:"bytes,3,opt,name=posted,proto3,oneof"`
 }
 
@@ -1888,6 +2520,14 @@ type Result_Closed struct {
 	Closed *CloseAccountResponse `protobuf:"bytes,8,opt,name=closed,proto3,oneof"`
 }
 
+type Result_Held struct {
+	Held *PlaceHoldResponse `protobuf:"bytes,9,opt,name=held,proto3,oneof"`
+}
+
+type Result_Released struct {
+	Released *ReleaseHoldResponse `protobuf:"bytes,10,opt,name=released,proto3,oneof"`
+}
+
 func (*Result_Opened) isResult_Outcome() {}
 
 func (*Result_Posted) isResult_Outcome() {}
@@ -1901,6 +2541,10 @@ func (*Result_Frozen) isResult_Outcome() {}
 func (*Result_Unfrozen) isResult_Outcome() {}
 
 func (*Result_Closed) isResult_Outcome() {}
+
+func (*Result_Held) isResult_Outcome() {}
+
+func (*Result_Released) isResult_Outcome() {}
 
 var File_bank_v1_transactions_proto protoreflect.FileDescriptor
 
@@ -1992,6 +2636,64 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tR\taccountId\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xdc\x04\n" +
+	"\x10PlaceHoldRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x123\n" +
+	"\famount_minor\x18\x03 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01 \x00R\vamountMinor\x12-\n" +
+	"\bcurrency\x18\x04 \x01(\tB\x11\xbaH\x0er\f2\n" +
+	"^[A-Z]{3}$R\bcurrency\x129\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12;\n" +
+	"\voccurred_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\a \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\x12$\n" +
+	"\bmerchant\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bmerchant\x12&\n" +
+	"\x03mcc\x18\n" +
+	" \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{4})?$R\x03mcc\x12#\n" +
+	"\bcategory\x18\v \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\"\xac\x01\n" +
+	"\x11PlaceHoldResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x17\n" +
+	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1a\n" +
+	"\breplayed\x18\x04 \x01(\bR\breplayed\"\xdf\x03\n" +
+	"\x12CaptureHoldRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\"\n" +
+	"\ahold_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06holdId\x123\n" +
+	"\famount_minor\x18\x04 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\vamountMinor\x128\n" +
+	"\x04kind\x18\x05 \x01(\x0e2\x12.bank.v1.EntryKindB\x10\xbaH\r\x82\x01\n" +
+	"\x10\x01\x18\x00\x18\x02\x18\x03\x18\x05R\x04kind\x12;\n" +
+	"\voccurred_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\a \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\x80\x01\n" +
+	"\x13CaptureHoldResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
+	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xf0\x02\n" +
+	"\x12ReleaseHoldRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\"\n" +
+	"\ahold_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06holdId\x12;\n" +
+	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x05 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"s\n" +
+	"\x13ReleaseHoldResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x17\n" +
+	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12\x1a\n" +
 	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xc8\x01\n" +
 	"\x06Record\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
@@ -2009,7 +2711,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x11PostEntryResponse\x12'\n" +
 	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
 	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
-	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xb3\x02\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xcc\x02\n" +
 	"\x05Entry\x12&\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x12.bank.v1.EntryKindR\x04kind\x12 \n" +
 	"\x04legs\x18\x02 \x03(\v2\f.bank.v1.LegR\x04legs\x12;\n" +
@@ -2022,7 +2724,9 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\n" +
 	"historical\x18\b \x01(\bR\n" +
 	"historical\x12\x1c\n" +
-	"\tprincipal\x18\t \x01(\tR\tprincipal\"\xb4\x01\n" +
+	"\tprincipal\x18\t \x01(\tR\tprincipal\x12\x17\n" +
+	"\ahold_id\x18\n" +
+	" \x01(\tR\x06holdId\"\xb4\x01\n" +
 	"\x03Leg\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12!\n" +
@@ -2034,21 +2738,23 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x10FindByKeyRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12=\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\"\xf1\x02\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\"\xdf\x03\n" +
 	"\x11FindByKeyResponse\x126\n" +
 	"\x06opened\x18\x01 \x01(\v2\x1c.bank.v1.OpenAccountResponseH\x00R\x06opened\x124\n" +
 	"\x06posted\x18\x02 \x01(\v2\x1a.bank.v1.PostEntryResponseH\x00R\x06posted\x120\n" +
 	"\brejected\x18\x03 \x01(\v2\x12.bank.v1.RejectionH\x00R\brejected\x128\n" +
 	"\x06frozen\x18\x04 \x01(\v2\x1e.bank.v1.FreezeAccountResponseH\x00R\x06frozen\x12>\n" +
 	"\bunfrozen\x18\x05 \x01(\v2 .bank.v1.UnfreezeAccountResponseH\x00R\bunfrozen\x127\n" +
-	"\x06closed\x18\x06 \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closedB\t\n" +
+	"\x06closed\x18\x06 \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closed\x120\n" +
+	"\x04held\x18\a \x01(\v2\x1a.bank.v1.PlaceHoldResponseH\x00R\x04held\x12:\n" +
+	"\breleased\x18\b \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleasedB\t\n" +
 	"\aoutcome\"d\n" +
 	"\tRejection\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12'\n" +
 	"\x06record\x18\x03 \x01(\v2\x0f.bank.v1.RecordR\x06record\"J\n" +
 	"\rSubmitRequest\x129\n" +
-	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xff\x02\n" +
+	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xbf\x04\n" +
 	"\aCommand\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12@\n" +
 	"\fopen_account\x18\x02 \x01(\v2\x1b.bank.v1.OpenAccountRequestH\x00R\vopenAccount\x12:\n" +
@@ -2056,10 +2762,14 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"post_entry\x18\x03 \x01(\v2\x19.bank.v1.PostEntryRequestH\x00R\tpostEntry\x12F\n" +
 	"\x0efreeze_account\x18\x04 \x01(\v2\x1d.bank.v1.FreezeAccountRequestH\x00R\rfreezeAccount\x12L\n" +
 	"\x10unfreeze_account\x18\x05 \x01(\v2\x1f.bank.v1.UnfreezeAccountRequestH\x00R\x0funfreezeAccount\x12C\n" +
-	"\rclose_account\x18\x06 \x01(\v2\x1c.bank.v1.CloseAccountRequestH\x00R\fcloseAccountB\t\n" +
+	"\rclose_account\x18\x06 \x01(\v2\x1c.bank.v1.CloseAccountRequestH\x00R\fcloseAccount\x12:\n" +
+	"\n" +
+	"place_hold\x18\a \x01(\v2\x19.bank.v1.PlaceHoldRequestH\x00R\tplaceHold\x12@\n" +
+	"\fcapture_hold\x18\b \x01(\v2\x1b.bank.v1.CaptureHoldRequestH\x00R\vcaptureHold\x12@\n" +
+	"\frelease_hold\x18\t \x01(\v2\x1b.bank.v1.ReleaseHoldRequestH\x00R\vreleaseHoldB\t\n" +
 	"\acommand\";\n" +
 	"\x0eSubmitResponse\x12)\n" +
-	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\x9c\x03\n" +
+	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\x8a\x04\n" +
 	"\x06Result\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x126\n" +
 	"\x06opened\x18\x02 \x01(\v2\x1c.bank.v1.OpenAccountResponseH\x00R\x06opened\x124\n" +
@@ -2068,7 +2778,10 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\vunavailable\x18\x05 \x01(\tH\x00R\vunavailable\x128\n" +
 	"\x06frozen\x18\x06 \x01(\v2\x1e.bank.v1.FreezeAccountResponseH\x00R\x06frozen\x12>\n" +
 	"\bunfrozen\x18\a \x01(\v2 .bank.v1.UnfreezeAccountResponseH\x00R\bunfrozen\x127\n" +
-	"\x06closed\x18\b \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closedB\t\n" +
+	"\x06closed\x18\b \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closed\x120\n" +
+	"\x04held\x18\t \x01(\v2\x1a.bank.v1.PlaceHoldResponseH\x00R\x04held\x12:\n" +
+	"\breleased\x18\n" +
+	" \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleasedB\t\n" +
 	"\aoutcome*v\n" +
 	"\vAccountKind\x12\x1c\n" +
 	"\x18ACCOUNT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -2083,13 +2796,16 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x11ENTRY_KIND_REFUND\x10\x04\x12\x12\n" +
 	"\x0eENTRY_KIND_FEE\x10\x05\x12\x17\n" +
 	"\x13ENTRY_KIND_INTEREST\x10\x06\x12\x15\n" +
-	"\x11ENTRY_KIND_SALARY\x10\a2\x86\x06\n" +
+	"\x11ENTRY_KIND_SALARY\x10\a2\x88\t\n" +
 	"\x13TransactionsService\x12a\n" +
 	"\vOpenAccount\x12\x1b.bank.v1.OpenAccountRequest\x1a\x1c.bank.v1.OpenAccountResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/accounts\x12Z\n" +
 	"\tPostEntry\x12\x19.bank.v1.PostEntryRequest\x1a\x1a.bank.v1.PostEntryResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/entries\x12{\n" +
 	"\rFreezeAccount\x12\x1d.bank.v1.FreezeAccountRequest\x1a\x1e.bank.v1.FreezeAccountResponse\"+\x82\xd3\xe4\x93\x02%:\x01*\" /v1/accounts/{account_id}:freeze\x12\x83\x01\n" +
 	"\x0fUnfreezeAccount\x12\x1f.bank.v1.UnfreezeAccountRequest\x1a .bank.v1.UnfreezeAccountResponse\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/accounts/{account_id}:unfreeze\x12w\n" +
-	"\fCloseAccount\x12\x1c.bank.v1.CloseAccountRequest\x1a\x1d.bank.v1.CloseAccountResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/accounts/{account_id}:close\x12u\n" +
+	"\fCloseAccount\x12\x1c.bank.v1.CloseAccountRequest\x1a\x1d.bank.v1.CloseAccountResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/accounts/{account_id}:close\x12n\n" +
+	"\tPlaceHold\x12\x19.bank.v1.PlaceHoldRequest\x1a\x1a.bank.v1.PlaceHoldResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/accounts/{account_id}/holds\x12\x86\x01\n" +
+	"\vCaptureHold\x12\x1b.bank.v1.CaptureHoldRequest\x1a\x1c.bank.v1.CaptureHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:capture\x12\x86\x01\n" +
+	"\vReleaseHold\x12\x1b.bank.v1.ReleaseHoldRequest\x1a\x1c.bank.v1.ReleaseHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:release\x12u\n" +
 	"\tFindByKey\x12\x19.bank.v1.FindByKeyRequest\x1a\x1a.bank.v1.FindByKeyResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/entries:byKey\x12=\n" +
 	"\x06Submit\x12\x16.bank.v1.SubmitRequest\x1a\x17.bank.v1.SubmitResponse(\x010\x01B4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
 
@@ -2106,7 +2822,7 @@ func file_bank_v1_transactions_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_transactions_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_bank_v1_transactions_proto_goTypes = []any{
 	(AccountKind)(0),                // 0: bank.v1.AccountKind
 	(EntryKind)(0),                  // 1: bank.v1.EntryKind
@@ -2118,77 +2834,106 @@ var file_bank_v1_transactions_proto_goTypes = []any{
 	(*UnfreezeAccountResponse)(nil), // 7: bank.v1.UnfreezeAccountResponse
 	(*CloseAccountRequest)(nil),     // 8: bank.v1.CloseAccountRequest
 	(*CloseAccountResponse)(nil),    // 9: bank.v1.CloseAccountResponse
-	(*Record)(nil),                  // 10: bank.v1.Record
-	(*OpenAccountResponse)(nil),     // 11: bank.v1.OpenAccountResponse
-	(*PostEntryResponse)(nil),       // 12: bank.v1.PostEntryResponse
-	(*Entry)(nil),                   // 13: bank.v1.Entry
-	(*Leg)(nil),                     // 14: bank.v1.Leg
-	(*FindByKeyRequest)(nil),        // 15: bank.v1.FindByKeyRequest
-	(*FindByKeyResponse)(nil),       // 16: bank.v1.FindByKeyResponse
-	(*Rejection)(nil),               // 17: bank.v1.Rejection
-	(*SubmitRequest)(nil),           // 18: bank.v1.SubmitRequest
-	(*Command)(nil),                 // 19: bank.v1.Command
-	(*SubmitResponse)(nil),          // 20: bank.v1.SubmitResponse
-	(*Result)(nil),                  // 21: bank.v1.Result
-	(*timestamppb.Timestamp)(nil),   // 22: google.protobuf.Timestamp
+	(*PlaceHoldRequest)(nil),        // 10: bank.v1.PlaceHoldRequest
+	(*PlaceHoldResponse)(nil),       // 11: bank.v1.PlaceHoldResponse
+	(*CaptureHoldRequest)(nil),      // 12: bank.v1.CaptureHoldRequest
+	(*CaptureHoldResponse)(nil),     // 13: bank.v1.CaptureHoldResponse
+	(*ReleaseHoldRequest)(nil),      // 14: bank.v1.ReleaseHoldRequest
+	(*ReleaseHoldResponse)(nil),     // 15: bank.v1.ReleaseHoldResponse
+	(*Record)(nil),                  // 16: bank.v1.Record
+	(*OpenAccountResponse)(nil),     // 17: bank.v1.OpenAccountResponse
+	(*PostEntryResponse)(nil),       // 18: bank.v1.PostEntryResponse
+	(*Entry)(nil),                   // 19: bank.v1.Entry
+	(*Leg)(nil),                     // 20: bank.v1.Leg
+	(*FindByKeyRequest)(nil),        // 21: bank.v1.FindByKeyRequest
+	(*FindByKeyResponse)(nil),       // 22: bank.v1.FindByKeyResponse
+	(*Rejection)(nil),               // 23: bank.v1.Rejection
+	(*SubmitRequest)(nil),           // 24: bank.v1.SubmitRequest
+	(*Command)(nil),                 // 25: bank.v1.Command
+	(*SubmitResponse)(nil),          // 26: bank.v1.SubmitResponse
+	(*Result)(nil),                  // 27: bank.v1.Result
+	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
 }
 var file_bank_v1_transactions_proto_depIdxs = []int32{
 	0,  // 0: bank.v1.OpenAccountRequest.kind:type_name -> bank.v1.AccountKind
-	22, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	28, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: bank.v1.PostEntryRequest.kind:type_name -> bank.v1.EntryKind
-	22, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	22, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	10, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
-	22, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	10, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
-	22, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	10, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
-	22, // 10: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
-	10, // 11: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
-	10, // 12: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
-	13, // 13: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
-	1,  // 14: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
-	14, // 15: bank.v1.Entry.legs:type_name -> bank.v1.Leg
-	22, // 16: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
-	11, // 17: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
-	12, // 18: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
-	17, // 19: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
-	5,  // 20: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
-	7,  // 21: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	9,  // 22: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
-	10, // 23: bank.v1.Rejection.record:type_name -> bank.v1.Record
-	19, // 24: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
-	2,  // 25: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
-	3,  // 26: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
-	4,  // 27: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
-	6,  // 28: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
-	8,  // 29: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
-	21, // 30: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
-	11, // 31: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
-	12, // 32: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
-	17, // 33: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
-	5,  // 34: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
-	7,  // 35: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	9,  // 36: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
-	2,  // 37: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
-	3,  // 38: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
-	4,  // 39: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
-	6,  // 40: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
-	8,  // 41: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
-	15, // 42: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
-	18, // 43: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
-	11, // 44: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
-	12, // 45: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
-	5,  // 46: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
-	7,  // 47: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
-	9,  // 48: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
-	16, // 49: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
-	20, // 50: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
-	44, // [44:51] is the sub-list for method output_type
-	37, // [37:44] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	28, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	28, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	16, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
+	28, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	16, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
+	28, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	16, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
+	28, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
+	28, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	16, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
+	28, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
+	1,  // 14: bank.v1.CaptureHoldRequest.kind:type_name -> bank.v1.EntryKind
+	28, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	16, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
+	19, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
+	28, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	16, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
+	28, // 20: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
+	16, // 21: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
+	16, // 22: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
+	19, // 23: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
+	1,  // 24: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
+	20, // 25: bank.v1.Entry.legs:type_name -> bank.v1.Leg
+	28, // 26: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
+	17, // 27: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
+	18, // 28: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
+	23, // 29: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
+	5,  // 30: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
+	7,  // 31: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	9,  // 32: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
+	11, // 33: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
+	15, // 34: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
+	16, // 35: bank.v1.Rejection.record:type_name -> bank.v1.Record
+	25, // 36: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
+	2,  // 37: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
+	3,  // 38: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
+	4,  // 39: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
+	6,  // 40: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
+	8,  // 41: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
+	10, // 42: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
+	12, // 43: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
+	14, // 44: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
+	27, // 45: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
+	17, // 46: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
+	18, // 47: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
+	23, // 48: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
+	5,  // 49: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
+	7,  // 50: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	9,  // 51: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
+	11, // 52: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
+	15, // 53: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
+	2,  // 54: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
+	3,  // 55: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
+	4,  // 56: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
+	6,  // 57: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
+	8,  // 58: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
+	10, // 59: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
+	12, // 60: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
+	14, // 61: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
+	21, // 62: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
+	24, // 63: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
+	17, // 64: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
+	18, // 65: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
+	5,  // 66: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
+	7,  // 67: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
+	9,  // 68: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
+	11, // 69: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
+	13, // 70: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
+	15, // 71: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
+	22, // 72: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
+	26, // 73: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
+	64, // [64:74] is the sub-list for method output_type
+	54, // [54:64] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_transactions_proto_init() }
@@ -2196,22 +2941,27 @@ func file_bank_v1_transactions_proto_init() {
 	if File_bank_v1_transactions_proto != nil {
 		return
 	}
-	file_bank_v1_transactions_proto_msgTypes[14].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[20].OneofWrappers = []any{
 		(*FindByKeyResponse_Opened)(nil),
 		(*FindByKeyResponse_Posted)(nil),
 		(*FindByKeyResponse_Rejected)(nil),
 		(*FindByKeyResponse_Frozen)(nil),
 		(*FindByKeyResponse_Unfrozen)(nil),
 		(*FindByKeyResponse_Closed)(nil),
+		(*FindByKeyResponse_Held)(nil),
+		(*FindByKeyResponse_Released)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[17].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[23].OneofWrappers = []any{
 		(*Command_OpenAccount)(nil),
 		(*Command_PostEntry)(nil),
 		(*Command_FreezeAccount)(nil),
 		(*Command_UnfreezeAccount)(nil),
 		(*Command_CloseAccount)(nil),
+		(*Command_PlaceHold)(nil),
+		(*Command_CaptureHold)(nil),
+		(*Command_ReleaseHold)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[19].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[25].OneofWrappers = []any{
 		(*Result_Opened)(nil),
 		(*Result_Posted)(nil),
 		(*Result_Rejected)(nil),
@@ -2219,6 +2969,8 @@ func file_bank_v1_transactions_proto_init() {
 		(*Result_Frozen)(nil),
 		(*Result_Unfrozen)(nil),
 		(*Result_Closed)(nil),
+		(*Result_Held)(nil),
+		(*Result_Released)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2226,7 +2978,7 @@ func file_bank_v1_transactions_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_transactions_proto_rawDesc), len(file_bank_v1_transactions_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

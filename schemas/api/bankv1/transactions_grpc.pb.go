@@ -24,6 +24,9 @@ const (
 	TransactionsService_FreezeAccount_FullMethodName   = "/bank.v1.TransactionsService/FreezeAccount"
 	TransactionsService_UnfreezeAccount_FullMethodName = "/bank.v1.TransactionsService/UnfreezeAccount"
 	TransactionsService_CloseAccount_FullMethodName    = "/bank.v1.TransactionsService/CloseAccount"
+	TransactionsService_PlaceHold_FullMethodName       = "/bank.v1.TransactionsService/PlaceHold"
+	TransactionsService_CaptureHold_FullMethodName     = "/bank.v1.TransactionsService/CaptureHold"
+	TransactionsService_ReleaseHold_FullMethodName     = "/bank.v1.TransactionsService/ReleaseHold"
 	TransactionsService_FindByKey_FullMethodName       = "/bank.v1.TransactionsService/FindByKey"
 	TransactionsService_Submit_FullMethodName          = "/bank.v1.TransactionsService/Submit"
 )
@@ -46,6 +49,12 @@ type TransactionsServiceClient interface {
 	UnfreezeAccount(ctx context.Context, in *UnfreezeAccountRequest, opts ...grpc.CallOption) (*UnfreezeAccountResponse, error)
 	// CloseAccount ends an account for ever. Its balance must be zero.
 	CloseAccount(ctx context.Context, in *CloseAccountRequest, opts ...grpc.CallOption) (*CloseAccountResponse, error)
+	// PlaceHold makes an amount unavailable that is to be captured later, such as that of a card authorization.
+	PlaceHold(ctx context.Context, in *PlaceHoldRequest, opts ...grpc.CallOption) (*PlaceHoldResponse, error)
+	// CaptureHold posts an entry of at most what a hold holds, and ends the hold.
+	CaptureHold(ctx context.Context, in *CaptureHoldRequest, opts ...grpc.CallOption) (*CaptureHoldResponse, error)
+	// ReleaseHold ends a hold and makes its amount available again.
+	ReleaseHold(ctx context.Context, in *ReleaseHoldRequest, opts ...grpc.CallOption) (*ReleaseHoldResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(ctx context.Context, in *FindByKeyRequest, opts ...grpc.CallOption) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -111,6 +120,36 @@ func (c *transactionsServiceClient) CloseAccount(ctx context.Context, in *CloseA
 	return out, nil
 }
 
+func (c *transactionsServiceClient) PlaceHold(ctx context.Context, in *PlaceHoldRequest, opts ...grpc.CallOption) (*PlaceHoldResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PlaceHoldResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_PlaceHold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) CaptureHold(ctx context.Context, in *CaptureHoldRequest, opts ...grpc.CallOption) (*CaptureHoldResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CaptureHoldResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_CaptureHold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) ReleaseHold(ctx context.Context, in *ReleaseHoldRequest, opts ...grpc.CallOption) (*ReleaseHoldResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseHoldResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_ReleaseHold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *transactionsServiceClient) FindByKey(ctx context.Context, in *FindByKeyRequest, opts ...grpc.CallOption) (*FindByKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FindByKeyResponse)
@@ -152,6 +191,12 @@ type TransactionsServiceServer interface {
 	UnfreezeAccount(context.Context, *UnfreezeAccountRequest) (*UnfreezeAccountResponse, error)
 	// CloseAccount ends an account for ever. Its balance must be zero.
 	CloseAccount(context.Context, *CloseAccountRequest) (*CloseAccountResponse, error)
+	// PlaceHold makes an amount unavailable that is to be captured later, such as that of a card authorization.
+	PlaceHold(context.Context, *PlaceHoldRequest) (*PlaceHoldResponse, error)
+	// CaptureHold posts an entry of at most what a hold holds, and ends the hold.
+	CaptureHold(context.Context, *CaptureHoldRequest) (*CaptureHoldResponse, error)
+	// ReleaseHold ends a hold and makes its amount available again.
+	ReleaseHold(context.Context, *ReleaseHoldRequest) (*ReleaseHoldResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -181,6 +226,15 @@ func (UnimplementedTransactionsServiceServer) UnfreezeAccount(context.Context, *
 }
 func (UnimplementedTransactionsServiceServer) CloseAccount(context.Context, *CloseAccountRequest) (*CloseAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CloseAccount not implemented")
+}
+func (UnimplementedTransactionsServiceServer) PlaceHold(context.Context, *PlaceHoldRequest) (*PlaceHoldResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PlaceHold not implemented")
+}
+func (UnimplementedTransactionsServiceServer) CaptureHold(context.Context, *CaptureHoldRequest) (*CaptureHoldResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CaptureHold not implemented")
+}
+func (UnimplementedTransactionsServiceServer) ReleaseHold(context.Context, *ReleaseHoldRequest) (*ReleaseHoldResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseHold not implemented")
 }
 func (UnimplementedTransactionsServiceServer) FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindByKey not implemented")
@@ -299,6 +353,60 @@ func _TransactionsService_CloseAccount_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TransactionsService_PlaceHold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PlaceHoldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).PlaceHold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_PlaceHold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).PlaceHold(ctx, req.(*PlaceHoldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_CaptureHold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CaptureHoldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).CaptureHold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_CaptureHold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).CaptureHold(ctx, req.(*CaptureHoldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_ReleaseHold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseHoldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).ReleaseHold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_ReleaseHold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).ReleaseHold(ctx, req.(*ReleaseHoldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TransactionsService_FindByKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FindByKeyRequest)
 	if err := dec(in); err != nil {
@@ -350,6 +458,18 @@ var TransactionsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CloseAccount",
 			Handler:    _TransactionsService_CloseAccount_Handler,
+		},
+		{
+			MethodName: "PlaceHold",
+			Handler:    _TransactionsService_PlaceHold_Handler,
+		},
+		{
+			MethodName: "CaptureHold",
+			Handler:    _TransactionsService_CaptureHold_Handler,
+		},
+		{
+			MethodName: "ReleaseHold",
+			Handler:    _TransactionsService_ReleaseHold_Handler,
 		},
 		{
 			MethodName: "FindByKey",
