@@ -56,6 +56,7 @@ type Line struct {
 	AccountSeq        int64        `avro:"account_seq"`
 	Merchant          string       `avro:"merchant"`
 	Category          string       `avro:"category"`
+	Reverses          string       `avro:"reverses"` // the entry that a reversal takes back
 }
 
 // opened are the fields of AccountOpened that are read.
@@ -89,6 +90,7 @@ type posted struct {
 	Kind       string       `avro:"kind"`
 	Merchant   string       `avro:"merchant"`
 	Category   string       `avro:"category"`
+	Reverses   string       `avro:"reverses"`
 	Legs       []leg        `avro:"legs"`
 	// HoldAmountMinor was held on the account of the first leg until this entry; 0 where nothing was.
 	HoldAmountMinor int64 `avro:"hold_amount_minor"`
@@ -104,7 +106,7 @@ type leg struct {
 
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 3,
+	return projection.MustDefine(Name, 4,
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
 		projection.On(topic.Transactions, event.NameHoldPlaced, heldKeys, foldHeld(+1)),
@@ -207,5 +209,6 @@ func line(e *posted, l *leg) *Line {
 		AmountMinor: l.AmountMinor, Currency: strings.Clone(l.Currency),
 		BalanceAfterMinor: l.BalanceAfterMinor, AccountSeq: l.AccountSeq,
 		Merchant: strings.Clone(e.Merchant), Category: strings.Clone(e.Category),
+		Reverses: strings.Clone(e.Reverses),
 	}
 }

@@ -22,7 +22,7 @@ var ErrBroken = errors.New("the record does not follow from the ones before it")
 
 const (
 	name    = "ledger"
-	version = 3
+	version = 4
 )
 
 // Row is one row: exactly one of its parts is set, by the kind of its key.
@@ -32,6 +32,7 @@ type Row struct {
 	Head    *Head    `avro:"head"`
 	Hold    *Hold    `avro:"hold"`
 	Due     *Due     `avro:"due"`
+	Entry   *Entry   `avro:"entry"`
 }
 
 // Account is an account of a customer, or an internal one, which exists from its first leg on.
@@ -86,6 +87,7 @@ const (
 	duePartition  = "@due"
 	keyPrefix     = "k"
 	holdPrefix    = "h"
+	entryPrefix   = "e"
 )
 
 // HeadKey is the key of a partition's head.
@@ -102,6 +104,11 @@ func OutcomeKey(customer, key string) projection.Key {
 // HoldKey is the key of a hold of an account.
 func HoldKey(account, hold string) projection.Key {
 	return projection.Key{Partition: account, Sort: holdPrefix + hold}
+}
+
+// EntryKey is the key of an entry that was posted under a customer.
+func EntryKey(customer, id string) projection.Key {
+	return projection.Key{Partition: customer, Sort: entryPrefix + id}
 }
 
 // Internal reports whether an account is one of the bank's own, which needs no opening and has no floor.
@@ -156,7 +163,10 @@ func foldOpened(k projection.Key, r *Row, e *opened, m projection.Meta) error {
 
 type posted struct {
 	Envelope
+	Kind            string       `avro:"kind"`
 	Legs            []event.Leg  `avro:"legs"`
+	RefundOf        string       `avro:"refund_of"`
+	Reverses        string       `avro:"reverses"`
 	HoldID          string       `avro:"hold_id"`
 	HoldAmountMinor int64        `avro:"hold_amount_minor"`
 	HoldExpiresAt   event.Micros `avro:"hold_expires_at"`
@@ -172,6 +182,7 @@ func (e *posted) captured() held {
 
 func postedKeys(e *posted, k *projection.Keys) {
 	e.keys(k)
+	e.entryKeys(k)
 	// The hold comes before the legs: its amount is available to them.
 	if h := e.captured(); h.id != "" {
 		h.keys(k)
@@ -189,8 +200,10 @@ func foldPosted(k projection.Key, r *Row, e *posted, m projection.Meta) error {
 			return err
 		}
 		return r.follow(&e.Envelope, m)
-	case k.Partition == e.CustomerID:
+	case k.Partition == e.CustomerID && strings.HasPrefix(k.Sort, keyPrefix):
 		return r.answer(&e.Envelope, event.NameEntryPosted, m)
+	case k.Partition == e.CustomerID:
+		return r.enter(strings.TrimPrefix(k.Sort, entryPrefix), e)
 	case k.Sort != "" || k.Partition == duePartition:
 		return r.end(k, h, Captured)
 	case h.id != "" && k.Partition == h.account:

@@ -1,6 +1,7 @@
 // Package spending is a read model: what a customer spent, by month and category.
 //
-// A row is one customer and month (UTC). Purchases, withdrawals and fees are spent; refunds come off.
+// A row is one customer and month (UTC). Purchases, withdrawals and fees are spent; refunds come off, and
+// what was reversed, in the month of its reversal.
 package spending
 
 import (
@@ -37,6 +38,8 @@ type posted struct {
 	Kind       string       `avro:"kind"`
 	Category   string       `avro:"category"`
 	Legs       []leg        `avro:"legs"`
+	// ReversesKind is the kind of the entry that a reversal takes back.
+	ReversesKind string `avro:"reverses_kind"`
 }
 
 type leg struct {
@@ -47,7 +50,7 @@ type leg struct {
 
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 1, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold))
+	return projection.MustDefine(Name, 2, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold))
 }
 
 // Key returns the row of a customer and a month such as 2014-01.
@@ -66,8 +69,11 @@ func Month(t time.Time) string { return t.UTC().Format("2006-01") }
 
 // category returns what an entry was spent on, "" where it was not spending at all.
 func category(e *posted) string {
-	fallback := ""
-	switch e.Kind {
+	kind, fallback := e.Kind, ""
+	if kind == event.EntryReversal {
+		kind = e.ReversesKind
+	}
+	switch kind {
 	case event.EntryCardPurchase, event.EntryRefund:
 		fallback = "uncategorised"
 	case event.EntryWithdrawal:

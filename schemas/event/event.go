@@ -192,6 +192,9 @@ type EntryPosted struct {
 	HoldID          string `avro:"hold_id"`
 	HoldAmountMinor int64  `avro:"hold_amount_minor"`
 	HoldExpiresAt   Micros `avro:"hold_expires_at"`
+	// The entry that a reversal takes back, and its kind; "" in an entry that is none.
+	Reverses     string `avro:"reverses"`
+	ReversesKind string `avro:"reverses_kind"`
 }
 
 // Leg is one account's part of an entry, credit positive, debit negative, in minor units.

@@ -45,7 +45,7 @@ func samples() map[string]any {
 				{AccountID: "@world.0.EUR", AmountMinor: -1 << 62, Currency: "EUR", BalanceAfterMinor: 7, AccountSeq: 9},
 			},
 			Merchant: "Zoë's café", MCC: "5812", Category: "food", RefundOf: "evt0",
-			HoldID: "evt1", HoldAmountMinor: 1 << 40, HoldExpiresAt: at,
+			HoldID: "evt1", HoldAmountMinor: 1 << 40, HoldExpiresAt: at, Reverses: "evt2", ReversesKind: event.EntryFee,
 		},
 		event.NameCommandRejected: &event.CommandRejected{Envelope: envelope, Command: "PostEntry", AccountID: "alice.main", Reason: "INSUFFICIENT_FUNDS", Detail: "no"},
 		event.NameActRecorded: &event.ActRecorded{

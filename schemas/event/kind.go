@@ -18,4 +18,5 @@ const (
 	EntryFee          = "FEE"
 	EntryInterest     = "INTEREST"
 	EntrySalary       = "SALARY"
+	EntryReversal     = "REVERSAL"
 )

@@ -104,6 +104,10 @@ func (o *Outcome) capturedAnswer(e *event.EntryPosted, topic string) *bankv1.Cap
 	return &bankv1.CaptureHoldResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
 }
 
+func (o *Outcome) reversedAnswer(e *event.EntryPosted, topic string) *bankv1.ReverseEntryResponse {
+	return &bankv1.ReverseEntryResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+}
+
 func entryOf(e *event.EntryPosted) *bankv1.Entry {
 	legs := make([]*bankv1.Leg, 0, len(e.Legs))
 	for _, l := range e.Legs {
@@ -126,6 +130,7 @@ func entryOf(e *event.EntryPosted) *bankv1.Entry {
 		Historical: e.Historical,
 		Principal:  e.Principal,
 		HoldId:     e.HoldID,
+		Reverses:   e.Reverses,
 	}
 }
 

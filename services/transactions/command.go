@@ -47,13 +47,13 @@ type wish interface {
 // broad is a wish that is about more accounts than one.
 type broad interface {
 	// accountIDs are all accounts of customers that it is about.
-	accountIDs() []string
+	accountIDs(v *view) []string
 }
 
 // accountIDs are the accounts of customers that the command is about.
-func (c *Command) accountIDs() []string {
+func (c *Command) accountIDs(v *view) []string {
 	if b, ok := c.wish.(broad); ok {
-		return b.accountIDs()
+		return b.accountIDs(v)
 	}
 	return []string{c.wish.accountID()}
 }
@@ -153,6 +153,8 @@ func commandOf(r proto.Message, principal string) (*Command, *Refusal) {
 		return newCaptureHold(r, principal)
 	case *bankv1.ReleaseHoldRequest:
 		return newReleaseHold(r, principal)
+	case *bankv1.ReverseEntryRequest:
+		return newReverseEntry(r, principal)
 	}
 	return nil, malformed("command: must be set")
 }

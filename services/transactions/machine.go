@@ -109,7 +109,7 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 	if err != nil || !c.sweep && (found || c.wish == nil) {
 		return journal.Decision[Outcome]{Outcome: o}, err
 	}
-	before, err := m.overdue(c, offset, event.MicrosOf(now))
+	before, err := m.overdue(ctx, c, offset, event.MicrosOf(now))
 	if err != nil || c.sweep {
 		return journal.Decision[Outcome]{Before: before}, err
 	}
@@ -119,7 +119,7 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 		return journal.Decision[Outcome]{}, err
 	}
 	at := max(event.MicrosOf(now), head.RecordedAt+1)
-	v := view{partition: m.partition, now: at, rows: m}
+	v := view{partition: m.partition, now: at, rows: reading{m, ctx}}
 	f := decide(&v, c)
 	if v.err != nil {
 		return journal.Decision[Outcome]{}, v.err
@@ -140,17 +140,17 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 
 // overdue lets the holds expire whose time is over by the time of a command: those that it may meet, and of a
 // sweep all. Expiries move the time of the command on, which may make more of them due.
-func (m *machine) overdue(c *Command, offset int64, now event.Micros) ([]journal.Record, error) {
+func (m *machine) overdue(ctx context.Context, c *Command, offset int64, now event.Micros) ([]journal.Record, error) {
 	var out []journal.Record
 	for {
 		head, err := m.head()
 		if err != nil {
 			return nil, err
 		}
-		v := view{partition: m.partition, now: max(now, head.RecordedAt+1), rows: m}
+		v := view{partition: m.partition, now: max(now, head.RecordedAt+1), rows: reading{m, ctx}}
 		due := v.due
 		if !c.sweep {
-			due = func() []ledger.DueHold { return v.dueOf(c.accountIDs()) }
+			due = func() []ledger.DueHold { return v.dueOf(c.accountIDs(&v)) }
 		}
 		holds := due()
 		if v.err != nil || len(holds) == 0 {
@@ -195,6 +195,18 @@ func (m *machine) head() (ledger.Head, error) {
 		return ledger.Head{}, err
 	}
 	return *row.Head, nil
+}
+
+// reading is a machine as it is read during one call.
+type reading struct {
+	*machine
+	ctx context.Context //nolint:containedctx // it lives as long as the call
+}
+
+// fact implements rows.
+func (r reading) fact(o *ledger.Outcome) (fact, error) {
+	out, err := recorded(r.ctx, r.codec, r.partition, o)
+	return out.fact, err
 }
 
 // row implements rows.

@@ -22,6 +22,8 @@ func newPostEntry(r *bankv1.PostEntryRequest, principal string) (*Command, *Refu
 	switch {
 	case !ok:
 		return nil, malformed("kind: must be set")
+	case kind == event.EntryReversal:
+		return nil, malformed("kind: must be another: an entry is taken back by ReverseEntry")
 	case r.GetAmountMinor() <= 0:
 		return nil, malformed("amount_minor: must be positive")
 	}
@@ -70,6 +72,9 @@ func (w *postEntry) change() int64 {
 
 func (w *postEntry) decide(v *view) (fact, *rejection) {
 	leg, r := v.book(w.account, w.change(), w.currency)
+	if r == nil && w.kind == event.EntryRefund && w.refundOf != "" {
+		r = w.refundable(v)
+	}
 	if r != nil {
 		return nil, r
 	}
@@ -87,10 +92,28 @@ func (w *postEntry) decide(v *view) (fact, *rejection) {
 	}, nil
 }
 
+// refundable refuses to give back more than a purchase, or what is none.
+func (w *postEntry) refundable(v *view) *rejection {
+	e, became, r := v.entryOf(w.account, w.refundOf)
+	switch {
+	case r != nil:
+		return r
+	case e.Kind != event.EntryCardPurchase || e.Legs[0].AccountID != w.account:
+		return reject(ReasonNotRefundable, "entry %s is not a purchase of account %s", w.refundOf, w.account)
+	case became.ReversedBy != "":
+		return reversed(w.refundOf, became)
+	}
+	if paid := -e.Legs[0].AmountMinor; w.amount > paid-became.RefundedMinor {
+		return reject(ReasonRefundExceeds, "%d of the %d of entry %s were refunded: %d more are too many",
+			became.RefundedMinor, paid, w.refundOf, w.amount)
+	}
+	return nil
+}
+
 func (w *postEntry) differs(f fact) string {
 	e, ok := f.(*event.EntryPosted)
 	switch {
-	case !ok || len(e.Legs) == 0 || e.HoldID != "":
+	case !ok || len(e.Legs) == 0 || e.HoldID != "" || e.Reverses != "":
 		return "the command"
 	case e.Legs[0].AccountID != w.account:
 		return "account_id"

@@ -35,13 +35,13 @@ func TestPostEntryBooksBothLegs(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := deposit("c1.main", "k", 30)
-			r.Kind, r.Merchant, r.Mcc, r.Category, r.RefundOf = c.kind, "m", "1234", "food", "e"
+			r.Kind, r.Merchant, r.Mcc, r.Category, r.RefundOf = c.kind, "m", "1234", "food", "p"
 			command, refusal := newPostEntry(r, "tester")
 			if refusal != nil {
 				t.Fatal(refusal)
 			}
-			got := decide(seen(accounts{"c1.main": account(100, 0, 4), c.counter: account(-5, 0, 9)}), command)
-			want := &event.EntryPosted{Kind: c.name, Merchant: "m", MCC: "1234", Category: "food", RefundOf: "e", Legs: []event.Leg{
+			got := decide(seen(accounts{"c1.main": account(100, 0, 4), c.counter: account(-5, 0, 9)}).add(t, purchase("p", 30), ledger.Entry{}), command)
+			want := &event.EntryPosted{Kind: c.name, Merchant: "m", MCC: "1234", Category: "food", RefundOf: "p", Legs: []event.Leg{
 				{AccountID: "c1.main", AmountMinor: c.change, Currency: "EUR", BalanceAfterMinor: 100 + c.change, AccountSeq: 5},
 				{AccountID: c.counter, AmountMinor: -c.change, Currency: "EUR", BalanceAfterMinor: -5 - c.change, AccountSeq: 10},
 			}}

@@ -24,6 +24,12 @@ const (
 	ReasonHoldExceeded      = "AMOUNT_EXCEEDS_HOLD"       // a capture takes at most what is held
 	ReasonTooManyHolds      = "TOO_MANY_HOLDS"            // an account has at most 100 open holds
 	ReasonExpiresAt         = "EXPIRES_AT_OUT_OF_BOUNDS"  // invalid argument: past, or more than 90 days ahead
+	ReasonEntryNotFound     = "ENTRY_NOT_FOUND"           // not found: the customer's account has no such entry
+	ReasonEntryReversed     = "ENTRY_ALREADY_REVERSED"    // an entry is reversed once, and then not refunded
+	ReasonNotReversible     = "ENTRY_NOT_REVERSIBLE"      // a reversal is not reversed
+	ReasonEntryRefunded     = "ENTRY_REFUNDED"            // a purchase with refunds is not reversed: reverse them first
+	ReasonNotRefundable     = "ENTRY_NOT_REFUNDABLE"      // only a card purchase of the account is refunded
+	ReasonRefundExceeds     = "REFUND_EXCEEDS_PURCHASE"   // all refunds together give back no more than the purchase
 	ReasonCurrencyUnknown   = "CURRENCY_UNKNOWN"          // invalid argument
 	ReasonCurrencyMismatch  = "CURRENCY_MISMATCH"         // the account is in another currency
 	ReasonInsufficientFunds = "INSUFFICIENT_FUNDS"        // the balance would fall below the overdraft limit

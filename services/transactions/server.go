@@ -82,6 +82,11 @@ func (s *Server) ReleaseHold(ctx context.Context, r *bankv1.ReleaseHoldRequest) 
 	return call(ctx, s, r, (*Outcome).releasedAnswer)
 }
 
+// ReverseEntry implements bankv1.TransactionsServiceServer.
+func (s *Server) ReverseEntry(ctx context.Context, r *bankv1.ReverseEntryRequest) (*bankv1.ReverseEntryResponse, error) {
+	return call(ctx, s, r, (*Outcome).reversedAnswer)
+}
+
 // call takes a command and makes the answer of the fact that it became.
 func call[F fact, A any](ctx context.Context, s *Server, r proto.Message, answer func(*Outcome, F, string) A) (A, error) {
 	var none A

@@ -154,6 +154,8 @@ func requestOf(m *bankv1.Command) proto.Message {
 		return w.CaptureHold
 	case *bankv1.Command_ReleaseHold:
 		return w.ReleaseHold
+	case *bankv1.Command_ReverseEntry:
+		return w.ReverseEntry
 	}
 	return nil
 }

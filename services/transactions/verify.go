@@ -59,8 +59,8 @@ const maxProblems = 100
 //
 // It goes on after a problem, from what the record says of itself, so that one problem is told once. The
 // error says that the journal could not be read; problems are no error. Memory grows with the number of
-// accounts and open holds alone. That no key was answered twice is not checked here: that needs memory for every key, and
-// is what the fold of package ledger refuses.
+// accounts and open holds alone. That no key was answered twice and no entry reversed twice is not checked
+// here: that needs memory for every key and entry, and is what the fold of package ledger refuses.
 func (v Verifier) Verify(ctx context.Context) (Report, error) {
 	a := newAudit(v)
 	remaining, err := v.ends(ctx, a)

@@ -20,6 +20,8 @@ type view struct {
 type rows interface {
 	// row returns the row of a key, nil where there is none.
 	row(key projection.Key) (*ledger.Row, error)
+	// fact returns the fact that a row keeps.
+	fact(o *ledger.Outcome) (fact, error)
 }
 
 func (v *view) row(key projection.Key) ledger.Row {
@@ -39,3 +41,24 @@ func (v *view) account(id string) *ledger.Account { return v.row(ledger.AccountK
 
 // hold returns a hold of an account, open or not; nil where it does not exist.
 func (v *view) hold(account, id string) *ledger.Hold { return v.row(ledger.HoldKey(account, id)).Hold }
+
+// entry returns an entry that was posted under a customer, and what became of it; nil where it does not exist.
+func (v *view) entry(customer, id string) (*event.EntryPosted, *ledger.Entry) {
+	e := v.row(ledger.EntryKey(customer, id)).Entry
+	if e == nil {
+		return nil, nil
+	}
+	o := v.row(ledger.OutcomeKey(customer, e.IdempotencyKey)).Outcome
+	if o == nil {
+		return nil, nil
+	}
+	f, err := v.rows.fact(o)
+	if err != nil && v.err == nil {
+		v.err = err
+	}
+	posted, ok := f.(*event.EntryPosted)
+	if !ok {
+		return nil, nil
+	}
+	return posted, e
+}

@@ -1,6 +1,7 @@
 package transactions
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 
@@ -13,6 +14,26 @@ import (
 type table map[projection.Key]*ledger.Row
 
 func (t table) row(key projection.Key) (*ledger.Row, error) { return t[key], nil }
+
+// fact returns what add put in.
+func (t table) fact(o *ledger.Outcome) (fact, error) {
+	e := &event.EntryPosted{}
+	return e, json.Unmarshal(o.Value, e)
+}
+
+// add lets there be an entry of customer c1, of which something became.
+func (v *view) add(t *testing.T, e *event.EntryPosted, became ledger.Entry) *view {
+	t.Helper()
+	became.IdempotencyKey = "key of " + e.EventID
+	value, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := v.rows.(table)
+	rows[ledger.EntryKey("c1", e.EventID)] = &ledger.Row{Entry: &became}
+	rows[ledger.OutcomeKey("c1", became.IdempotencyKey)] = &ledger.Row{Outcome: &ledger.Outcome{Value: value}}
+	return v
+}
 
 type accounts map[string]*ledger.Account
 
@@ -39,6 +60,8 @@ var errDisk = errors.New("the disk is gone")
 type torn struct{}
 
 func (torn) row(projection.Key) (*ledger.Row, error) { return nil, errDisk }
+
+func (torn) fact(*ledger.Outcome) (fact, error) { return nil, errDisk }
 
 func TestViewRemembersWhatCouldNotBeRead(t *testing.T) {
 	v := &view{rows: torn{}, now: noon}

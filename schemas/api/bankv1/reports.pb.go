@@ -477,8 +477,10 @@ type StatementLine struct {
 	AccountSeq        int64  `protobuf:"varint,8,opt,name=account_seq,json=accountSeq,proto3" json:"account_seq,omitempty"`
 	Merchant          string `protobuf:"bytes,9,opt,name=merchant,proto3" json:"merchant,omitempty"`
 	Category          string `protobuf:"bytes,10,opt,name=category,proto3" json:"category,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The entry that a reversal takes back.
+	Reverses      string `protobuf:"bytes,11,opt,name=reverses,proto3" json:"reverses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatementLine) Reset() {
@@ -577,6 +579,13 @@ func (x *StatementLine) GetMerchant() string {
 func (x *StatementLine) GetCategory() string {
 	if x != nil {
 		return x.Category
+	}
+	return ""
+}
+
+func (x *StatementLine) GetReverses() string {
+	if x != nil {
+		return x.Reverses
 	}
 	return ""
 }
@@ -973,7 +982,7 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\x13ListEntriesResponse\x120\n" +
 	"\aentries\x18\x01 \x03(\v2\x16.bank.v1.StatementLineR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x122\n" +
-	"\tfreshness\x18\x03 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\x94\x03\n" +
+	"\tfreshness\x18\x03 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xb0\x03\n" +
 	"\rStatementLine\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12&\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x12.bank.v1.EntryKindR\x04kind\x12;\n" +
@@ -988,7 +997,8 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"accountSeq\x12\x1a\n" +
 	"\bmerchant\x18\t \x01(\tR\bmerchant\x12\x1a\n" +
 	"\bcategory\x18\n" +
-	" \x01(\tR\bcategory\"\x8b\x01\n" +
+	" \x01(\tR\bcategory\x12\x1a\n" +
+	"\breverses\x18\v \x01(\tR\breverses\"\x8b\x01\n" +
 	"\x13ListAccountsRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12+\n" +

@@ -96,6 +96,8 @@ const (
 	EntryKind_ENTRY_KIND_INTEREST EntryKind = 6
 	// Money in, from an employer.
 	EntryKind_ENTRY_KIND_SALARY EntryKind = 7
+	// An entry taken back, leg by leg. It is posted by ReverseEntry.
+	EntryKind_ENTRY_KIND_REVERSAL EntryKind = 8
 )
 
 // Enum value maps for EntryKind.
@@ -109,6 +111,7 @@ var (
 		5: "ENTRY_KIND_FEE",
 		6: "ENTRY_KIND_INTEREST",
 		7: "ENTRY_KIND_SALARY",
+		8: "ENTRY_KIND_REVERSAL",
 	}
 	EntryKind_value = map[string]int32{
 		"ENTRY_KIND_UNSPECIFIED":   0,
@@ -119,6 +122,7 @@ var (
 		"ENTRY_KIND_FEE":           5,
 		"ENTRY_KIND_INTEREST":      6,
 		"ENTRY_KIND_SALARY":        7,
+		"ENTRY_KIND_REVERSAL":      8,
 	}
 )
 
@@ -274,7 +278,7 @@ type PostEntryRequest struct {
 	Mcc string `protobuf:"bytes,10,opt,name=mcc,proto3" json:"mcc,omitempty"`
 	// What for, in the words of the source.
 	Category string `protobuf:"bytes,11,opt,name=category,proto3" json:"category,omitempty"`
-	// event_id of the purchase that a refund gives back.
+	// event_id of the purchase that a refund gives back. All refunds of a purchase give back no more than it.
 	RefundOf      string `protobuf:"bytes,12,opt,name=refund_of,json=refundOf,proto3" json:"refund_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1363,6 +1367,156 @@ func (x *ReleaseHoldResponse) GetReplayed() bool {
 	return false
 }
 
+type ReverseEntryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// event_id of the entry, which was posted under the customer of the account.
+	EntryId string `protobuf:"bytes,3,opt,name=entry_id,json=entryId,proto3" json:"entry_id,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,5,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseEntryRequest) Reset() {
+	*x = ReverseEntryRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseEntryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseEntryRequest) ProtoMessage() {}
+
+func (x *ReverseEntryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseEntryRequest.ProtoReflect.Descriptor instead.
+func (*ReverseEntryRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ReverseEntryRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *ReverseEntryRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ReverseEntryRequest) GetEntryId() string {
+	if x != nil {
+		return x.EntryId
+	}
+	return ""
+}
+
+func (x *ReverseEntryRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *ReverseEntryRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *ReverseEntryRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type ReverseEntryResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Entry  *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseEntryResponse) Reset() {
+	*x = ReverseEntryResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseEntryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseEntryResponse) ProtoMessage() {}
+
+func (x *ReverseEntryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseEntryResponse.ProtoReflect.Descriptor instead.
+func (*ReverseEntryResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ReverseEntryResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *ReverseEntryResponse) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *ReverseEntryResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // Record names a committed record of the journal.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1380,7 +1534,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[14]
+	mi := &file_bank_v1_transactions_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1392,7 +1546,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[14]
+	mi := &file_bank_v1_transactions_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1405,7 +1559,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{14}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Record) GetEventId() string {
@@ -1462,7 +1616,7 @@ type OpenAccountResponse struct {
 
 func (x *OpenAccountResponse) Reset() {
 	*x = OpenAccountResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[15]
+	mi := &file_bank_v1_transactions_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1628,7 @@ func (x *OpenAccountResponse) String() string {
 func (*OpenAccountResponse) ProtoMessage() {}
 
 func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[15]
+	mi := &file_bank_v1_transactions_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1641,7 @@ func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenAccountResponse.ProtoReflect.Descriptor instead.
 func (*OpenAccountResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{15}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *OpenAccountResponse) GetRecord() *Record {
@@ -1523,7 +1677,7 @@ type PostEntryResponse struct {
 
 func (x *PostEntryResponse) Reset() {
 	*x = PostEntryResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[16]
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1689,7 @@ func (x *PostEntryResponse) String() string {
 func (*PostEntryResponse) ProtoMessage() {}
 
 func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[16]
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1702,7 @@ func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntryResponse.ProtoReflect.Descriptor instead.
 func (*PostEntryResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{16}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PostEntryResponse) GetRecord() *Record {
@@ -1585,14 +1739,16 @@ type Entry struct {
 	Historical bool                   `protobuf:"varint,8,opt,name=historical,proto3" json:"historical,omitempty"`
 	Principal  string                 `protobuf:"bytes,9,opt,name=principal,proto3" json:"principal,omitempty"`
 	// The hold that the entry captured.
-	HoldId        string `protobuf:"bytes,10,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	HoldId string `protobuf:"bytes,10,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// The entry that a reversal takes back.
+	Reverses      string `protobuf:"bytes,11,opt,name=reverses,proto3" json:"reverses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[17]
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +1760,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[17]
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +1773,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{17}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Entry) GetKind() EntryKind {
@@ -1690,6 +1846,13 @@ func (x *Entry) GetHoldId() string {
 	return ""
 }
 
+func (x *Entry) GetReverses() string {
+	if x != nil {
+		return x.Reverses
+	}
+	return ""
+}
+
 // Leg is one account's part of an entry.
 type Leg struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -1707,7 +1870,7 @@ type Leg struct {
 
 func (x *Leg) Reset() {
 	*x = Leg{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	mi := &file_bank_v1_transactions_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1882,7 @@ func (x *Leg) String() string {
 func (*Leg) ProtoMessage() {}
 
 func (x *Leg) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	mi := &file_bank_v1_transactions_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1895,7 @@ func (x *Leg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leg.ProtoReflect.Descriptor instead.
 func (*Leg) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{18}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Leg) GetAccountId() string {
@@ -1780,7 +1943,7 @@ type FindByKeyRequest struct {
 
 func (x *FindByKeyRequest) Reset() {
 	*x = FindByKeyRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	mi := &file_bank_v1_transactions_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +1955,7 @@ func (x *FindByKeyRequest) String() string {
 func (*FindByKeyRequest) ProtoMessage() {}
 
 func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	mi := &file_bank_v1_transactions_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +1968,7 @@ func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyRequest.ProtoReflect.Descriptor instead.
 func (*FindByKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{19}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FindByKeyRequest) GetCustomerId() string {
@@ -1841,7 +2004,7 @@ type FindByKeyResponse struct {
 
 func (x *FindByKeyResponse) Reset() {
 	*x = FindByKeyResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	mi := &file_bank_v1_transactions_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +2016,7 @@ func (x *FindByKeyResponse) String() string {
 func (*FindByKeyResponse) ProtoMessage() {}
 
 func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	mi := &file_bank_v1_transactions_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +2029,7 @@ func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyResponse.ProtoReflect.Descriptor instead.
 func (*FindByKeyResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{20}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FindByKeyResponse) GetOutcome() isFindByKeyResponse_Outcome {
@@ -2015,7 +2178,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[21]
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2027,7 +2190,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[21]
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2040,7 +2203,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{21}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Rejection) GetReason() string {
@@ -2073,7 +2236,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[22]
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2248,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[22]
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2261,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{22}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SubmitRequest) GetCommands() []*Command {
@@ -2123,6 +2286,7 @@ type Command struct {
 	//	*Command_PlaceHold
 	//	*Command_CaptureHold
 	//	*Command_ReleaseHold
+	//	*Command_ReverseEntry
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2130,7 +2294,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[23]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2142,7 +2306,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[23]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2155,7 +2319,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{23}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Command) GetTag() uint64 {
@@ -2244,6 +2408,15 @@ func (x *Command) GetReleaseHold() *ReleaseHoldRequest {
 	return nil
 }
 
+func (x *Command) GetReverseEntry() *ReverseEntryRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_ReverseEntry); ok {
+			return x.ReverseEntry
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -2280,6 +2453,10 @@ type Command_ReleaseHold struct {
 	ReleaseHold *ReleaseHoldRequest `protobuf:"bytes,9,opt,name=release_hold,json=releaseHold,proto3,oneof"`
 }
 
+type Command_ReverseEntry struct {
+	ReverseEntry *ReverseEntryRequest `protobuf:"bytes,10,opt,name=reverse_entry,json=reverseEntry,proto3,oneof"`
+}
+
 func (*Command_OpenAccount) isCommand_Command() {}
 
 func (*Command_PostEntry) isCommand_Command() {}
@@ -2296,6 +2473,8 @@ func (*Command_CaptureHold) isCommand_Command() {}
 
 func (*Command_ReleaseHold) isCommand_Command() {}
 
+func (*Command_ReverseEntry) isCommand_Command() {}
+
 type SubmitResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Results       []*Result              `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
@@ -2305,7 +2484,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[24]
+	mi := &file_bank_v1_transactions_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2317,7 +2496,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[24]
+	mi := &file_bank_v1_transactions_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2330,7 +2509,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{24}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SubmitResponse) GetResults() []*Result {
@@ -2362,7 +2541,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[25]
+	mi := &file_bank_v1_transactions_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2374,7 +2553,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[25]
+	mi := &file_bank_v1_transactions_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2387,7 +2566,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{25}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Result) GetTag() uint64 {
@@ -2565,13 +2744,12 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\n" +
 	"historical\x18\a \x01(\bR\n" +
 	"historical\x12.\n" +
-	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\xfb\x04\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\xfd\x04\n" +
 	"\x10PostEntryRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
 	"\n" +
-	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x122\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x123\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x124\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \bR\x04kind\x123\n" +
 	"\famount_minor\x18\x04 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01 \x00R\vamountMinor\x12-\n" +
 	"\bcurrency\x18\x05 \x01(\tB\x11\xbaH\x0er\f2\n" +
 	"^[A-Z]{3}$R\bcurrency\x12;\n" +
@@ -2694,6 +2872,21 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x13ReleaseHoldResponse\x12'\n" +
 	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x17\n" +
 	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xf3\x02\n" +
+	"\x13ReverseEntryRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12$\n" +
+	"\bentry_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aentryId\x12;\n" +
+	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x05 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\x81\x01\n" +
+	"\x14ReverseEntryResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
+	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
 	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xc8\x01\n" +
 	"\x06Record\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
@@ -2711,7 +2904,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x11PostEntryResponse\x12'\n" +
 	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
 	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
-	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xcc\x02\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xe8\x02\n" +
 	"\x05Entry\x12&\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x12.bank.v1.EntryKindR\x04kind\x12 \n" +
 	"\x04legs\x18\x02 \x03(\v2\f.bank.v1.LegR\x04legs\x12;\n" +
@@ -2726,7 +2919,8 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"historical\x12\x1c\n" +
 	"\tprincipal\x18\t \x01(\tR\tprincipal\x12\x17\n" +
 	"\ahold_id\x18\n" +
-	" \x01(\tR\x06holdId\"\xb4\x01\n" +
+	" \x01(\tR\x06holdId\x12\x1a\n" +
+	"\breverses\x18\v \x01(\tR\breverses\"\xb4\x01\n" +
 	"\x03Leg\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12!\n" +
@@ -2754,7 +2948,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12'\n" +
 	"\x06record\x18\x03 \x01(\v2\x0f.bank.v1.RecordR\x06record\"J\n" +
 	"\rSubmitRequest\x129\n" +
-	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xbf\x04\n" +
+	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\x84\x05\n" +
 	"\aCommand\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12@\n" +
 	"\fopen_account\x18\x02 \x01(\v2\x1b.bank.v1.OpenAccountRequestH\x00R\vopenAccount\x12:\n" +
@@ -2766,7 +2960,9 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\n" +
 	"place_hold\x18\a \x01(\v2\x19.bank.v1.PlaceHoldRequestH\x00R\tplaceHold\x12@\n" +
 	"\fcapture_hold\x18\b \x01(\v2\x1b.bank.v1.CaptureHoldRequestH\x00R\vcaptureHold\x12@\n" +
-	"\frelease_hold\x18\t \x01(\v2\x1b.bank.v1.ReleaseHoldRequestH\x00R\vreleaseHoldB\t\n" +
+	"\frelease_hold\x18\t \x01(\v2\x1b.bank.v1.ReleaseHoldRequestH\x00R\vreleaseHold\x12C\n" +
+	"\rreverse_entry\x18\n" +
+	" \x01(\v2\x1c.bank.v1.ReverseEntryRequestH\x00R\freverseEntryB\t\n" +
 	"\acommand\";\n" +
 	"\x0eSubmitResponse\x12)\n" +
 	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\x8a\x04\n" +
@@ -2787,7 +2983,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x18ACCOUNT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ACCOUNT_KIND_CURRENT\x10\x01\x12\x18\n" +
 	"\x14ACCOUNT_KIND_SAVINGS\x10\x02\x12\x15\n" +
-	"\x11ACCOUNT_KIND_CARD\x10\x03*\xd3\x01\n" +
+	"\x11ACCOUNT_KIND_CARD\x10\x03*\xec\x01\n" +
 	"\tEntryKind\x12\x1a\n" +
 	"\x16ENTRY_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ENTRY_KIND_DEPOSIT\x10\x01\x12\x19\n" +
@@ -2796,7 +2992,9 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x11ENTRY_KIND_REFUND\x10\x04\x12\x12\n" +
 	"\x0eENTRY_KIND_FEE\x10\x05\x12\x17\n" +
 	"\x13ENTRY_KIND_INTEREST\x10\x06\x12\x15\n" +
-	"\x11ENTRY_KIND_SALARY\x10\a2\x88\t\n" +
+	"\x11ENTRY_KIND_SALARY\x10\a\x12\x17\n" +
+	"\x13ENTRY_KIND_REVERSAL\x10\b2\x97\n" +
+	"\n" +
 	"\x13TransactionsService\x12a\n" +
 	"\vOpenAccount\x12\x1b.bank.v1.OpenAccountRequest\x1a\x1c.bank.v1.OpenAccountResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/accounts\x12Z\n" +
 	"\tPostEntry\x12\x19.bank.v1.PostEntryRequest\x1a\x1a.bank.v1.PostEntryResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/entries\x12{\n" +
@@ -2805,7 +3003,8 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\fCloseAccount\x12\x1c.bank.v1.CloseAccountRequest\x1a\x1d.bank.v1.CloseAccountResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/accounts/{account_id}:close\x12n\n" +
 	"\tPlaceHold\x12\x19.bank.v1.PlaceHoldRequest\x1a\x1a.bank.v1.PlaceHoldResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/accounts/{account_id}/holds\x12\x86\x01\n" +
 	"\vCaptureHold\x12\x1b.bank.v1.CaptureHoldRequest\x1a\x1c.bank.v1.CaptureHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:capture\x12\x86\x01\n" +
-	"\vReleaseHold\x12\x1b.bank.v1.ReleaseHoldRequest\x1a\x1c.bank.v1.ReleaseHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:release\x12u\n" +
+	"\vReleaseHold\x12\x1b.bank.v1.ReleaseHoldRequest\x1a\x1c.bank.v1.ReleaseHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:release\x12\x8c\x01\n" +
+	"\fReverseEntry\x12\x1c.bank.v1.ReverseEntryRequest\x1a\x1d.bank.v1.ReverseEntryResponse\"?\x82\xd3\xe4\x93\x029:\x01*\"4/v1/accounts/{account_id}/entries/{entry_id}:reverse\x12u\n" +
 	"\tFindByKey\x12\x19.bank.v1.FindByKeyRequest\x1a\x1a.bank.v1.FindByKeyResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/entries:byKey\x12=\n" +
 	"\x06Submit\x12\x16.bank.v1.SubmitRequest\x1a\x17.bank.v1.SubmitResponse(\x010\x01B4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
 
@@ -2822,7 +3021,7 @@ func file_bank_v1_transactions_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_transactions_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_bank_v1_transactions_proto_goTypes = []any{
 	(AccountKind)(0),                // 0: bank.v1.AccountKind
 	(EntryKind)(0),                  // 1: bank.v1.EntryKind
@@ -2840,100 +3039,108 @@ var file_bank_v1_transactions_proto_goTypes = []any{
 	(*CaptureHoldResponse)(nil),     // 13: bank.v1.CaptureHoldResponse
 	(*ReleaseHoldRequest)(nil),      // 14: bank.v1.ReleaseHoldRequest
 	(*ReleaseHoldResponse)(nil),     // 15: bank.v1.ReleaseHoldResponse
-	(*Record)(nil),                  // 16: bank.v1.Record
-	(*OpenAccountResponse)(nil),     // 17: bank.v1.OpenAccountResponse
-	(*PostEntryResponse)(nil),       // 18: bank.v1.PostEntryResponse
-	(*Entry)(nil),                   // 19: bank.v1.Entry
-	(*Leg)(nil),                     // 20: bank.v1.Leg
-	(*FindByKeyRequest)(nil),        // 21: bank.v1.FindByKeyRequest
-	(*FindByKeyResponse)(nil),       // 22: bank.v1.FindByKeyResponse
-	(*Rejection)(nil),               // 23: bank.v1.Rejection
-	(*SubmitRequest)(nil),           // 24: bank.v1.SubmitRequest
-	(*Command)(nil),                 // 25: bank.v1.Command
-	(*SubmitResponse)(nil),          // 26: bank.v1.SubmitResponse
-	(*Result)(nil),                  // 27: bank.v1.Result
-	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
+	(*ReverseEntryRequest)(nil),     // 16: bank.v1.ReverseEntryRequest
+	(*ReverseEntryResponse)(nil),    // 17: bank.v1.ReverseEntryResponse
+	(*Record)(nil),                  // 18: bank.v1.Record
+	(*OpenAccountResponse)(nil),     // 19: bank.v1.OpenAccountResponse
+	(*PostEntryResponse)(nil),       // 20: bank.v1.PostEntryResponse
+	(*Entry)(nil),                   // 21: bank.v1.Entry
+	(*Leg)(nil),                     // 22: bank.v1.Leg
+	(*FindByKeyRequest)(nil),        // 23: bank.v1.FindByKeyRequest
+	(*FindByKeyResponse)(nil),       // 24: bank.v1.FindByKeyResponse
+	(*Rejection)(nil),               // 25: bank.v1.Rejection
+	(*SubmitRequest)(nil),           // 26: bank.v1.SubmitRequest
+	(*Command)(nil),                 // 27: bank.v1.Command
+	(*SubmitResponse)(nil),          // 28: bank.v1.SubmitResponse
+	(*Result)(nil),                  // 29: bank.v1.Result
+	(*timestamppb.Timestamp)(nil),   // 30: google.protobuf.Timestamp
 }
 var file_bank_v1_transactions_proto_depIdxs = []int32{
 	0,  // 0: bank.v1.OpenAccountRequest.kind:type_name -> bank.v1.AccountKind
-	28, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	30, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: bank.v1.PostEntryRequest.kind:type_name -> bank.v1.EntryKind
-	28, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	28, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	16, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
-	28, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	16, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
-	28, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	16, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
-	28, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
-	28, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	16, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
-	28, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
+	30, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	30, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
+	30, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
+	30, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
+	30, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
+	30, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
+	30, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
 	1,  // 14: bank.v1.CaptureHoldRequest.kind:type_name -> bank.v1.EntryKind
-	28, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	16, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
-	19, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
-	28, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	16, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
-	28, // 20: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
-	16, // 21: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
-	16, // 22: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
-	19, // 23: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
-	1,  // 24: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
-	20, // 25: bank.v1.Entry.legs:type_name -> bank.v1.Leg
-	28, // 26: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
-	17, // 27: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
-	18, // 28: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
-	23, // 29: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
-	5,  // 30: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
-	7,  // 31: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	9,  // 32: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
-	11, // 33: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
-	15, // 34: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
-	16, // 35: bank.v1.Rejection.record:type_name -> bank.v1.Record
-	25, // 36: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
-	2,  // 37: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
-	3,  // 38: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
-	4,  // 39: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
-	6,  // 40: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
-	8,  // 41: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
-	10, // 42: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
-	12, // 43: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
-	14, // 44: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
-	27, // 45: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
-	17, // 46: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
-	18, // 47: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
-	23, // 48: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
-	5,  // 49: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
-	7,  // 50: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	9,  // 51: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
-	11, // 52: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
-	15, // 53: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
-	2,  // 54: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
-	3,  // 55: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
-	4,  // 56: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
-	6,  // 57: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
-	8,  // 58: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
-	10, // 59: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
-	12, // 60: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
-	14, // 61: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
-	21, // 62: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
-	24, // 63: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
-	17, // 64: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
-	18, // 65: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
-	5,  // 66: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
-	7,  // 67: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
-	9,  // 68: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
-	11, // 69: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
-	13, // 70: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
-	15, // 71: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
-	22, // 72: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
-	26, // 73: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
-	64, // [64:74] is the sub-list for method output_type
-	54, // [54:64] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	30, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
+	21, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
+	30, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
+	30, // 20: bank.v1.ReverseEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 21: bank.v1.ReverseEntryResponse.record:type_name -> bank.v1.Record
+	21, // 22: bank.v1.ReverseEntryResponse.entry:type_name -> bank.v1.Entry
+	30, // 23: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
+	18, // 24: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
+	18, // 25: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
+	21, // 26: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
+	1,  // 27: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
+	22, // 28: bank.v1.Entry.legs:type_name -> bank.v1.Leg
+	30, // 29: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
+	19, // 30: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
+	20, // 31: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
+	25, // 32: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
+	5,  // 33: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
+	7,  // 34: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	9,  // 35: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
+	11, // 36: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
+	15, // 37: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
+	18, // 38: bank.v1.Rejection.record:type_name -> bank.v1.Record
+	27, // 39: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
+	2,  // 40: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
+	3,  // 41: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
+	4,  // 42: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
+	6,  // 43: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
+	8,  // 44: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
+	10, // 45: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
+	12, // 46: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
+	14, // 47: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
+	16, // 48: bank.v1.Command.reverse_entry:type_name -> bank.v1.ReverseEntryRequest
+	29, // 49: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
+	19, // 50: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
+	20, // 51: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
+	25, // 52: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
+	5,  // 53: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
+	7,  // 54: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	9,  // 55: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
+	11, // 56: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
+	15, // 57: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
+	2,  // 58: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
+	3,  // 59: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
+	4,  // 60: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
+	6,  // 61: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
+	8,  // 62: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
+	10, // 63: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
+	12, // 64: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
+	14, // 65: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
+	16, // 66: bank.v1.TransactionsService.ReverseEntry:input_type -> bank.v1.ReverseEntryRequest
+	23, // 67: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
+	26, // 68: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
+	19, // 69: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
+	20, // 70: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
+	5,  // 71: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
+	7,  // 72: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
+	9,  // 73: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
+	11, // 74: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
+	13, // 75: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
+	15, // 76: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
+	17, // 77: bank.v1.TransactionsService.ReverseEntry:output_type -> bank.v1.ReverseEntryResponse
+	24, // 78: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
+	28, // 79: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
+	69, // [69:80] is the sub-list for method output_type
+	58, // [58:69] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_transactions_proto_init() }
@@ -2941,7 +3148,7 @@ func file_bank_v1_transactions_proto_init() {
 	if File_bank_v1_transactions_proto != nil {
 		return
 	}
-	file_bank_v1_transactions_proto_msgTypes[20].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[22].OneofWrappers = []any{
 		(*FindByKeyResponse_Opened)(nil),
 		(*FindByKeyResponse_Posted)(nil),
 		(*FindByKeyResponse_Rejected)(nil),
@@ -2951,7 +3158,7 @@ func file_bank_v1_transactions_proto_init() {
 		(*FindByKeyResponse_Held)(nil),
 		(*FindByKeyResponse_Released)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[23].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[25].OneofWrappers = []any{
 		(*Command_OpenAccount)(nil),
 		(*Command_PostEntry)(nil),
 		(*Command_FreezeAccount)(nil),
@@ -2960,8 +3167,9 @@ func file_bank_v1_transactions_proto_init() {
 		(*Command_PlaceHold)(nil),
 		(*Command_CaptureHold)(nil),
 		(*Command_ReleaseHold)(nil),
+		(*Command_ReverseEntry)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[25].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[27].OneofWrappers = []any{
 		(*Result_Opened)(nil),
 		(*Result_Posted)(nil),
 		(*Result_Rejected)(nil),
@@ -2978,7 +3186,7 @@ func file_bank_v1_transactions_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_transactions_proto_rawDesc), len(file_bank_v1_transactions_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

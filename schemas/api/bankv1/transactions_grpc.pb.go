@@ -27,6 +27,7 @@ const (
 	TransactionsService_PlaceHold_FullMethodName       = "/bank.v1.TransactionsService/PlaceHold"
 	TransactionsService_CaptureHold_FullMethodName     = "/bank.v1.TransactionsService/CaptureHold"
 	TransactionsService_ReleaseHold_FullMethodName     = "/bank.v1.TransactionsService/ReleaseHold"
+	TransactionsService_ReverseEntry_FullMethodName    = "/bank.v1.TransactionsService/ReverseEntry"
 	TransactionsService_FindByKey_FullMethodName       = "/bank.v1.TransactionsService/FindByKey"
 	TransactionsService_Submit_FullMethodName          = "/bank.v1.TransactionsService/Submit"
 )
@@ -55,6 +56,8 @@ type TransactionsServiceClient interface {
 	CaptureHold(ctx context.Context, in *CaptureHoldRequest, opts ...grpc.CallOption) (*CaptureHoldResponse, error)
 	// ReleaseHold ends a hold and makes its amount available again.
 	ReleaseHold(ctx context.Context, in *ReleaseHoldRequest, opts ...grpc.CallOption) (*ReleaseHoldResponse, error)
+	// ReverseEntry takes an entry back, leg by leg, once.
+	ReverseEntry(ctx context.Context, in *ReverseEntryRequest, opts ...grpc.CallOption) (*ReverseEntryResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(ctx context.Context, in *FindByKeyRequest, opts ...grpc.CallOption) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -150,6 +153,16 @@ func (c *transactionsServiceClient) ReleaseHold(ctx context.Context, in *Release
 	return out, nil
 }
 
+func (c *transactionsServiceClient) ReverseEntry(ctx context.Context, in *ReverseEntryRequest, opts ...grpc.CallOption) (*ReverseEntryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReverseEntryResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_ReverseEntry_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *transactionsServiceClient) FindByKey(ctx context.Context, in *FindByKeyRequest, opts ...grpc.CallOption) (*FindByKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FindByKeyResponse)
@@ -197,6 +210,8 @@ type TransactionsServiceServer interface {
 	CaptureHold(context.Context, *CaptureHoldRequest) (*CaptureHoldResponse, error)
 	// ReleaseHold ends a hold and makes its amount available again.
 	ReleaseHold(context.Context, *ReleaseHoldRequest) (*ReleaseHoldResponse, error)
+	// ReverseEntry takes an entry back, leg by leg, once.
+	ReverseEntry(context.Context, *ReverseEntryRequest) (*ReverseEntryResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -235,6 +250,9 @@ func (UnimplementedTransactionsServiceServer) CaptureHold(context.Context, *Capt
 }
 func (UnimplementedTransactionsServiceServer) ReleaseHold(context.Context, *ReleaseHoldRequest) (*ReleaseHoldResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseHold not implemented")
+}
+func (UnimplementedTransactionsServiceServer) ReverseEntry(context.Context, *ReverseEntryRequest) (*ReverseEntryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReverseEntry not implemented")
 }
 func (UnimplementedTransactionsServiceServer) FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindByKey not implemented")
@@ -407,6 +425,24 @@ func _TransactionsService_ReleaseHold_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TransactionsService_ReverseEntry_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReverseEntryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).ReverseEntry(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_ReverseEntry_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).ReverseEntry(ctx, req.(*ReverseEntryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TransactionsService_FindByKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FindByKeyRequest)
 	if err := dec(in); err != nil {
@@ -470,6 +506,10 @@ var TransactionsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReleaseHold",
 			Handler:    _TransactionsService_ReleaseHold_Handler,
+		},
+		{
+			MethodName: "ReverseEntry",
+			Handler:    _TransactionsService_ReverseEntry_Handler,
 		},
 		{
 			MethodName: "FindByKey",
