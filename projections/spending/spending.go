@@ -33,7 +33,6 @@ type Line struct {
 
 // posted are the fields of EntryPosted that are read.
 type posted struct {
-	CustomerID string       `avro:"customer_id"`
 	OccurredAt event.Micros `avro:"occurred_at"`
 	Kind       string       `avro:"kind"`
 	Category   string       `avro:"category"`
@@ -50,7 +49,7 @@ type leg struct {
 
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 2, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold))
+	return projection.MustDefine(Name, 3, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold))
 }
 
 // Key returns the row of a customer and a month such as 2014-01.
@@ -59,8 +58,13 @@ func Key(customer, month string) projection.Key {
 }
 
 func keys(e *posted, k *projection.Keys) {
-	if category(e) != "" {
-		k.Add(e.CustomerID, Month(e.OccurredAt.Time()))
+	if category(e) == "" {
+		return
+	}
+	for _, l := range e.Legs {
+		if customer, _, _ := strings.Cut(l.AccountID, "."); !strings.HasPrefix(customer, "@") {
+			k.Add(customer, Month(e.OccurredAt.Time()))
+		}
 	}
 }
 

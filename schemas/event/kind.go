@@ -19,4 +19,5 @@ const (
 	EntryInterest     = "INTEREST"
 	EntrySalary       = "SALARY"
 	EntryReversal     = "REVERSAL"
+	EntryTransfer     = "TRANSFER"
 )

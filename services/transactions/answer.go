@@ -108,6 +108,14 @@ func (o *Outcome) reversedAnswer(e *event.EntryPosted, topic string) *bankv1.Rev
 	return &bankv1.ReverseEntryResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
 }
 
+func (o *Outcome) transferAnswer(e *event.EntryPosted, topic string) *bankv1.TransferResponse {
+	return &bankv1.TransferResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+}
+
+func (o *Outcome) legsAnswer(e *event.EntryPosted, topic string) *bankv1.PostEntriesResponse {
+	return &bankv1.PostEntriesResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+}
+
 func entryOf(e *event.EntryPosted) *bankv1.Entry {
 	legs := make([]*bankv1.Leg, 0, len(e.Legs))
 	for _, l := range e.Legs {

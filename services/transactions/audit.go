@@ -112,7 +112,7 @@ func (a *audit) record(ctx context.Context, rec *timeline.Record) error {
 		}
 		a.letGo(e.AccountID, e.HoldID, e.AmountMinor, found)
 	case *event.EntryPosted:
-		a.entry(e, found)
+		a.entry(e, rec.Partition, found)
 	}
 	return nil
 }
@@ -223,7 +223,7 @@ func (a *audit) letGo(account, hold string, amount int64, found func(string, ...
 	delete(acc.holds, hold)
 }
 
-func (a *audit) entry(e *event.EntryPosted, found func(string, ...any)) {
+func (a *audit) entry(e *event.EntryPosted, partition int32, found func(string, ...any)) {
 	a.report.Entries++
 	for i := range e.Legs {
 		sum := int64(0)
@@ -245,6 +245,10 @@ func (a *audit) entry(e *event.EntryPosted, found func(string, ...any)) {
 		}
 	}
 	for i := range e.Legs {
+		id := e.Legs[i].AccountID
+		if home, ok := customerOf(id); ok && topic.Of(home, a.Partitions) != partition {
+			found("books to account %s, which belongs to partition %d", id, topic.Of(home, a.Partitions))
+		}
 		a.leg(&e.Legs[i], found)
 	}
 }

@@ -155,6 +155,10 @@ func commandOf(r proto.Message, principal string) (*Command, *Refusal) {
 		return newReleaseHold(r, principal)
 	case *bankv1.ReverseEntryRequest:
 		return newReverseEntry(r, principal)
+	case *bankv1.TransferRequest:
+		return newTransfer(r, principal)
+	case *bankv1.PostEntriesRequest:
+		return newPostEntries(r, principal)
 	}
 	return nil, malformed("command: must be set")
 }

@@ -22,8 +22,8 @@ func newPostEntry(r *bankv1.PostEntryRequest, principal string) (*Command, *Refu
 	switch {
 	case !ok:
 		return nil, malformed("kind: must be set")
-	case kind == event.EntryReversal:
-		return nil, malformed("kind: must be another: an entry is taken back by ReverseEntry")
+	case kind == event.EntryReversal || kind == event.EntryTransfer:
+		return nil, malformed("kind: must be another: ReverseEntry takes an entry back, Transfer moves money between accounts")
 	case r.GetAmountMinor() <= 0:
 		return nil, malformed("amount_minor: must be positive")
 	}

@@ -38,6 +38,8 @@ const (
 
 	// Not recorded.
 
+	ReasonCrossPartition = "TRANSFER_CROSS_PARTITION" // the accounts live in different partitions; the key is not spent
+
 	ReasonMalformed   = "MALFORMED"              // invalid argument: correct it, the key is not spent
 	ReasonKeyReused   = "IDEMPOTENCY_KEY_REUSED" // already exists: the key stands for another command
 	ReasonKeyNotFound = "KEY_NOT_FOUND"          // not found: nothing is recorded for the key

@@ -87,10 +87,20 @@ func (s *Server) ReverseEntry(ctx context.Context, r *bankv1.ReverseEntryRequest
 	return call(ctx, s, r, (*Outcome).reversedAnswer)
 }
 
+// Transfer implements bankv1.TransactionsServiceServer.
+func (s *Server) Transfer(ctx context.Context, r *bankv1.TransferRequest) (*bankv1.TransferResponse, error) {
+	return call(ctx, s, r, (*Outcome).transferAnswer)
+}
+
+// PostEntries implements bankv1.TransactionsServiceServer.
+func (s *Server) PostEntries(ctx context.Context, r *bankv1.PostEntriesRequest) (*bankv1.PostEntriesResponse, error) {
+	return call(ctx, s, r, (*Outcome).legsAnswer)
+}
+
 // call takes a command and makes the answer of the fact that it became.
 func call[F fact, A any](ctx context.Context, s *Server, r proto.Message, answer func(*Outcome, F, string) A) (A, error) {
 	var none A
-	c, refusal := commandOf(r, s.cfg.Principal(ctx))
+	c, refusal := s.command(r, s.cfg.Principal(ctx))
 	if refusal != nil {
 		return none, refusal
 	}
@@ -103,6 +113,25 @@ func call[F fact, A any](ctx context.Context, s *Server, r proto.Message, answer
 		return none, fmt.Errorf("%s on %s: the journal answered with %T", c.wish.name(), c.wish.accountID(), o.fact)
 	}
 	return answer(&o, f, s.cfg.Topic), nil
+}
+
+// command makes a command of a request whose accounts all live in one partition.
+func (s *Server) command(r proto.Message, principal string) (*Command, *Refusal) {
+	c, refusal := commandOf(r, principal)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if w, ok := c.wish.(spread); ok {
+		for _, id := range w.parties() {
+			if customer, _ := customerOf(id); s.partition(customer) != s.partition(c.customer) {
+				return nil, &Refusal{
+					Reason: ReasonCrossPartition,
+					Detail: fmt.Sprintf("accounts %s and %s live in different partitions", c.wish.accountID(), id),
+				}
+			}
+		}
+	}
+	return c, nil
 }
 
 // submit returns the outcome of a command that was accepted; a refusal is an error.

@@ -132,7 +132,7 @@ func (b *submission) command(m *bankv1.Command) (*Command, *Refusal) {
 	if err := b.cfg.Validate(r); err != nil {
 		return nil, malformed("%s", err)
 	}
-	return commandOf(r, b.principal)
+	return b.Server.command(r, b.principal)
 }
 
 // requestOf returns the request that a command of a batch holds, nil where it holds none.
@@ -156,6 +156,10 @@ func requestOf(m *bankv1.Command) proto.Message {
 		return w.ReleaseHold
 	case *bankv1.Command_ReverseEntry:
 		return w.ReverseEntry
+	case *bankv1.Command_Transfer:
+		return w.Transfer
+	case *bankv1.Command_PostEntries:
+		return w.PostEntries
 	}
 	return nil
 }

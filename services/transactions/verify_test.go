@@ -233,6 +233,12 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 			},
 			[]string{"holds 76 of account c4.main, which has 75", "ends hold", "of 30, which is not open on account c4.main"},
 		},
+		"a leg of another partition": {
+			func(c *copied) {
+				c.change("c1", "d3", entry(func(e *event.EntryPosted) { e.Legs[0].AccountID = "c4.main" }))
+			},
+			[]string{fmt.Sprintf("books to account c4.main, which belongs to partition %d", topic.Of("c4", 2))},
+		},
 		"more is captured than held": {
 			func(c *copied) {
 				c.change("c4", "capture", entry(func(e *event.EntryPosted) { e.Legs[0].AmountMinor = -21 }))

@@ -98,6 +98,8 @@ const (
 	EntryKind_ENTRY_KIND_SALARY EntryKind = 7
 	// An entry taken back, leg by leg. It is posted by ReverseEntry.
 	EntryKind_ENTRY_KIND_REVERSAL EntryKind = 8
+	// From an account to another one. It is posted by Transfer, or PostEntries.
+	EntryKind_ENTRY_KIND_TRANSFER EntryKind = 9
 )
 
 // Enum value maps for EntryKind.
@@ -112,6 +114,7 @@ var (
 		6: "ENTRY_KIND_INTEREST",
 		7: "ENTRY_KIND_SALARY",
 		8: "ENTRY_KIND_REVERSAL",
+		9: "ENTRY_KIND_TRANSFER",
 	}
 	EntryKind_value = map[string]int32{
 		"ENTRY_KIND_UNSPECIFIED":   0,
@@ -123,6 +126,7 @@ var (
 		"ENTRY_KIND_INTEREST":      6,
 		"ENTRY_KIND_SALARY":        7,
 		"ENTRY_KIND_REVERSAL":      8,
+		"ENTRY_KIND_TRANSFER":      9,
 	}
 )
 
@@ -1517,6 +1521,434 @@ func (x *ReverseEntryResponse) GetReplayed() bool {
 	return false
 }
 
+type TransferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	// From where: the record is that of its customer.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// To where: another account, of the same or another customer.
+	ToAccountId string `protobuf:"bytes,3,opt,name=to_account_id,json=toAccountId,proto3" json:"to_account_id,omitempty"`
+	// Always positive, in minor units.
+	AmountMinor int64 `protobuf:"varint,4,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// ISO 4217 code; must be that of both accounts.
+	Currency string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,7,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,8,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// What for, in the words of the source.
+	Category      string `protobuf:"bytes,9,opt,name=category,proto3" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferRequest) Reset() {
+	*x = TransferRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferRequest) ProtoMessage() {}
+
+func (x *TransferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferRequest.ProtoReflect.Descriptor instead.
+func (*TransferRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *TransferRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetToAccountId() string {
+	if x != nil {
+		return x.ToAccountId
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *TransferRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *TransferRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *TransferRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+type TransferResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Entry  *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferResponse) Reset() {
+	*x = TransferResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferResponse) ProtoMessage() {}
+
+func (x *TransferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferResponse.ProtoReflect.Descriptor instead.
+func (*TransferResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *TransferResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *TransferResponse) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *TransferResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type PostEntriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	// One of the accounts of the legs: the record is that of its customer.
+	AccountId string    `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	Kind      EntryKind `protobuf:"varint,3,opt,name=kind,proto3,enum=bank.v1.EntryKind" json:"kind,omitempty"`
+	// Every account once. In each currency the amounts sum to zero. All are booked, or none.
+	Legs []*PostedLeg `protobuf:"bytes,4,rep,name=legs,proto3" json:"legs,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,6,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,7,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	Merchant      string `protobuf:"bytes,8,opt,name=merchant,proto3" json:"merchant,omitempty"`
+	// ISO 18245 merchant category code: four digits, or empty.
+	Mcc string `protobuf:"bytes,9,opt,name=mcc,proto3" json:"mcc,omitempty"`
+	// What for, in the words of the source.
+	Category      string `protobuf:"bytes,10,opt,name=category,proto3" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostEntriesRequest) Reset() {
+	*x = PostEntriesRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostEntriesRequest) ProtoMessage() {}
+
+func (x *PostEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostEntriesRequest.ProtoReflect.Descriptor instead.
+func (*PostEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PostEntriesRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *PostEntriesRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *PostEntriesRequest) GetKind() EntryKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EntryKind_ENTRY_KIND_UNSPECIFIED
+}
+
+func (x *PostEntriesRequest) GetLegs() []*PostedLeg {
+	if x != nil {
+		return x.Legs
+	}
+	return nil
+}
+
+func (x *PostEntriesRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *PostEntriesRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *PostEntriesRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *PostEntriesRequest) GetMerchant() string {
+	if x != nil {
+		return x.Merchant
+	}
+	return ""
+}
+
+func (x *PostEntriesRequest) GetMcc() string {
+	if x != nil {
+		return x.Mcc
+	}
+	return ""
+}
+
+func (x *PostEntriesRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+// PostedLeg is one account's part of an entry that is to be posted.
+type PostedLeg struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// customer.name, or one of the bank's own sides: @world, from where money comes and to where it goes, and
+	// @fees, what the bank takes and gives.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Credit positive, debit negative, in minor units of the currency; not zero.
+	AmountMinor int64 `protobuf:"varint,2,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// ISO 4217 code; must be the account's.
+	Currency      string `protobuf:"bytes,3,opt,name=currency,proto3" json:"currency,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostedLeg) Reset() {
+	*x = PostedLeg{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostedLeg) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostedLeg) ProtoMessage() {}
+
+func (x *PostedLeg) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostedLeg.ProtoReflect.Descriptor instead.
+func (*PostedLeg) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *PostedLeg) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *PostedLeg) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *PostedLeg) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+type PostEntriesResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Entry  *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostEntriesResponse) Reset() {
+	*x = PostEntriesResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostEntriesResponse) ProtoMessage() {}
+
+func (x *PostEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostEntriesResponse.ProtoReflect.Descriptor instead.
+func (*PostEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *PostEntriesResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *PostEntriesResponse) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *PostEntriesResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // Record names a committed record of the journal.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1534,7 +1966,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[16]
+	mi := &file_bank_v1_transactions_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1978,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[16]
+	mi := &file_bank_v1_transactions_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1991,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{16}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Record) GetEventId() string {
@@ -1616,7 +2048,7 @@ type OpenAccountResponse struct {
 
 func (x *OpenAccountResponse) Reset() {
 	*x = OpenAccountResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[17]
+	mi := &file_bank_v1_transactions_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +2060,7 @@ func (x *OpenAccountResponse) String() string {
 func (*OpenAccountResponse) ProtoMessage() {}
 
 func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[17]
+	mi := &file_bank_v1_transactions_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +2073,7 @@ func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenAccountResponse.ProtoReflect.Descriptor instead.
 func (*OpenAccountResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{17}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OpenAccountResponse) GetRecord() *Record {
@@ -1677,7 +2109,7 @@ type PostEntryResponse struct {
 
 func (x *PostEntryResponse) Reset() {
 	*x = PostEntryResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +2121,7 @@ func (x *PostEntryResponse) String() string {
 func (*PostEntryResponse) ProtoMessage() {}
 
 func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +2134,7 @@ func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntryResponse.ProtoReflect.Descriptor instead.
 func (*PostEntryResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{18}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PostEntryResponse) GetRecord() *Record {
@@ -1748,7 +2180,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1760,7 +2192,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1773,7 +2205,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{19}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Entry) GetKind() EntryKind {
@@ -1870,7 +2302,7 @@ type Leg struct {
 
 func (x *Leg) Reset() {
 	*x = Leg{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +2314,7 @@ func (x *Leg) String() string {
 func (*Leg) ProtoMessage() {}
 
 func (x *Leg) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +2327,7 @@ func (x *Leg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leg.ProtoReflect.Descriptor instead.
 func (*Leg) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{20}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Leg) GetAccountId() string {
@@ -1943,7 +2375,7 @@ type FindByKeyRequest struct {
 
 func (x *FindByKeyRequest) Reset() {
 	*x = FindByKeyRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[21]
+	mi := &file_bank_v1_transactions_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2387,7 @@ func (x *FindByKeyRequest) String() string {
 func (*FindByKeyRequest) ProtoMessage() {}
 
 func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[21]
+	mi := &file_bank_v1_transactions_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2400,7 @@ func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyRequest.ProtoReflect.Descriptor instead.
 func (*FindByKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{21}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FindByKeyRequest) GetCustomerId() string {
@@ -2004,7 +2436,7 @@ type FindByKeyResponse struct {
 
 func (x *FindByKeyResponse) Reset() {
 	*x = FindByKeyResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[22]
+	mi := &file_bank_v1_transactions_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2448,7 @@ func (x *FindByKeyResponse) String() string {
 func (*FindByKeyResponse) ProtoMessage() {}
 
 func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[22]
+	mi := &file_bank_v1_transactions_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2461,7 @@ func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyResponse.ProtoReflect.Descriptor instead.
 func (*FindByKeyResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{22}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FindByKeyResponse) GetOutcome() isFindByKeyResponse_Outcome {
@@ -2178,7 +2610,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[23]
+	mi := &file_bank_v1_transactions_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2190,7 +2622,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[23]
+	mi := &file_bank_v1_transactions_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2203,7 +2635,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{23}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Rejection) GetReason() string {
@@ -2236,7 +2668,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[24]
+	mi := &file_bank_v1_transactions_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2248,7 +2680,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[24]
+	mi := &file_bank_v1_transactions_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2261,7 +2693,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{24}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SubmitRequest) GetCommands() []*Command {
@@ -2287,6 +2719,8 @@ type Command struct {
 	//	*Command_CaptureHold
 	//	*Command_ReleaseHold
 	//	*Command_ReverseEntry
+	//	*Command_Transfer
+	//	*Command_PostEntries
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2294,7 +2728,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[25]
+	mi := &file_bank_v1_transactions_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2306,7 +2740,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[25]
+	mi := &file_bank_v1_transactions_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2319,7 +2753,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{25}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Command) GetTag() uint64 {
@@ -2417,6 +2851,24 @@ func (x *Command) GetReverseEntry() *ReverseEntryRequest {
 	return nil
 }
 
+func (x *Command) GetTransfer() *TransferRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_Transfer); ok {
+			return x.Transfer
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetPostEntries() *PostEntriesRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_PostEntries); ok {
+			return x.PostEntries
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -2457,6 +2909,14 @@ type Command_ReverseEntry struct {
 	ReverseEntry *ReverseEntryRequest `protobuf:"bytes,10,opt,name=reverse_entry,json=reverseEntry,proto3,oneof"`
 }
 
+type Command_Transfer struct {
+	Transfer *TransferRequest `protobuf:"bytes,11,opt,name=transfer,proto3,oneof"`
+}
+
+type Command_PostEntries struct {
+	PostEntries *PostEntriesRequest `protobuf:"bytes,12,opt,name=post_entries,json=postEntries,proto3,oneof"`
+}
+
 func (*Command_OpenAccount) isCommand_Command() {}
 
 func (*Command_PostEntry) isCommand_Command() {}
@@ -2475,6 +2935,10 @@ func (*Command_ReleaseHold) isCommand_Command() {}
 
 func (*Command_ReverseEntry) isCommand_Command() {}
 
+func (*Command_Transfer) isCommand_Command() {}
+
+func (*Command_PostEntries) isCommand_Command() {}
+
 type SubmitResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Results       []*Result              `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
@@ -2484,7 +2948,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[26]
+	mi := &file_bank_v1_transactions_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2496,7 +2960,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[26]
+	mi := &file_bank_v1_transactions_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2509,7 +2973,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{26}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SubmitResponse) GetResults() []*Result {
@@ -2541,7 +3005,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[27]
+	mi := &file_bank_v1_transactions_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +3017,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[27]
+	mi := &file_bank_v1_transactions_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +3030,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{27}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Result) GetTag() uint64 {
@@ -2744,12 +3208,12 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\n" +
 	"historical\x18\a \x01(\bR\n" +
 	"historical\x12.\n" +
-	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\xfd\x04\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\xff\x04\n" +
 	"\x10PostEntryRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
 	"\n" +
-	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x124\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \bR\x04kind\x123\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x126\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\x0e\xbaH\v\x82\x01\b\x10\x01 \x00 \b \tR\x04kind\x123\n" +
 	"\famount_minor\x18\x04 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01 \x00R\vamountMinor\x12-\n" +
 	"\bcurrency\x18\x05 \x01(\tB\x11\xbaH\x0er\f2\n" +
 	"^[A-Z]{3}$R\bcurrency\x12;\n" +
@@ -2887,6 +3351,52 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x14ReverseEntryResponse\x12'\n" +
 	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
 	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xc3\x04\n" +
+	"\x0fTransferRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12o\n" +
+	"\rto_account_id\x18\x03 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\vtoAccountId\x123\n" +
+	"\famount_minor\x18\x04 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01 \x00R\vamountMinor\x12-\n" +
+	"\bcurrency\x18\x05 \x01(\tB\x11\xbaH\x0er\f2\n" +
+	"^[A-Z]{3}$R\bcurrency\x12;\n" +
+	"\voccurred_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\a \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\x12#\n" +
+	"\bcategory\x18\t \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\"}\n" +
+	"\x10TransferResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
+	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xa9\x04\n" +
+	"\x12PostEntriesRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x124\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \bR\x04kind\x122\n" +
+	"\x04legs\x18\x04 \x03(\v2\x12.bank.v1.PostedLegB\n" +
+	"\xbaH\a\x92\x01\x04\b\x02\x10dR\x04legs\x12;\n" +
+	"\voccurred_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x06 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\x12$\n" +
+	"\bmerchant\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bmerchant\x12&\n" +
+	"\x03mcc\x18\t \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{4})?$R\x03mcc\x12#\n" +
+	"\bcategory\x18\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\"\xf5\x01\n" +
+	"\tPostedLeg\x12y\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tBZ\xbaHWrU\x10\x03\x18d2O^(@world|@fees|[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31})$R\taccountId\x12>\n" +
+	"\famount_minor\x18\x02 \x01(\x03B\x1b\xbaH\x18\"\x168\x00\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x80\x80\xe6ٕМ\xfe\xff\x01R\vamountMinor\x12-\n" +
+	"\bcurrency\x18\x03 \x01(\tB\x11\xbaH\x0er\f2\n" +
+	"^[A-Z]{3}$R\bcurrency\"\x80\x01\n" +
+	"\x13PostEntriesResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
+	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
 	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xc8\x01\n" +
 	"\x06Record\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
@@ -2948,7 +3458,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12'\n" +
 	"\x06record\x18\x03 \x01(\v2\x0f.bank.v1.RecordR\x06record\"J\n" +
 	"\rSubmitRequest\x129\n" +
-	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\x84\x05\n" +
+	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xfe\x05\n" +
 	"\aCommand\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12@\n" +
 	"\fopen_account\x18\x02 \x01(\v2\x1b.bank.v1.OpenAccountRequestH\x00R\vopenAccount\x12:\n" +
@@ -2962,7 +3472,9 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\fcapture_hold\x18\b \x01(\v2\x1b.bank.v1.CaptureHoldRequestH\x00R\vcaptureHold\x12@\n" +
 	"\frelease_hold\x18\t \x01(\v2\x1b.bank.v1.ReleaseHoldRequestH\x00R\vreleaseHold\x12C\n" +
 	"\rreverse_entry\x18\n" +
-	" \x01(\v2\x1c.bank.v1.ReverseEntryRequestH\x00R\freverseEntryB\t\n" +
+	" \x01(\v2\x1c.bank.v1.ReverseEntryRequestH\x00R\freverseEntry\x126\n" +
+	"\btransfer\x18\v \x01(\v2\x18.bank.v1.TransferRequestH\x00R\btransfer\x12@\n" +
+	"\fpost_entries\x18\f \x01(\v2\x1b.bank.v1.PostEntriesRequestH\x00R\vpostEntriesB\t\n" +
 	"\acommand\";\n" +
 	"\x0eSubmitResponse\x12)\n" +
 	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\x8a\x04\n" +
@@ -2983,7 +3495,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x18ACCOUNT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ACCOUNT_KIND_CURRENT\x10\x01\x12\x18\n" +
 	"\x14ACCOUNT_KIND_SAVINGS\x10\x02\x12\x15\n" +
-	"\x11ACCOUNT_KIND_CARD\x10\x03*\xec\x01\n" +
+	"\x11ACCOUNT_KIND_CARD\x10\x03*\x85\x02\n" +
 	"\tEntryKind\x12\x1a\n" +
 	"\x16ENTRY_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ENTRY_KIND_DEPOSIT\x10\x01\x12\x19\n" +
@@ -2993,8 +3505,8 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x0eENTRY_KIND_FEE\x10\x05\x12\x17\n" +
 	"\x13ENTRY_KIND_INTEREST\x10\x06\x12\x15\n" +
 	"\x11ENTRY_KIND_SALARY\x10\a\x12\x17\n" +
-	"\x13ENTRY_KIND_REVERSAL\x10\b2\x97\n" +
-	"\n" +
+	"\x13ENTRY_KIND_REVERSAL\x10\b\x12\x17\n" +
+	"\x13ENTRY_KIND_TRANSFER\x10\t2\xd9\v\n" +
 	"\x13TransactionsService\x12a\n" +
 	"\vOpenAccount\x12\x1b.bank.v1.OpenAccountRequest\x1a\x1c.bank.v1.OpenAccountResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/accounts\x12Z\n" +
 	"\tPostEntry\x12\x19.bank.v1.PostEntryRequest\x1a\x1a.bank.v1.PostEntryResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/entries\x12{\n" +
@@ -3004,7 +3516,9 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\tPlaceHold\x12\x19.bank.v1.PlaceHoldRequest\x1a\x1a.bank.v1.PlaceHoldResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/accounts/{account_id}/holds\x12\x86\x01\n" +
 	"\vCaptureHold\x12\x1b.bank.v1.CaptureHoldRequest\x1a\x1c.bank.v1.CaptureHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:capture\x12\x86\x01\n" +
 	"\vReleaseHold\x12\x1b.bank.v1.ReleaseHoldRequest\x1a\x1c.bank.v1.ReleaseHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:release\x12\x8c\x01\n" +
-	"\fReverseEntry\x12\x1c.bank.v1.ReverseEntryRequest\x1a\x1d.bank.v1.ReverseEntryResponse\"?\x82\xd3\xe4\x93\x029:\x01*\"4/v1/accounts/{account_id}/entries/{entry_id}:reverse\x12u\n" +
+	"\fReverseEntry\x12\x1c.bank.v1.ReverseEntryRequest\x1a\x1d.bank.v1.ReverseEntryResponse\"?\x82\xd3\xe4\x93\x029:\x01*\"4/v1/accounts/{account_id}/entries/{entry_id}:reverse\x12Y\n" +
+	"\bTransfer\x12\x18.bank.v1.TransferRequest\x1a\x19.bank.v1.TransferResponse\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/transfers\x12e\n" +
+	"\vPostEntries\x12\x1b.bank.v1.PostEntriesRequest\x1a\x1c.bank.v1.PostEntriesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/entries:legs\x12u\n" +
 	"\tFindByKey\x12\x19.bank.v1.FindByKeyRequest\x1a\x1a.bank.v1.FindByKeyResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/entries:byKey\x12=\n" +
 	"\x06Submit\x12\x16.bank.v1.SubmitRequest\x1a\x17.bank.v1.SubmitResponse(\x010\x01B4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
 
@@ -3021,7 +3535,7 @@ func file_bank_v1_transactions_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_transactions_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_bank_v1_transactions_proto_goTypes = []any{
 	(AccountKind)(0),                // 0: bank.v1.AccountKind
 	(EntryKind)(0),                  // 1: bank.v1.EntryKind
@@ -3041,106 +3555,125 @@ var file_bank_v1_transactions_proto_goTypes = []any{
 	(*ReleaseHoldResponse)(nil),     // 15: bank.v1.ReleaseHoldResponse
 	(*ReverseEntryRequest)(nil),     // 16: bank.v1.ReverseEntryRequest
 	(*ReverseEntryResponse)(nil),    // 17: bank.v1.ReverseEntryResponse
-	(*Record)(nil),                  // 18: bank.v1.Record
-	(*OpenAccountResponse)(nil),     // 19: bank.v1.OpenAccountResponse
-	(*PostEntryResponse)(nil),       // 20: bank.v1.PostEntryResponse
-	(*Entry)(nil),                   // 21: bank.v1.Entry
-	(*Leg)(nil),                     // 22: bank.v1.Leg
-	(*FindByKeyRequest)(nil),        // 23: bank.v1.FindByKeyRequest
-	(*FindByKeyResponse)(nil),       // 24: bank.v1.FindByKeyResponse
-	(*Rejection)(nil),               // 25: bank.v1.Rejection
-	(*SubmitRequest)(nil),           // 26: bank.v1.SubmitRequest
-	(*Command)(nil),                 // 27: bank.v1.Command
-	(*SubmitResponse)(nil),          // 28: bank.v1.SubmitResponse
-	(*Result)(nil),                  // 29: bank.v1.Result
-	(*timestamppb.Timestamp)(nil),   // 30: google.protobuf.Timestamp
+	(*TransferRequest)(nil),         // 18: bank.v1.TransferRequest
+	(*TransferResponse)(nil),        // 19: bank.v1.TransferResponse
+	(*PostEntriesRequest)(nil),      // 20: bank.v1.PostEntriesRequest
+	(*PostedLeg)(nil),               // 21: bank.v1.PostedLeg
+	(*PostEntriesResponse)(nil),     // 22: bank.v1.PostEntriesResponse
+	(*Record)(nil),                  // 23: bank.v1.Record
+	(*OpenAccountResponse)(nil),     // 24: bank.v1.OpenAccountResponse
+	(*PostEntryResponse)(nil),       // 25: bank.v1.PostEntryResponse
+	(*Entry)(nil),                   // 26: bank.v1.Entry
+	(*Leg)(nil),                     // 27: bank.v1.Leg
+	(*FindByKeyRequest)(nil),        // 28: bank.v1.FindByKeyRequest
+	(*FindByKeyResponse)(nil),       // 29: bank.v1.FindByKeyResponse
+	(*Rejection)(nil),               // 30: bank.v1.Rejection
+	(*SubmitRequest)(nil),           // 31: bank.v1.SubmitRequest
+	(*Command)(nil),                 // 32: bank.v1.Command
+	(*SubmitResponse)(nil),          // 33: bank.v1.SubmitResponse
+	(*Result)(nil),                  // 34: bank.v1.Result
+	(*timestamppb.Timestamp)(nil),   // 35: google.protobuf.Timestamp
 }
 var file_bank_v1_transactions_proto_depIdxs = []int32{
 	0,  // 0: bank.v1.OpenAccountRequest.kind:type_name -> bank.v1.AccountKind
-	30, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	35, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: bank.v1.PostEntryRequest.kind:type_name -> bank.v1.EntryKind
-	30, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	30, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
-	30, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
-	30, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
-	30, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
-	30, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
-	30, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	35, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
+	35, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
+	35, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
+	35, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
+	35, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
 	1,  // 14: bank.v1.CaptureHoldRequest.kind:type_name -> bank.v1.EntryKind
-	30, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
-	21, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
-	30, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
-	30, // 20: bank.v1.ReverseEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 21: bank.v1.ReverseEntryResponse.record:type_name -> bank.v1.Record
-	21, // 22: bank.v1.ReverseEntryResponse.entry:type_name -> bank.v1.Entry
-	30, // 23: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
-	18, // 24: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
-	18, // 25: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
-	21, // 26: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
-	1,  // 27: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
-	22, // 28: bank.v1.Entry.legs:type_name -> bank.v1.Leg
-	30, // 29: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
-	19, // 30: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
-	20, // 31: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
-	25, // 32: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
-	5,  // 33: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
-	7,  // 34: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	9,  // 35: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
-	11, // 36: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
-	15, // 37: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
-	18, // 38: bank.v1.Rejection.record:type_name -> bank.v1.Record
-	27, // 39: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
-	2,  // 40: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
-	3,  // 41: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
-	4,  // 42: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
-	6,  // 43: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
-	8,  // 44: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
-	10, // 45: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
-	12, // 46: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
-	14, // 47: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
-	16, // 48: bank.v1.Command.reverse_entry:type_name -> bank.v1.ReverseEntryRequest
-	29, // 49: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
-	19, // 50: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
-	20, // 51: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
-	25, // 52: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
-	5,  // 53: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
-	7,  // 54: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	9,  // 55: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
-	11, // 56: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
-	15, // 57: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
-	2,  // 58: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
-	3,  // 59: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
-	4,  // 60: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
-	6,  // 61: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
-	8,  // 62: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
-	10, // 63: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
-	12, // 64: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
-	14, // 65: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
-	16, // 66: bank.v1.TransactionsService.ReverseEntry:input_type -> bank.v1.ReverseEntryRequest
-	23, // 67: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
-	26, // 68: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
-	19, // 69: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
-	20, // 70: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
-	5,  // 71: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
-	7,  // 72: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
-	9,  // 73: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
-	11, // 74: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
-	13, // 75: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
-	15, // 76: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
-	17, // 77: bank.v1.TransactionsService.ReverseEntry:output_type -> bank.v1.ReverseEntryResponse
-	24, // 78: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
-	28, // 79: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
-	69, // [69:80] is the sub-list for method output_type
-	58, // [58:69] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	35, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
+	26, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
+	35, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
+	35, // 20: bank.v1.ReverseEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 21: bank.v1.ReverseEntryResponse.record:type_name -> bank.v1.Record
+	26, // 22: bank.v1.ReverseEntryResponse.entry:type_name -> bank.v1.Entry
+	35, // 23: bank.v1.TransferRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 24: bank.v1.TransferResponse.record:type_name -> bank.v1.Record
+	26, // 25: bank.v1.TransferResponse.entry:type_name -> bank.v1.Entry
+	1,  // 26: bank.v1.PostEntriesRequest.kind:type_name -> bank.v1.EntryKind
+	21, // 27: bank.v1.PostEntriesRequest.legs:type_name -> bank.v1.PostedLeg
+	35, // 28: bank.v1.PostEntriesRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 29: bank.v1.PostEntriesResponse.record:type_name -> bank.v1.Record
+	26, // 30: bank.v1.PostEntriesResponse.entry:type_name -> bank.v1.Entry
+	35, // 31: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
+	23, // 32: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
+	23, // 33: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
+	26, // 34: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
+	1,  // 35: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
+	27, // 36: bank.v1.Entry.legs:type_name -> bank.v1.Leg
+	35, // 37: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
+	24, // 38: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
+	25, // 39: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
+	30, // 40: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
+	5,  // 41: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
+	7,  // 42: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	9,  // 43: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
+	11, // 44: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
+	15, // 45: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
+	23, // 46: bank.v1.Rejection.record:type_name -> bank.v1.Record
+	32, // 47: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
+	2,  // 48: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
+	3,  // 49: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
+	4,  // 50: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
+	6,  // 51: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
+	8,  // 52: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
+	10, // 53: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
+	12, // 54: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
+	14, // 55: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
+	16, // 56: bank.v1.Command.reverse_entry:type_name -> bank.v1.ReverseEntryRequest
+	18, // 57: bank.v1.Command.transfer:type_name -> bank.v1.TransferRequest
+	20, // 58: bank.v1.Command.post_entries:type_name -> bank.v1.PostEntriesRequest
+	34, // 59: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
+	24, // 60: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
+	25, // 61: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
+	30, // 62: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
+	5,  // 63: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
+	7,  // 64: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	9,  // 65: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
+	11, // 66: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
+	15, // 67: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
+	2,  // 68: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
+	3,  // 69: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
+	4,  // 70: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
+	6,  // 71: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
+	8,  // 72: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
+	10, // 73: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
+	12, // 74: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
+	14, // 75: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
+	16, // 76: bank.v1.TransactionsService.ReverseEntry:input_type -> bank.v1.ReverseEntryRequest
+	18, // 77: bank.v1.TransactionsService.Transfer:input_type -> bank.v1.TransferRequest
+	20, // 78: bank.v1.TransactionsService.PostEntries:input_type -> bank.v1.PostEntriesRequest
+	28, // 79: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
+	31, // 80: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
+	24, // 81: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
+	25, // 82: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
+	5,  // 83: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
+	7,  // 84: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
+	9,  // 85: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
+	11, // 86: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
+	13, // 87: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
+	15, // 88: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
+	17, // 89: bank.v1.TransactionsService.ReverseEntry:output_type -> bank.v1.ReverseEntryResponse
+	19, // 90: bank.v1.TransactionsService.Transfer:output_type -> bank.v1.TransferResponse
+	22, // 91: bank.v1.TransactionsService.PostEntries:output_type -> bank.v1.PostEntriesResponse
+	29, // 92: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
+	33, // 93: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
+	81, // [81:94] is the sub-list for method output_type
+	68, // [68:81] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_transactions_proto_init() }
@@ -3148,7 +3681,7 @@ func file_bank_v1_transactions_proto_init() {
 	if File_bank_v1_transactions_proto != nil {
 		return
 	}
-	file_bank_v1_transactions_proto_msgTypes[22].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[27].OneofWrappers = []any{
 		(*FindByKeyResponse_Opened)(nil),
 		(*FindByKeyResponse_Posted)(nil),
 		(*FindByKeyResponse_Rejected)(nil),
@@ -3158,7 +3691,7 @@ func file_bank_v1_transactions_proto_init() {
 		(*FindByKeyResponse_Held)(nil),
 		(*FindByKeyResponse_Released)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[25].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[30].OneofWrappers = []any{
 		(*Command_OpenAccount)(nil),
 		(*Command_PostEntry)(nil),
 		(*Command_FreezeAccount)(nil),
@@ -3168,8 +3701,10 @@ func file_bank_v1_transactions_proto_init() {
 		(*Command_CaptureHold)(nil),
 		(*Command_ReleaseHold)(nil),
 		(*Command_ReverseEntry)(nil),
+		(*Command_Transfer)(nil),
+		(*Command_PostEntries)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[27].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[32].OneofWrappers = []any{
 		(*Result_Opened)(nil),
 		(*Result_Posted)(nil),
 		(*Result_Rejected)(nil),
@@ -3186,7 +3721,7 @@ func file_bank_v1_transactions_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_transactions_proto_rawDesc), len(file_bank_v1_transactions_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,8 @@ const (
 	TransactionsService_CaptureHold_FullMethodName     = "/bank.v1.TransactionsService/CaptureHold"
 	TransactionsService_ReleaseHold_FullMethodName     = "/bank.v1.TransactionsService/ReleaseHold"
 	TransactionsService_ReverseEntry_FullMethodName    = "/bank.v1.TransactionsService/ReverseEntry"
+	TransactionsService_Transfer_FullMethodName        = "/bank.v1.TransactionsService/Transfer"
+	TransactionsService_PostEntries_FullMethodName     = "/bank.v1.TransactionsService/PostEntries"
 	TransactionsService_FindByKey_FullMethodName       = "/bank.v1.TransactionsService/FindByKey"
 	TransactionsService_Submit_FullMethodName          = "/bank.v1.TransactionsService/Submit"
 )
@@ -58,6 +60,10 @@ type TransactionsServiceClient interface {
 	ReleaseHold(ctx context.Context, in *ReleaseHoldRequest, opts ...grpc.CallOption) (*ReleaseHoldResponse, error)
 	// ReverseEntry takes an entry back, leg by leg, once.
 	ReverseEntry(ctx context.Context, in *ReverseEntryRequest, opts ...grpc.CallOption) (*ReverseEntryResponse, error)
+	// Transfer moves money from an account to another one of the same partition, of which a customer has one.
+	Transfer(ctx context.Context, in *TransferRequest, opts ...grpc.CallOption) (*TransferResponse, error)
+	// PostEntries posts one entry of many legs, all or none, to accounts of one partition.
+	PostEntries(ctx context.Context, in *PostEntriesRequest, opts ...grpc.CallOption) (*PostEntriesResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(ctx context.Context, in *FindByKeyRequest, opts ...grpc.CallOption) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -163,6 +169,26 @@ func (c *transactionsServiceClient) ReverseEntry(ctx context.Context, in *Revers
 	return out, nil
 }
 
+func (c *transactionsServiceClient) Transfer(ctx context.Context, in *TransferRequest, opts ...grpc.CallOption) (*TransferResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TransferResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_Transfer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) PostEntries(ctx context.Context, in *PostEntriesRequest, opts ...grpc.CallOption) (*PostEntriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PostEntriesResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_PostEntries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *transactionsServiceClient) FindByKey(ctx context.Context, in *FindByKeyRequest, opts ...grpc.CallOption) (*FindByKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FindByKeyResponse)
@@ -212,6 +238,10 @@ type TransactionsServiceServer interface {
 	ReleaseHold(context.Context, *ReleaseHoldRequest) (*ReleaseHoldResponse, error)
 	// ReverseEntry takes an entry back, leg by leg, once.
 	ReverseEntry(context.Context, *ReverseEntryRequest) (*ReverseEntryResponse, error)
+	// Transfer moves money from an account to another one of the same partition, of which a customer has one.
+	Transfer(context.Context, *TransferRequest) (*TransferResponse, error)
+	// PostEntries posts one entry of many legs, all or none, to accounts of one partition.
+	PostEntries(context.Context, *PostEntriesRequest) (*PostEntriesResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -253,6 +283,12 @@ func (UnimplementedTransactionsServiceServer) ReleaseHold(context.Context, *Rele
 }
 func (UnimplementedTransactionsServiceServer) ReverseEntry(context.Context, *ReverseEntryRequest) (*ReverseEntryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReverseEntry not implemented")
+}
+func (UnimplementedTransactionsServiceServer) Transfer(context.Context, *TransferRequest) (*TransferResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Transfer not implemented")
+}
+func (UnimplementedTransactionsServiceServer) PostEntries(context.Context, *PostEntriesRequest) (*PostEntriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PostEntries not implemented")
 }
 func (UnimplementedTransactionsServiceServer) FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindByKey not implemented")
@@ -443,6 +479,42 @@ func _TransactionsService_ReverseEntry_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TransactionsService_Transfer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TransferRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).Transfer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_Transfer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).Transfer(ctx, req.(*TransferRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_PostEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PostEntriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).PostEntries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_PostEntries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).PostEntries(ctx, req.(*PostEntriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TransactionsService_FindByKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FindByKeyRequest)
 	if err := dec(in); err != nil {
@@ -510,6 +582,14 @@ var TransactionsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReverseEntry",
 			Handler:    _TransactionsService_ReverseEntry_Handler,
+		},
+		{
+			MethodName: "Transfer",
+			Handler:    _TransactionsService_Transfer_Handler,
+		},
+		{
+			MethodName: "PostEntries",
+			Handler:    _TransactionsService_PostEntries_Handler,
 		},
 		{
 			MethodName: "FindByKey",
