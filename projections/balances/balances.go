@@ -33,8 +33,10 @@ type Account struct {
 	OverdraftLimitMinor int64        `avro:"overdraft_limit_minor"`
 	OpenedAt            event.Micros `avro:"opened_at"`
 	Entries             int64        `avro:"entries"`
-	Status              string       `avro:"status"`     // one of the constants below
-	HeldMinor           int64        `avro:"held_minor"` // by open holds: it is not available
+	Status              string       `avro:"status"`            // one of the constants below
+	HeldMinor           int64        `avro:"held_minor"`        // by open holds: it is not available
+	DailyLimitMinor     int64        `avro:"daily_limit_minor"` // 0: no limit
+	TimeZone            string       `avro:"time_zone"`         // of the limit's days; "": UTC
 }
 
 // What an account takes: everything; credits only; nothing any more.
@@ -67,6 +69,8 @@ type opened struct {
 	Kind                string       `avro:"kind"`
 	Currency            string       `avro:"currency"`
 	OverdraftLimitMinor int64        `avro:"overdraft_limit_minor"`
+	DailyLimitMinor     int64        `avro:"daily_limit_minor"`
+	TimeZone            string       `avro:"time_zone"`
 }
 
 // changed are the fields of AccountFrozen, AccountUnfrozen and AccountClosed that are read.
@@ -106,7 +110,7 @@ type leg struct {
 
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 4,
+	return projection.MustDefine(Name, 5,
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
 		projection.On(topic.Transactions, event.NameHoldPlaced, heldKeys, foldHeld(+1)),
@@ -142,7 +146,7 @@ func foldOpened(_ projection.Key, r *Row, e *opened, _ projection.Meta) error {
 	r.Account = &Account{
 		AccountID: strings.Clone(e.AccountID), Kind: strings.Clone(e.Kind), Currency: strings.Clone(e.Currency),
 		OverdraftLimitMinor: e.OverdraftLimitMinor, OpenedAt: e.OccurredAt,
-		Status: StatusOpen,
+		Status: StatusOpen, DailyLimitMinor: e.DailyLimitMinor, TimeZone: strings.Clone(e.TimeZone),
 	}
 	return nil
 }

@@ -33,12 +33,14 @@ type OpenHold struct {
 	ID          string       `avro:"id"`
 	AmountMinor int64        `avro:"amount_minor"`
 	ExpiresAt   event.Micros `avro:"expires_at"`
+	LimitDay    int64        `avro:"limit_day"` // to whose limit it counts, 0: to none
 }
 
 // held names a hold, as an event does.
 type held struct {
 	account, id string
 	amount      int64
+	taken       int64 // by the entry that captures it
 	expiresAt   event.Micros
 }
 
@@ -60,6 +62,7 @@ type placed struct {
 	Merchant    string       `avro:"merchant"`
 	MCC         string       `avro:"mcc"`
 	Category    string       `avro:"category"`
+	LimitDay    int64        `avro:"limit_day"`
 }
 
 func (e *placed) held() held {
@@ -112,9 +115,9 @@ func (r *Row) hold(e *placed) error {
 	if err := a.takes(-e.AmountMinor); err != nil {
 		return fmt.Errorf("%w: account %s %w", ErrBroken, e.AccountID, err)
 	}
-	a.Holds = append(a.Holds, OpenHold{ID: strings.Clone(e.EventID), AmountMinor: e.AmountMinor, ExpiresAt: e.ExpiresAt})
+	a.Holds = append(a.Holds, OpenHold{ID: strings.Clone(e.EventID), AmountMinor: e.AmountMinor, ExpiresAt: e.ExpiresAt, LimitDay: e.LimitDay})
 	a.HeldMinor += e.AmountMinor
-	return nil
+	return a.spend(e.AccountID, e.LimitDay, e.AmountMinor)
 }
 
 // ended are the fields of HoldReleased and HoldExpired that are read.
@@ -178,6 +181,8 @@ func (r *Row) letGo(h held) error {
 	if i < 0 || a.Holds[i].AmountMinor != h.amount {
 		return fmt.Errorf("%w: account %s has no open hold %s of %d", ErrBroken, h.account, h.id, h.amount)
 	}
+	// It counted to the limit when it was placed; what is not taken in the end is given back.
+	a.unspend(a.Holds[i].LimitDay, h.amount-h.taken)
 	// What was seen of the row stays as it was: the rest moves to a new list.
 	a.Holds = slices.Concat(a.Holds[:i], a.Holds[i+1:])
 	a.HeldMinor -= h.amount

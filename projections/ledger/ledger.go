@@ -22,7 +22,7 @@ var ErrBroken = errors.New("the record does not follow from the ones before it")
 
 const (
 	name    = "ledger"
-	version = 4
+	version = 5
 )
 
 // Row is one row: exactly one of its parts is set, by the kind of its key.
@@ -47,6 +47,12 @@ type Account struct {
 	// Holds are the open ones, in the order in which they were placed, and HeldMinor is their sum.
 	Holds     []OpenHold `avro:"holds"`
 	HeldMinor int64      `avro:"held_minor"`
+	// DailyLimitMinor is what may be taken in a day of TimeZone; 0: no limit. SpentMinor counts to LimitDay,
+	// in days since 1970-01-01.
+	DailyLimitMinor int64  `avro:"daily_limit_minor"`
+	TimeZone        string `avro:"time_zone"`
+	LimitDay        int64  `avro:"limit_day"`
+	SpentMinor      int64  `avro:"spent_minor"`
 }
 
 // Outcome is what was recorded for an idempotency key. Every answer to the key is made from it.
@@ -137,6 +143,8 @@ type opened struct {
 	Kind                string `avro:"kind"`
 	Currency            string `avro:"currency"`
 	OverdraftLimitMinor int64  `avro:"overdraft_limit_minor"`
+	DailyLimitMinor     int64  `avro:"daily_limit_minor"`
+	TimeZone            string `avro:"time_zone"`
 }
 
 func openedKeys(e *opened, k *projection.Keys) {
@@ -157,6 +165,8 @@ func foldOpened(k projection.Key, r *Row, e *opened, m projection.Meta) error {
 		Currency:            strings.Clone(e.Currency),
 		Kind:                strings.Clone(e.Kind),
 		OverdraftLimitMinor: e.OverdraftLimitMinor,
+		DailyLimitMinor:     e.DailyLimitMinor,
+		TimeZone:            strings.Clone(e.TimeZone),
 	}
 	return nil
 }
@@ -177,7 +187,8 @@ func (e *posted) captured() held {
 	if e.HoldID == "" || len(e.Legs) == 0 {
 		return held{}
 	}
-	return held{account: e.Legs[0].AccountID, id: e.HoldID, amount: e.HoldAmountMinor, expiresAt: e.HoldExpiresAt}
+	first := &e.Legs[0]
+	return held{account: first.AccountID, id: e.HoldID, amount: e.HoldAmountMinor, taken: -first.AmountMinor, expiresAt: e.HoldExpiresAt}
 }
 
 func postedKeys(e *posted, k *projection.Keys) {

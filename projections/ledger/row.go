@@ -70,7 +70,7 @@ func (r *Row) post(leg *event.Leg) error {
 			ErrBroken, leg.AccountID, a.BalanceMinor, leg.AmountMinor, leg.BalanceAfterMinor)
 	}
 	a.Seq, a.BalanceMinor = leg.AccountSeq, leg.BalanceAfterMinor
-	return nil
+	return a.spend(leg.AccountID, leg.LimitDay, -leg.AmountMinor)
 }
 
 // balanced checks that the legs sum to zero in every currency.

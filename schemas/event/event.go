@@ -125,6 +125,8 @@ type AccountOpened struct {
 	Kind                string `avro:"kind"`
 	Currency            string `avro:"currency"`
 	OverdraftLimitMinor int64  `avro:"overdraft_limit_minor"`
+	DailyLimitMinor     int64  `avro:"daily_limit_minor"` // 0: none
+	TimeZone            string `avro:"time_zone"`         // of the limit's days; "": UTC
 }
 
 // AccountFrozen says that from here on money may come to an account and none may leave it.
@@ -159,6 +161,7 @@ type HoldPlaced struct {
 	Merchant    string `avro:"merchant"`
 	MCC         string `avro:"mcc"`
 	Category    string `avro:"category"`
+	LimitDay    int64  `avro:"limit_day"` // as that of a Leg
 }
 
 // HoldReleased says that a hold has ended and its amount is available again.
@@ -204,6 +207,8 @@ type Leg struct {
 	Currency          string `avro:"currency"`
 	BalanceAfterMinor int64  `avro:"balance_after_minor"`
 	AccountSeq        int64  `avro:"account_seq"`
+	// LimitDay is the day to whose limit a debit counts, in days since 1970-01-01; 0 where it counts to none.
+	LimitDay int64 `avro:"limit_day"`
 }
 
 // CommandRejected says that a well-formed command was refused, and why.

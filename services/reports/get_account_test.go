@@ -40,6 +40,16 @@ func TestAccount(t *testing.T) {
 	}
 }
 
+func TestAccountShowsItsLimit(t *testing.T) {
+	b := newBank(t)
+	opening := opened("c1.main", event.AccountCard)
+	opening.DailyLimitMinor, opening.TimeZone = 900, "Europe/Paris"
+	got, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: b.commit(opening)})
+	if a := got.GetAccount(); err != nil || a.GetDailyLimitMinor() != 900 || a.GetTimeZone() != "Europe/Paris" {
+		t.Errorf("got %v, %v, want the limit and its zone", a, err)
+	}
+}
+
 func TestAccountShowsWhatIsAvailable(t *testing.T) {
 	b := newBank(t)
 	b.commit(opened("c1.main", event.AccountCard), b.posted("c1.main", time.Unix(9, 0), event.EntryDeposit, "", 100))

@@ -40,9 +40,12 @@ type audited struct {
 	opened   bool
 	frozen   bool
 	closed   bool
-	held     int64            // the sum of open holds
-	holds    map[string]int64 // the open ones, by their ids
+	held     int64                  // the sum of open holds
+	holds    map[string]auditedHold // the open ones, by their ids
+	limit    ledger.Account         // only what daily limits need
 }
+
+type auditedHold struct{ amount, day int64 }
 
 func newAudit(v Verifier) *audit {
 	return &audit{Verifier: v, heads: make(map[int32]*ledger.Head), accounts: make(map[string]*audited)}
@@ -105,12 +108,12 @@ func (a *audit) record(ctx context.Context, rec *timeline.Record) error {
 	case *event.HoldPlaced:
 		a.place(e, found)
 	case *event.HoldReleased:
-		a.letGo(e.AccountID, e.HoldID, e.AmountMinor, found)
+		a.letGo(e.AccountID, e.HoldID, e.AmountMinor, 0, found)
 	case *event.HoldExpired:
 		if e.RecordedAt < e.ExpiresAt {
 			found("lets hold %s expire before %s", e.HoldID, text(e.ExpiresAt))
 		}
-		a.letGo(e.AccountID, e.HoldID, e.AmountMinor, found)
+		a.letGo(e.AccountID, e.HoldID, e.AmountMinor, 0, found)
 	case *event.EntryPosted:
 		a.entry(e, rec.Partition, found)
 	}
@@ -174,7 +177,7 @@ func (a *audit) open(e *event.AccountOpened, found func(string, ...any)) {
 	if acc.opened {
 		found("opens account %s again", e.AccountID)
 	}
-	acc.opened, acc.floor = true, -e.OverdraftLimitMinor
+	acc.opened, acc.floor, acc.limit.DailyLimitMinor = true, -e.OverdraftLimitMinor, e.DailyLimitMinor
 }
 
 // known returns an account of which a record says that it exists.
@@ -203,23 +206,27 @@ func (a *audit) place(e *event.HoldPlaced, found func(string, ...any)) {
 		found("holds something of account %s, which is frozen", e.AccountID)
 	}
 	if acc.holds == nil {
-		acc.holds = make(map[string]int64)
+		acc.holds = make(map[string]auditedHold)
 	}
-	acc.holds[strings.Clone(e.EventID)] = e.AmountMinor
+	acc.holds[strings.Clone(e.EventID)] = auditedHold{e.AmountMinor, e.LimitDay}
 	acc.held += e.AmountMinor
+	acc.spend(e.AccountID, e.LimitDay, e.AmountMinor, found)
 	if acc.balance-acc.held < acc.floor {
 		found("holds %d of account %s, which has %d and may not fall below %d", acc.held, e.AccountID, acc.balance, acc.floor)
 	}
 }
 
-// letGo ends a hold.
-func (a *audit) letGo(account, hold string, amount int64, found func(string, ...any)) {
+// letGo ends a hold, of which something was taken.
+func (a *audit) letGo(account, hold string, amount, taken int64, found func(string, ...any)) {
 	acc := a.known(account, found)
 	was, open := acc.holds[hold]
-	if !open || was != amount {
+	if !open || was.amount != amount {
 		found("ends hold %s of %d, which is not open on account %s", hold, amount, account)
 	}
-	acc.held -= was
+	acc.held -= was.amount
+	if was.day != 0 && was.day == acc.limit.LimitDay {
+		acc.limit.SpentMinor -= was.amount - taken
+	}
 	delete(acc.holds, hold)
 }
 
@@ -239,7 +246,7 @@ func (a *audit) entry(e *event.EntryPosted, partition int32, found func(string, 
 	}
 	if e.HoldID != "" && len(e.Legs) > 0 {
 		first := &e.Legs[0]
-		a.letGo(first.AccountID, e.HoldID, e.HoldAmountMinor, found)
+		a.letGo(first.AccountID, e.HoldID, e.HoldAmountMinor, -first.AmountMinor, found)
 		if first.AmountMinor < -e.HoldAmountMinor {
 			found("captures %d of hold %s, which holds %d", -first.AmountMinor, e.HoldID, e.HoldAmountMinor)
 		}
@@ -278,7 +285,19 @@ func (a *audit) leg(l *event.Leg, found func(string, ...any)) {
 	if !internal && l.AmountMinor < 0 && l.BalanceAfterMinor-acc.held < acc.floor {
 		found("leaves account %s with %d available, which may not fall below %d", l.AccountID, l.BalanceAfterMinor-acc.held, acc.floor)
 	}
+	acc.spend(l.AccountID, l.LimitDay, -l.AmountMinor, found)
 	acc.seq, acc.balance = l.AccountSeq, l.BalanceAfterMinor
+}
+
+// spend counts an amount to the limit of a day; of day 0 it counts to none.
+func (a *audited) spend(id string, day, amount int64, found func(string, ...any)) {
+	if day == 0 {
+		return
+	}
+	a.limit.LimitDay, a.limit.SpentMinor = day, a.limit.Spent(day)+amount
+	if a.limit.SpentMinor > a.limit.DailyLimitMinor {
+		found("lets account %s spend %d in a day, which may spend %d", id, a.limit.SpentMinor, a.limit.DailyLimitMinor)
+	}
 }
 
 // account returns an account, new in the currency where it is not known.

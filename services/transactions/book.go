@@ -33,10 +33,23 @@ func (v *view) book(id string, amount int64, currency string) (event.Leg, *rejec
 	if r != nil {
 		return event.Leg{}, r
 	}
+	leg, r := bookTo(a, id, amount, currency)
+	if r == nil && amount < 0 {
+		leg.LimitDay, r = v.spend(a, id, -amount)
+	}
+	return leg, r
+}
+
+// bookBack is book without a daily limit: for what is taken back.
+func (v *view) bookBack(id string, amount int64, currency string) (event.Leg, *rejection) {
+	a, r := v.usable(id)
+	if r != nil {
+		return event.Leg{}, r
+	}
 	return bookTo(a, id, amount, currency)
 }
 
-// bookTo is book to an account that is not closed.
+// bookTo is bookBack to an account that is not closed.
 func bookTo(a *ledger.Account, id string, amount int64, currency string) (event.Leg, *rejection) {
 	switch {
 	case currency != a.Currency:

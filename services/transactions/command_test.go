@@ -87,6 +87,13 @@ func TestDigestIsTheOneOfEver(t *testing.T) {
 	}
 }
 
+func TestDigestOfAnOpeningIsTheOneOfEver(t *testing.T) {
+	hash := made(t, openRequest()).hash
+	if got, want := hex.EncodeToString(hash[:]), "e341f2158790223c09626c2b02e0c226"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestDifferentCommandIsNamed(t *testing.T) {
 	r := dated()
 	c := made(t, r)

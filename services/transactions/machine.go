@@ -42,7 +42,7 @@ func OpenMachines(ctx context.Context, c *codec.Codec, topic string, l Ledger) (
 
 // New returns the machine of a partition, for journal.Config.
 func (m *Machines) New(partition int32) journal.Machine[*Command, Outcome] {
-	return &machine{Machines: m, partition: partition}
+	return &machine{Machines: m, partition: partition, zones: make(map[string]*time.Location)}
 }
 
 // machine decides the commands of one partition.
@@ -62,6 +62,7 @@ type machine struct {
 	partition int32
 	overlay   projection.Folder
 	crowded   int // rows in the overlay at which it is looked through next
+	zones     map[string]*time.Location
 }
 
 const (
@@ -207,6 +208,18 @@ type reading struct {
 func (r reading) fact(o *ledger.Outcome) (fact, error) {
 	out, err := recorded(r.ctx, r.codec, r.partition, o)
 	return out.fact, err
+}
+
+// zone implements rows.
+func (m *machine) zone(name string) (*time.Location, error) {
+	if known := m.zones[name]; known != nil {
+		return known, nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err == nil {
+		m.zones[name] = zone
+	}
+	return zone, err
 }
 
 // row implements rows.

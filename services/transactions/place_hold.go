@@ -81,6 +81,10 @@ func (w *placeHold) decide(v *view) (fact, *rejection) {
 	if r := enough(a, w.account, w.amount); r != nil {
 		return nil, r
 	}
+	today, r := v.spend(a, w.account, w.amount)
+	if r != nil {
+		return nil, r
+	}
 	return &event.HoldPlaced{
 		AccountID:   w.account,
 		AmountMinor: w.amount,
@@ -89,6 +93,7 @@ func (w *placeHold) decide(v *view) (fact, *rejection) {
 		Merchant:    w.merchant,
 		MCC:         w.mcc,
 		Category:    w.category,
+		LimitDay:    today,
 	}, nil
 }
 

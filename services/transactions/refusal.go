@@ -33,6 +33,7 @@ const (
 	ReasonCurrencyUnknown   = "CURRENCY_UNKNOWN"          // invalid argument
 	ReasonCurrencyMismatch  = "CURRENCY_MISMATCH"         // the account is in another currency
 	ReasonInsufficientFunds = "INSUFFICIENT_FUNDS"        // the balance would fall below the overdraft limit
+	ReasonDailyLimit        = "DAILY_LIMIT_EXCEEDED"      // more than may be taken in a day of the account's time zone
 	ReasonAmountOverflow    = "AMOUNT_OVERFLOW"           // a balance would not fit into 64 bits
 	ReasonOccurredAt        = "OCCURRED_AT_OUT_OF_BOUNDS" // before 1900, or more than 24 hours ahead
 

@@ -54,7 +54,7 @@ func (w *reverseEntry) decide(v *view) (fact, *rejection) {
 		back.RefundOf = e.RefundOf
 	}
 	for _, l := range e.Legs {
-		book := v.book
+		book := v.bookBack
 		if ledger.Internal(l.AccountID) {
 			book = v.bookInternal
 		}

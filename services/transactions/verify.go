@@ -55,7 +55,8 @@ const maxProblems = 100
 //     no balance below the limit, an opening before the first of them, none that takes from a frozen account,
 //     and none on a closed one, which was empty when it was closed;
 //   - a hold ends once, as a whole; what is captured of it is no more than it held, what is held is no more
-//     than there was, and it does not expire before its time.
+//     than there was, and it does not expire before its time;
+//   - what counts to the limit of a day is no more than the limit.
 //
 // It goes on after a problem, from what the record says of itself, so that one problem is told once. The
 // error says that the journal could not be read; problems are no error. Memory grows with the number of

@@ -228,9 +228,7 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 			[]string{"is of account c1.third, which is closed"},
 		},
 		"more is held than there is": {
-			func(c *copied) {
-				c.change("c4", "hold-2", func(f fact) { f.(*event.HoldPlaced).AmountMinor = 56 })
-			},
+			func(c *copied) { c.change("c4", "hold-2", func(f fact) { f.(*event.HoldPlaced).AmountMinor = 56 }) },
 			[]string{"holds 76 of account c4.main, which has 75", "ends hold", "of 30, which is not open on account c4.main"},
 		},
 		"a leg of another partition": {
@@ -238,6 +236,12 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 				c.change("c1", "d3", entry(func(e *event.EntryPosted) { e.Legs[0].AccountID = "c4.main" }))
 			},
 			[]string{fmt.Sprintf("books to account c4.main, which belongs to partition %d", topic.Of("c4", 2))},
+		},
+		"more is spent than the limit": {
+			func(c *copied) {
+				c.change("c1", "w1", entry(func(e *event.EntryPosted) { e.Legs[0].LimitDay = 1 }))
+			},
+			[]string{"lets account c1.main spend 30 in a day, which may spend 0"},
 		},
 		"more is captured than held": {
 			func(c *copied) {

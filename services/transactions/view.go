@@ -1,6 +1,8 @@
 package transactions
 
 import (
+	"time"
+
 	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/event"
@@ -22,6 +24,8 @@ type rows interface {
 	row(key projection.Key) (*ledger.Row, error)
 	// fact returns the fact that a row keeps.
 	fact(o *ledger.Outcome) (fact, error)
+	// zone returns a time zone by its name; UTC is "".
+	zone(name string) (*time.Location, error)
 }
 
 func (v *view) row(key projection.Key) ledger.Row {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/projections/projection"
@@ -20,6 +21,8 @@ func (t table) fact(o *ledger.Outcome) (fact, error) {
 	e := &event.EntryPosted{}
 	return e, json.Unmarshal(o.Value, e)
 }
+
+func (t table) zone(name string) (*time.Location, error) { return time.LoadLocation(name) }
 
 // add lets there be an entry of customer c1, of which something became.
 func (v *view) add(t *testing.T, e *event.EntryPosted, became ledger.Entry) *view {
@@ -62,6 +65,8 @@ type torn struct{}
 func (torn) row(projection.Key) (*ledger.Row, error) { return nil, errDisk }
 
 func (torn) fact(*ledger.Outcome) (fact, error) { return nil, errDisk }
+
+func (torn) zone(string) (*time.Location, error) { return nil, errDisk }
 
 func TestViewRemembersWhatCouldNotBeRead(t *testing.T) {
 	v := &view{rows: torn{}, now: noon}

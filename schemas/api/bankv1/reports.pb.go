@@ -202,8 +202,12 @@ type Account struct {
 	HeldMinor int64 `protobuf:"varint,10,opt,name=held_minor,json=heldMinor,proto3" json:"held_minor,omitempty"`
 	// The balance less what is held: what can be spent without an overdraft. Negative where one is used.
 	AvailableMinor int64 `protobuf:"varint,11,opt,name=available_minor,json=availableMinor,proto3" json:"available_minor,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// How much may be taken in a day, in minor units; 0: no limit.
+	DailyLimitMinor int64 `protobuf:"varint,12,opt,name=daily_limit_minor,json=dailyLimitMinor,proto3" json:"daily_limit_minor,omitempty"`
+	// Where the days of the limit begin; empty: UTC.
+	TimeZone      string `protobuf:"bytes,13,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -311,6 +315,20 @@ func (x *Account) GetAvailableMinor() int64 {
 		return x.AvailableMinor
 	}
 	return 0
+}
+
+func (x *Account) GetDailyLimitMinor() int64 {
+	if x != nil {
+		return x.DailyLimitMinor
+	}
+	return 0
+}
+
+func (x *Account) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
 }
 
 type ListEntriesRequest struct {
@@ -952,7 +970,7 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"t\n" +
 	"\x12GetAccountResponse\x12*\n" +
 	"\aaccount\x18\x01 \x01(\v2\x10.bank.v1.AccountR\aaccount\x122\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xb3\x03\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xfc\x03\n" +
 	"\aAccount\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1f\n" +
@@ -968,7 +986,9 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\n" +
 	"held_minor\x18\n" +
 	" \x01(\x03R\theldMinor\x12'\n" +
-	"\x0favailable_minor\x18\v \x01(\x03R\x0eavailableMinor\"\x99\x02\n" +
+	"\x0favailable_minor\x18\v \x01(\x03R\x0eavailableMinor\x12*\n" +
+	"\x11daily_limit_minor\x18\f \x01(\x03R\x0fdailyLimitMinor\x12\x1b\n" +
+	"\ttime_zone\x18\r \x01(\tR\btimeZone\"\x99\x02\n" +
 	"\x12ListEntriesRequest\x12(\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12.\n" +

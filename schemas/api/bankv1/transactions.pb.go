@@ -173,6 +173,12 @@ type OpenAccountRequest struct {
 	// Imported history: its effects are not news.
 	Historical    bool   `protobuf:"varint,7,opt,name=historical,proto3" json:"historical,omitempty"`
 	CorrelationId string `protobuf:"bytes,8,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// How much may be taken from the account in a day, in minor units; no limit where it is left out. A hold
+	// counts when it is placed, a reversal does not count.
+	DailyLimitMinor int64 `protobuf:"varint,9,opt,name=daily_limit_minor,json=dailyLimitMinor,proto3" json:"daily_limit_minor,omitempty"`
+	// Name in the IANA time zone database, such as Europe/Paris: where the days of the limit begin. UTC where
+	// it is left out.
+	TimeZone      string `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -259,6 +265,20 @@ func (x *OpenAccountRequest) GetHistorical() bool {
 func (x *OpenAccountRequest) GetCorrelationId() string {
 	if x != nil {
 		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *OpenAccountRequest) GetDailyLimitMinor() int64 {
+	if x != nil {
+		return x.DailyLimitMinor
+	}
+	return 0
+}
+
+func (x *OpenAccountRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
 	}
 	return ""
 }
@@ -3193,7 +3213,7 @@ var File_bank_v1_transactions_proto protoreflect.FileDescriptor
 
 const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\n" +
-	"\x1abank/v1/transactions.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x03\n" +
+	"\x1abank/v1/transactions.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x05\n" +
 	"\x12OpenAccountRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
 	"\n" +
@@ -3208,7 +3228,10 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\n" +
 	"historical\x18\a \x01(\bR\n" +
 	"historical\x12.\n" +
-	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\xff\x04\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\x12<\n" +
+	"\x11daily_limit_minor\x18\t \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\x0fdailyLimitMinor\x12M\n" +
+	"\ttime_zone\x18\n" +
+	" \x01(\tB0\xbaH-r+\x18@2'^([A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*)?$R\btimeZone\"\xff\x04\n" +
 	"\x10PostEntryRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
 	"\n" +
