@@ -111,12 +111,15 @@ func parseIdentity(b []byte) (identity, error) {
 	return id, nil
 }
 
+// maxPartitions bounds the partitions of the bank's topics: each has a writer with connections of its own.
+const maxPartitions = 256
+
 // partitions returns the number of partitions to work with: the one asked for, or where that is 0 the
 // folder's own. A folder that has one is never given another.
 func (f *folder) partitions(asked int32) (int32, error) {
 	switch {
-	case asked < 0:
-		return 0, fmt.Errorf("%w: %d", topic.ErrPartitions, asked)
+	case asked < 0 || asked > maxPartitions:
+		return 0, fmt.Errorf("%w: %d; there may be 1 to %d", topic.ErrPartitions, asked, maxPartitions)
 	case f.Partitions == 0:
 		return cmp.Or(asked, topic.DefaultPartitions), nil
 	case asked != 0 && asked != f.Partitions:

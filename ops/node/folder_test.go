@@ -82,7 +82,7 @@ func TestPartitionsAreFixedWhenTheFolderIsMade(t *testing.T) {
 	for _, c := range []struct {
 		partitions int32
 		want       error
-	}{{-1, topic.ErrPartitions}, {3, nil}, {0, nil}, {3, nil}, {4, topic.ErrPartitions}, {topic.DefaultPartitions, topic.ErrPartitions}} {
+	}{{-1, topic.ErrPartitions}, {257, topic.ErrPartitions}, {3, nil}, {0, nil}, {3, nil}, {4, topic.ErrPartitions}, {topic.DefaultPartitions, topic.ErrPartitions}} {
 		cfg.Partitions = c.partitions
 		err := reopen(t, cfg)
 		if !errors.Is(err, c.want) || err != nil && strings.Contains(err.Error(), "\n") {

@@ -293,6 +293,7 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 		Journal: j, Ledger: f, Codec: n.codec, Topic: topic.Transactions, Partitions: n.cfg.Partitions,
 		Principal: gateway.PrincipalFrom, Validate: n.validator.Validate,
 	})
+	n.parts.start("hold expiry", service.ExpireHolds)
 	n.gateway.Register(func(r grpc.ServiceRegistrar) { bankv1.RegisterTransactionsServiceServer(r, service) })
 	return nil
 }

@@ -33,7 +33,18 @@ type Account struct {
 	OverdraftLimitMinor int64        `avro:"overdraft_limit_minor"`
 	OpenedAt            event.Micros `avro:"opened_at"`
 	Entries             int64        `avro:"entries"`
+	Status              string       `avro:"status"`            // one of the constants below
+	HeldMinor           int64        `avro:"held_minor"`        // by open holds: it is not available
+	DailyLimitMinor     int64        `avro:"daily_limit_minor"` // 0: no limit
+	TimeZone            string       `avro:"time_zone"`         // of the limit's days; "": UTC
 }
+
+// What an account takes: everything; credits only; nothing any more.
+const (
+	StatusOpen   = "OPEN"
+	StatusFrozen = "FROZEN"
+	StatusClosed = "CLOSED"
+)
 
 // Line is one entry as one account sees it, in minor units, credit positive.
 type Line struct {
@@ -47,6 +58,7 @@ type Line struct {
 	AccountSeq        int64        `avro:"account_seq"`
 	Merchant          string       `avro:"merchant"`
 	Category          string       `avro:"category"`
+	Reverses          string       `avro:"reverses"` // the entry that a reversal takes back
 }
 
 // opened are the fields of AccountOpened that are read.
@@ -57,6 +69,21 @@ type opened struct {
 	Kind                string       `avro:"kind"`
 	Currency            string       `avro:"currency"`
 	OverdraftLimitMinor int64        `avro:"overdraft_limit_minor"`
+	DailyLimitMinor     int64        `avro:"daily_limit_minor"`
+	TimeZone            string       `avro:"time_zone"`
+}
+
+// changed are the fields of AccountFrozen, AccountUnfrozen and AccountClosed that are read.
+type changed struct {
+	CustomerID string `avro:"customer_id"`
+	AccountID  string `avro:"account_id"`
+}
+
+// held are the fields of HoldPlaced, HoldReleased and HoldExpired that are read.
+type held struct {
+	CustomerID  string `avro:"customer_id"`
+	AccountID   string `avro:"account_id"`
+	AmountMinor int64  `avro:"amount_minor"`
 }
 
 // posted are the fields of EntryPosted that are read.
@@ -67,7 +94,10 @@ type posted struct {
 	Kind       string       `avro:"kind"`
 	Merchant   string       `avro:"merchant"`
 	Category   string       `avro:"category"`
+	Reverses   string       `avro:"reverses"`
 	Legs       []leg        `avro:"legs"`
+	// HoldAmountMinor was held on the account of the first leg until this entry; 0 where nothing was.
+	HoldAmountMinor int64 `avro:"hold_amount_minor"`
 }
 
 type leg struct {
@@ -80,9 +110,15 @@ type leg struct {
 
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 1,
+	return projection.MustDefine(Name, 5,
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
+		projection.On(topic.Transactions, event.NameHoldPlaced, heldKeys, foldHeld(+1)),
+		projection.On(topic.Transactions, event.NameHoldReleased, heldKeys, foldHeld(-1)),
+		projection.On(topic.Transactions, event.NameHoldExpired, heldKeys, foldHeld(-1)),
+		projection.On(topic.Transactions, event.NameAccountFrozen, changedKeys, foldStatus(StatusFrozen)),
+		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldStatus(StatusOpen)),
+		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldStatus(StatusClosed)),
 	)
 }
 
@@ -110,8 +146,35 @@ func foldOpened(_ projection.Key, r *Row, e *opened, _ projection.Meta) error {
 	r.Account = &Account{
 		AccountID: strings.Clone(e.AccountID), Kind: strings.Clone(e.Kind), Currency: strings.Clone(e.Currency),
 		OverdraftLimitMinor: e.OverdraftLimitMinor, OpenedAt: e.OccurredAt,
+		Status: StatusOpen, DailyLimitMinor: e.DailyLimitMinor, TimeZone: strings.Clone(e.TimeZone),
 	}
 	return nil
+}
+
+func changedKeys(e *changed, k *projection.Keys) { k.Add(e.CustomerID, e.AccountID) }
+
+// foldStatus returns the fold of an event after which an account has a status.
+func foldStatus(status string) func(projection.Key, *Row, *changed, projection.Meta) error {
+	return func(_ projection.Key, r *Row, e *changed, _ projection.Meta) error {
+		if r.Account == nil {
+			return fmt.Errorf("account %s was never opened", e.AccountID)
+		}
+		r.Account.Status = status
+		return nil
+	}
+}
+
+func heldKeys(e *held, k *projection.Keys) { k.Add(e.CustomerID, e.AccountID) }
+
+// foldHeld returns the fold of an event that adds to what is held, or takes from it.
+func foldHeld(sign int64) func(projection.Key, *Row, *held, projection.Meta) error {
+	return func(_ projection.Key, r *Row, e *held, _ projection.Meta) error {
+		if r.Account == nil {
+			return fmt.Errorf("account %s was never opened", e.AccountID)
+		}
+		r.Account.HeldMinor += sign * e.AmountMinor
+		return nil
+	}
 }
 
 func postedKeys(e *posted, k *projection.Keys) {
@@ -132,6 +195,9 @@ func foldPosted(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
 			}
 			r.Account.BalanceMinor = l.BalanceAfterMinor
 			r.Account.Entries = l.AccountSeq
+			if i == 0 {
+				r.Account.HeldMinor -= e.HoldAmountMinor
+			}
 		case k.Partition == l.AccountID && k.Sort == lineSort(e.OccurredAt, l.AccountSeq):
 			r.Line = line(e, l)
 		}
@@ -146,5 +212,6 @@ func line(e *posted, l *leg) *Line {
 		AmountMinor: l.AmountMinor, Currency: strings.Clone(l.Currency),
 		BalanceAfterMinor: l.BalanceAfterMinor, AccountSeq: l.AccountSeq,
 		Merchant: strings.Clone(e.Merchant), Category: strings.Clone(e.Category),
+		Reverses: strings.Clone(e.Reverses),
 	}
 }

@@ -322,7 +322,7 @@ func TestPromoteRefusesDifferences(t *testing.T) {
 	stop()
 
 	stores := memory.New()
-	e, stop = b.run(stores, spending.Definition(), changed(t, 2))
+	e, stop = b.run(stores, spending.Definition(), changed(t, spending.Definition().Version+1))
 	defer stop()
 	b.total(e)
 	op, err := e.Start(t.Context(), spending.Name, "tester", "a new version")
@@ -406,7 +406,7 @@ func TestSameVersionWithOtherRowsIsRefused(t *testing.T) {
 	type otherRow struct {
 		Other int64 `avro:"other"`
 	}
-	other, err := projection.Define(spending.Name, 1, projection.On(topic.Transactions, event.NameEntryPosted,
+	other, err := projection.Define(spending.Name, spending.Definition().Version, projection.On(topic.Transactions, event.NameEntryPosted,
 		func(_ *struct{}, _ *projection.Keys) {},
 		func(_ projection.Key, _ *otherRow, _ *struct{}, _ projection.Meta) error { return nil }))
 	if err != nil {

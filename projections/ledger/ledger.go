@@ -22,7 +22,7 @@ var ErrBroken = errors.New("the record does not follow from the ones before it")
 
 const (
 	name    = "ledger"
-	version = 1
+	version = 5
 )
 
 // Row is one row: exactly one of its parts is set, by the kind of its key.
@@ -30,6 +30,9 @@ type Row struct {
 	Account *Account `avro:"account"`
 	Outcome *Outcome `avro:"outcome"`
 	Head    *Head    `avro:"head"`
+	Hold    *Hold    `avro:"hold"`
+	Due     *Due     `avro:"due"`
+	Entry   *Entry   `avro:"entry"`
 }
 
 // Account is an account of a customer, or an internal one, which exists from its first leg on.
@@ -39,6 +42,17 @@ type Account struct {
 	OverdraftLimitMinor int64  `avro:"overdraft_limit_minor"`
 	BalanceMinor        int64  `avro:"balance_minor"`
 	Seq                 int64  `avro:"seq"` // of its last leg, counted from 1
+	Frozen              bool   `avro:"frozen"`
+	Closed              bool   `avro:"closed"` // for ever
+	// Holds are the open ones, in the order in which they were placed, and HeldMinor is their sum.
+	Holds     []OpenHold `avro:"holds"`
+	HeldMinor int64      `avro:"held_minor"`
+	// DailyLimitMinor is what may be taken in a day of TimeZone; 0: no limit. SpentMinor counts to LimitDay,
+	// in days since 1970-01-01.
+	DailyLimitMinor int64  `avro:"daily_limit_minor"`
+	TimeZone        string `avro:"time_zone"`
+	LimitDay        int64  `avro:"limit_day"`
+	SpentMinor      int64  `avro:"spent_minor"`
 }
 
 // Outcome is what was recorded for an idempotency key. Every answer to the key is made from it.
@@ -63,13 +77,23 @@ func Definition() *projection.Definition {
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
 		projection.On(topic.Transactions, event.NameCommandRejected, rejectedKeys, foldRejected),
+		projection.On(topic.Transactions, event.NameHoldPlaced, placedKeys, foldPlaced),
+		projection.On(topic.Transactions, event.NameHoldReleased, endedKeys, foldEnded(event.NameHoldReleased, Released)),
+		projection.On(topic.Transactions, event.NameHoldExpired, endedKeys, foldEnded(event.NameHoldExpired, Expired)),
+		projection.On(topic.Transactions, event.NameAccountFrozen, changedKeys, foldChanged(event.NameAccountFrozen, (*Account).freeze)),
+		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldChanged(event.NameAccountUnfrozen, (*Account).unfreeze)),
+		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldChanged(event.NameAccountClosed, (*Account).close)),
 	)
 }
 
-// The kinds of keys. An account id holds a dot or begins with an at sign, a customer id does neither.
+// The kinds of keys. An account id holds a dot or begins with an at sign and holds a dot, a customer id does
+// neither.
 const (
 	headPartition = "@journal"
+	duePartition  = "@due"
 	keyPrefix     = "k"
+	holdPrefix    = "h"
+	entryPrefix   = "e"
 )
 
 // HeadKey is the key of a partition's head.
@@ -83,11 +107,22 @@ func OutcomeKey(customer, key string) projection.Key {
 	return projection.Key{Partition: customer, Sort: keyPrefix + key}
 }
 
+// HoldKey is the key of a hold of an account.
+func HoldKey(account, hold string) projection.Key {
+	return projection.Key{Partition: account, Sort: holdPrefix + hold}
+}
+
+// EntryKey is the key of an entry that was posted under a customer.
+func EntryKey(customer, id string) projection.Key {
+	return projection.Key{Partition: customer, Sort: entryPrefix + id}
+}
+
 // Internal reports whether an account is one of the bank's own, which needs no opening and has no floor.
 func Internal(id string) bool { return strings.HasPrefix(id, "@") }
 
 // Envelope is what the fold reads of every record.
 type Envelope struct {
+	EventID        string            `avro:"event_id"`
 	PartitionSeq   int64             `avro:"partition_seq"`
 	RecordedAt     event.Micros      `avro:"recorded_at"`
 	PrevHash       event.Hash        `avro:"prev_hash"`
@@ -108,6 +143,8 @@ type opened struct {
 	Kind                string `avro:"kind"`
 	Currency            string `avro:"currency"`
 	OverdraftLimitMinor int64  `avro:"overdraft_limit_minor"`
+	DailyLimitMinor     int64  `avro:"daily_limit_minor"`
+	TimeZone            string `avro:"time_zone"`
 }
 
 func openedKeys(e *opened, k *projection.Keys) {
@@ -128,31 +165,62 @@ func foldOpened(k projection.Key, r *Row, e *opened, m projection.Meta) error {
 		Currency:            strings.Clone(e.Currency),
 		Kind:                strings.Clone(e.Kind),
 		OverdraftLimitMinor: e.OverdraftLimitMinor,
+		DailyLimitMinor:     e.DailyLimitMinor,
+		TimeZone:            strings.Clone(e.TimeZone),
 	}
 	return nil
 }
 
 type posted struct {
 	Envelope
-	Legs []event.Leg `avro:"legs"`
+	Kind            string       `avro:"kind"`
+	Legs            []event.Leg  `avro:"legs"`
+	RefundOf        string       `avro:"refund_of"`
+	Reverses        string       `avro:"reverses"`
+	HoldID          string       `avro:"hold_id"`
+	HoldAmountMinor int64        `avro:"hold_amount_minor"`
+	HoldExpiresAt   event.Micros `avro:"hold_expires_at"`
+}
+
+// captured returns the hold that the entry ends; its id is "" where there is none.
+func (e *posted) captured() held {
+	if e.HoldID == "" || len(e.Legs) == 0 {
+		return held{}
+	}
+	first := &e.Legs[0]
+	return held{account: first.AccountID, id: e.HoldID, amount: e.HoldAmountMinor, taken: -first.AmountMinor, expiresAt: e.HoldExpiresAt}
 }
 
 func postedKeys(e *posted, k *projection.Keys) {
 	e.keys(k)
+	e.entryKeys(k)
+	// The hold comes before the legs: its amount is available to them.
+	if h := e.captured(); h.id != "" {
+		h.keys(k)
+	}
 	for i := range e.Legs {
 		k.Add(e.Legs[i].AccountID, "")
 	}
 }
 
 func foldPosted(k projection.Key, r *Row, e *posted, m projection.Meta) error {
+	h := e.captured()
 	switch {
 	case k.Partition == headPartition:
 		if err := balanced(e.Legs); err != nil {
 			return err
 		}
 		return r.follow(&e.Envelope, m)
-	case k.Sort != "":
+	case k.Partition == e.CustomerID && strings.HasPrefix(k.Sort, keyPrefix):
 		return r.answer(&e.Envelope, event.NameEntryPosted, m)
+	case k.Partition == e.CustomerID:
+		return r.enter(strings.TrimPrefix(k.Sort, entryPrefix), e)
+	case k.Sort != "" || k.Partition == duePartition:
+		return r.end(k, h, Captured)
+	case h.id != "" && k.Partition == h.account:
+		if err := r.end(k, h, Captured); err != nil {
+			return err
+		}
 	}
 	for i := range e.Legs {
 		if e.Legs[i].AccountID != k.Partition {

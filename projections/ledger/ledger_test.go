@@ -205,6 +205,53 @@ func TestRecordThatDoesNotFollowIsRefused(t *testing.T) {
 	}
 }
 
+func TestStatusFollowsItsEvents(t *testing.T) {
+	l := newLog(t)
+	l.must(open("c1.a"))
+	l.must(&event.AccountFrozen{AccountID: "c1.a"})
+	if a := l.row(AccountKey("c1.a")).Account; !a.Frozen || a.Closed {
+		t.Errorf("got %+v, want it frozen", a)
+	}
+	l.must(post("c1.a", 10, 10, 1, -10, 1)) // money may come
+	l.must(&event.AccountUnfrozen{AccountID: "c1.a"})
+	l.must(post("c1.a", -10, 0, 2, 0, 2))
+	l.must(&event.AccountClosed{AccountID: "c1.a"})
+	if a := l.row(AccountKey("c1.a")).Account; a.Frozen || !a.Closed {
+		t.Errorf("got %+v, want it closed", a)
+	}
+}
+
+func TestStatusThatDoesNotFollowIsRefused(t *testing.T) {
+	frozen := func() fact { return &event.AccountFrozen{AccountID: "c1.a"} }
+	unfrozen := func() fact { return &event.AccountUnfrozen{AccountID: "c1.a"} }
+	closed := func() fact { return &event.AccountClosed{AccountID: "c1.a"} }
+	in := func() fact { return post("c1.a", 10, 10, 1, -10, 1) }
+	for name, facts := range map[string][]fact{
+		"never opened":        {&event.AccountFrozen{AccountID: "c1.b"}},
+		"frozen twice":        {frozen(), frozen()},
+		"unfrozen before":     {unfrozen()},
+		"closed with money":   {in(), closed()},
+		"closed twice":        {closed(), closed()},
+		"frozen when closed":  {closed(), frozen()},
+		"unfrozen as closed":  {frozen(), closed(), unfrozen()},
+		"credit when closed":  {closed(), in()},
+		"debit while frozen":  {in(), frozen(), post("c1.a", -1, 9, 2, -9, 2)},
+		"debit of no account": {post("c1.b", -1, -1, 1, 1, 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLog(t)
+			l.must(open("c1.a"))
+			last := len(facts) - 1
+			for _, f := range facts[:last] {
+				l.must(f)
+			}
+			if err := l.add(facts[last], nil); !errors.Is(err, ErrBroken) {
+				t.Errorf("got error %v, want ErrBroken", err)
+			}
+		})
+	}
+}
+
 func TestRecordOutOfTheChainChangesNoRow(t *testing.T) {
 	l := newLog(t)
 	l.must(open("c1.a"))

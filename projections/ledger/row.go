@@ -8,6 +8,7 @@ import (
 
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/schemas/money"
 )
 
 // follow makes a record the head, if it is the successor of the one that is.
@@ -57,31 +58,27 @@ func (r *Row) post(leg *event.Leg) error {
 		r.Account = &Account{Currency: strings.Clone(leg.Currency)}
 	}
 	a := r.Account
+	if err := a.takes(leg.AmountMinor); err != nil {
+		return fmt.Errorf("%w: account %s %w", ErrBroken, leg.AccountID, err)
+	}
+	balance, fits := money.Add(a.BalanceMinor, leg.AmountMinor)
 	switch {
 	case leg.Currency != a.Currency:
 		return fmt.Errorf("%w: account %s is in %s, not %s", ErrBroken, leg.AccountID, a.Currency, leg.Currency)
 	case leg.AccountSeq != a.Seq+1:
 		return fmt.Errorf("%w: leg %d of account %s comes after leg %d", ErrBroken, leg.AccountSeq, leg.AccountID, a.Seq)
-	case leg.BalanceAfterMinor != a.BalanceMinor+leg.AmountMinor:
+	case leg.BalanceAfterMinor != balance || !fits:
 		return fmt.Errorf("%w: account %s had %d and got %d, which is not %d",
 			ErrBroken, leg.AccountID, a.BalanceMinor, leg.AmountMinor, leg.BalanceAfterMinor)
 	}
 	a.Seq, a.BalanceMinor = leg.AccountSeq, leg.BalanceAfterMinor
-	return nil
+	return a.spend(leg.AccountID, leg.LimitDay, -leg.AmountMinor)
 }
 
 // balanced checks that the legs sum to zero in every currency.
 func balanced(legs []event.Leg) error {
-	for i := range legs {
-		sum := int64(0)
-		for j := range legs {
-			if legs[j].Currency == legs[i].Currency {
-				sum += legs[j].AmountMinor
-			}
-		}
-		if sum != 0 {
-			return fmt.Errorf("%w: its legs sum to %d %s", ErrBroken, sum, legs[i].Currency)
-		}
+	if currency, found := event.Unbalanced(legs); found {
+		return fmt.Errorf("%w: its legs do not sum to zero in %s", ErrBroken, currency)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 // Package spending is a read model: what a customer spent, by month and category.
 //
-// A row is one customer and month (UTC). Purchases, withdrawals and fees are spent; refunds come off.
+// A row is one customer and month (UTC). Purchases, withdrawals and fees are spent; refunds come off, and
+// what was reversed, in the month of its reversal.
 package spending
 
 import (
@@ -34,11 +35,12 @@ type Line struct {
 
 // posted are the fields of EntryPosted that are read.
 type posted struct {
-	CustomerID string       `avro:"customer_id"`
 	OccurredAt event.Micros `avro:"occurred_at"`
 	Kind       string       `avro:"kind"`
 	Category   string       `avro:"category"`
 	Legs       []leg        `avro:"legs"`
+	// ReversesKind is the kind of the entry that a reversal takes back.
+	ReversesKind string `avro:"reverses_kind"`
 }
 
 type leg struct {
@@ -49,7 +51,7 @@ type leg struct {
 
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 1, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold))
+	return projection.MustDefine(Name, 3, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold))
 }
 
 // Key returns the row of a customer and a month such as 2014-01.
@@ -58,8 +60,13 @@ func Key(customer, month string) projection.Key {
 }
 
 func keys(e *posted, k *projection.Keys) {
-	if category(e) != "" {
-		k.Add(e.CustomerID, Month(e.OccurredAt.Time()))
+	if category(e) == "" {
+		return
+	}
+	for _, l := range e.Legs {
+		if customer, _, _ := strings.Cut(l.AccountID, "."); !strings.HasPrefix(customer, "@") {
+			k.Add(customer, Month(e.OccurredAt.Time()))
+		}
 	}
 }
 
@@ -74,8 +81,11 @@ func Month(t time.Time) string {
 
 // category returns what an entry was spent on, "" where it was not spending at all.
 func category(e *posted) string {
-	fallback := ""
-	switch e.Kind {
+	kind, fallback := e.Kind, ""
+	if kind == event.EntryReversal {
+		kind = e.ReversesKind
+	}
+	switch kind {
 	case event.EntryCardPurchase, event.EntryRefund:
 		fallback = "uncategorised"
 	case event.EntryWithdrawal:

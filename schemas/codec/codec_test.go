@@ -83,7 +83,7 @@ func TestOtherWriters(t *testing.T) {
 	older := strings.Replace(present, `,
     {"name": "refund_of", "type": "string", "default": "", "doc": "event_id of the purchase that a refund gives back, where it is known."}`, "", 1)
 	newer := strings.Replace(present, `{"name": "merchant",`, `{"name": "colour", "type": "string", "default": ""}, {"name": "merchant",`, 1)
-	unknown := strings.Replace(present, `"SALARY"]`, `"SALARY", "BONUS"]`, 1)
+	unknown := strings.Replace(present, `"SALARY", `, `"SALARY", "BONUS", `, 1)
 	for name, c := range map[string]struct {
 		schema string
 		fields map[string]any

@@ -13,6 +13,12 @@ import (
 // Names of the events: the full names of their Avro records.
 const (
 	NameAccountOpened   = "bank.AccountOpened"
+	NameAccountFrozen   = "bank.AccountFrozen"
+	NameAccountUnfrozen = "bank.AccountUnfrozen"
+	NameAccountClosed   = "bank.AccountClosed"
+	NameHoldPlaced      = "bank.HoldPlaced"
+	NameHoldReleased    = "bank.HoldReleased"
+	NameHoldExpired     = "bank.HoldExpired"
 	NameEntryPosted     = "bank.EntryPosted"
 	NameCommandRejected = "bank.CommandRejected"
 	NameActRecorded     = "refold.ActRecorded"
@@ -22,6 +28,18 @@ const (
 var (
 	//go:embed account_opened.avsc
 	schemaAccountOpened string
+	//go:embed account_frozen.avsc
+	schemaAccountFrozen string
+	//go:embed account_unfrozen.avsc
+	schemaAccountUnfrozen string
+	//go:embed account_closed.avsc
+	schemaAccountClosed string
+	//go:embed hold_placed.avsc
+	schemaHoldPlaced string
+	//go:embed hold_released.avsc
+	schemaHoldReleased string
+	//go:embed hold_expired.avsc
+	schemaHoldExpired string
 	//go:embed entry_posted.avsc
 	schemaEntryPosted string
 	//go:embed command_rejected.avsc
@@ -35,6 +53,18 @@ func Schema(name string) string {
 	switch name {
 	case NameAccountOpened:
 		return schemaAccountOpened
+	case NameAccountFrozen:
+		return schemaAccountFrozen
+	case NameAccountUnfrozen:
+		return schemaAccountUnfrozen
+	case NameAccountClosed:
+		return schemaAccountClosed
+	case NameHoldPlaced:
+		return schemaHoldPlaced
+	case NameHoldReleased:
+		return schemaHoldReleased
+	case NameHoldExpired:
+		return schemaHoldExpired
 	case NameEntryPosted:
 		return schemaEntryPosted
 	case NameCommandRejected:
@@ -47,7 +77,11 @@ func Schema(name string) string {
 
 // Names returns the names of all events, in the order in which they are registered.
 func Names() []string {
-	return []string{NameAccountOpened, NameEntryPosted, NameCommandRejected, NameActRecorded}
+	return []string{
+		NameAccountOpened, NameEntryPosted, NameCommandRejected, NameActRecorded,
+		NameAccountFrozen, NameAccountUnfrozen, NameAccountClosed,
+		NameHoldPlaced, NameHoldReleased, NameHoldExpired,
+	}
 }
 
 // Micros is a time in microseconds since 1970-01-01 UTC, as Avro's timestamp-micros.
@@ -91,6 +125,61 @@ type AccountOpened struct {
 	Kind                string `avro:"kind"`
 	Currency            string `avro:"currency"`
 	OverdraftLimitMinor int64  `avro:"overdraft_limit_minor"`
+	DailyLimitMinor     int64  `avro:"daily_limit_minor"` // 0: none
+	TimeZone            string `avro:"time_zone"`         // of the limit's days; "": UTC
+}
+
+// AccountFrozen says that from here on money may come to an account and none may leave it.
+type AccountFrozen struct {
+	Envelope
+	AccountID string `avro:"account_id"`
+	Reason    string `avro:"reason"`
+}
+
+// AccountUnfrozen says that an account is as it was before it was frozen.
+type AccountUnfrozen struct {
+	Envelope
+	AccountID string `avro:"account_id"`
+	Reason    string `avro:"reason"`
+}
+
+// AccountClosed says that nothing is booked to an account any more, for ever.
+type AccountClosed struct {
+	Envelope
+	AccountID string `avro:"account_id"`
+	Reason    string `avro:"reason"`
+}
+
+// HoldPlaced says that an amount of an account is not available, until the hold is captured, released or
+// expires. The hold's id is the EventID.
+type HoldPlaced struct {
+	Envelope
+	AccountID   string `avro:"account_id"`
+	AmountMinor int64  `avro:"amount_minor"`
+	Currency    string `avro:"currency"`
+	ExpiresAt   Micros `avro:"expires_at"`
+	Merchant    string `avro:"merchant"`
+	MCC         string `avro:"mcc"`
+	Category    string `avro:"category"`
+	LimitDay    int64  `avro:"limit_day"` // as that of a Leg
+}
+
+// HoldReleased says that a hold has ended and its amount is available again.
+type HoldReleased struct {
+	Envelope
+	AccountID   string `avro:"account_id"`
+	HoldID      string `avro:"hold_id"`
+	AmountMinor int64  `avro:"amount_minor"`
+	ExpiresAt   Micros `avro:"expires_at"`
+}
+
+// HoldExpired says that a hold has ended because its time was over, and its amount is available again.
+type HoldExpired struct {
+	Envelope
+	AccountID   string `avro:"account_id"`
+	HoldID      string `avro:"hold_id"`
+	AmountMinor int64  `avro:"amount_minor"`
+	ExpiresAt   Micros `avro:"expires_at"`
 }
 
 // EntryPosted is one balanced entry: its legs sum to zero in every currency.
@@ -102,6 +191,13 @@ type EntryPosted struct {
 	MCC      string `avro:"mcc"`
 	Category string `avro:"category"`
 	RefundOf string `avro:"refund_of"`
+	// The hold that the entry captures, on the account of the first leg; "" where it captures none.
+	HoldID          string `avro:"hold_id"`
+	HoldAmountMinor int64  `avro:"hold_amount_minor"`
+	HoldExpiresAt   Micros `avro:"hold_expires_at"`
+	// The entry that a reversal takes back, and its kind; "" in an entry that is none.
+	Reverses     string `avro:"reverses"`
+	ReversesKind string `avro:"reverses_kind"`
 }
 
 // Leg is one account's part of an entry, credit positive, debit negative, in minor units.
@@ -111,6 +207,8 @@ type Leg struct {
 	Currency          string `avro:"currency"`
 	BalanceAfterMinor int64  `avro:"balance_after_minor"`
 	AccountSeq        int64  `avro:"account_seq"`
+	// LimitDay is the day to whose limit a debit counts, in days since 1970-01-01; 0 where it counts to none.
+	LimitDay int64 `avro:"limit_day"`
 }
 
 // CommandRejected says that a well-formed command was refused, and why.

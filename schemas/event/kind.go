@@ -18,4 +18,6 @@ const (
 	EntryFee          = "FEE"
 	EntryInterest     = "INTEREST"
 	EntrySalary       = "SALARY"
+	EntryReversal     = "REVERSAL"
+	EntryTransfer     = "TRANSFER"
 )

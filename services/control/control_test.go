@@ -170,7 +170,7 @@ func TestProjections(t *testing.T) {
 	defer stop()
 	b.post()
 	g := b.folded(s, spending.Name)
-	if g.GetNumber() != 1 || g.GetVersion() != 1 || g.GetHash() != spending.Definition().RowHash || g.GetState() != refoldv1.GenerationState_GENERATION_STATE_LIVE ||
+	if g.GetNumber() != 1 || g.GetVersion() != spending.Definition().Version || g.GetHash() != spending.Definition().RowHash || g.GetState() != refoldv1.GenerationState_GENERATION_STATE_LIVE ||
 		g.GetPrincipal() != engine.Platform || g.GetReason() == "" || g.GetLagEvents() != 0 || g.GetLagSeconds() != 0 || g.GetError() != "" {
 		t.Errorf("got %v", g)
 	}
@@ -264,7 +264,7 @@ func broken(t *testing.T) *projection.Definition {
 	type posted struct {
 		CustomerID string `avro:"customer_id"`
 	}
-	d, err := projection.Define(balances.Name, 2, projection.On(topic.Transactions, event.NameEntryPosted,
+	d, err := projection.Define(balances.Name, balances.Definition().Version+1, projection.On(topic.Transactions, event.NameEntryPosted,
 		func(e *posted, k *projection.Keys) { k.Add(e.CustomerID, e.CustomerID+".card") },
 		func(k projection.Key, r *balances.Row, _ *posted, _ projection.Meta) error {
 			r.Account = &balances.Account{AccountID: k.Sort, BalanceMinor: 7}

@@ -68,5 +68,10 @@ func (s *Server) decodeAccount(customer string, stored []byte) (*bankv1.Account,
 		OverdraftLimitMinor: a.OverdraftLimitMinor,
 		OpenedAt:            timestamppb.New(a.OpenedAt.Time()),
 		Entries:             a.Entries,
+		Status:              bankv1.AccountStatus(bankv1.AccountStatus_value["ACCOUNT_STATUS_"+a.Status]),
+		HeldMinor:           a.HeldMinor,
+		DailyLimitMinor:     a.DailyLimitMinor,
+		TimeZone:            a.TimeZone,
+		AvailableMinor:      a.BalanceMinor - a.HeldMinor,
 	}, nil
 }

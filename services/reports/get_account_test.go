@@ -25,6 +25,7 @@ func TestAccount(t *testing.T) {
 	a := got.GetAccount()
 	if a.GetAccountId() != "c1.main" || a.GetCustomerId() != "c1" || a.GetKind() != bankv1.AccountKind_ACCOUNT_KIND_CARD ||
 		a.GetCurrency() != "EUR" || a.GetBalanceMinor() != 1250 || a.GetOverdraftLimitMinor() != 500 || a.GetEntries() != 1 ||
+		a.GetStatus() != bankv1.AccountStatus_ACCOUNT_STATUS_OPEN ||
 		!a.GetOpenedAt().AsTime().Equal(time.Unix(1, 0)) {
 		t.Errorf("got %v", a)
 	}
@@ -36,6 +37,47 @@ func TestAccount(t *testing.T) {
 	}
 	if f.GetGeneration() != 1 || f.GetLagEvents() != 0 || f.GetLagSeconds() != 0 || f.GetEventTime() == nil {
 		t.Errorf("got freshness %v", f)
+	}
+}
+
+func TestAccountShowsItsLimit(t *testing.T) {
+	b := newBank(t)
+	opening := opened("c1.main", event.AccountCard)
+	opening.DailyLimitMinor, opening.TimeZone = 900, "Europe/Paris"
+	got, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: b.commit(opening)})
+	if a := got.GetAccount(); err != nil || a.GetDailyLimitMinor() != 900 || a.GetTimeZone() != "Europe/Paris" {
+		t.Errorf("got %v, %v, want the limit and its zone", a, err)
+	}
+}
+
+func TestAccountShowsWhatIsAvailable(t *testing.T) {
+	b := newBank(t)
+	b.commit(opened("c1.main", event.AccountCard), b.posted("c1.main", time.Unix(9, 0), event.EntryDeposit, "", 100))
+	c1 := event.Envelope{CustomerID: "c1"}
+	seen := b.commit(&event.HoldPlaced{Envelope: c1, AccountID: "c1.main", AmountMinor: 80, Currency: "EUR"})
+	got, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: seen})
+	if a := got.GetAccount(); err != nil || a.GetBalanceMinor() != 100 || a.GetHeldMinor() != 80 || a.GetAvailableMinor() != 20 {
+		t.Errorf("got %v, %v, want 20 of 100 available", a, err)
+	}
+}
+
+func TestAccountShowsItsStatus(t *testing.T) {
+	b := newBank(t)
+	c1 := event.Envelope{CustomerID: "c1"}
+	for _, step := range []struct {
+		fact any
+		want bankv1.AccountStatus
+	}{
+		{opened("c1.main", event.AccountCurrent), bankv1.AccountStatus_ACCOUNT_STATUS_OPEN},
+		{&event.AccountFrozen{Envelope: c1, AccountID: "c1.main"}, bankv1.AccountStatus_ACCOUNT_STATUS_FROZEN},
+		{&event.AccountUnfrozen{Envelope: c1, AccountID: "c1.main"}, bankv1.AccountStatus_ACCOUNT_STATUS_OPEN},
+		{&event.AccountClosed{Envelope: c1, AccountID: "c1.main"}, bankv1.AccountStatus_ACCOUNT_STATUS_CLOSED},
+	} {
+		seen := b.commit(step.fact)
+		got, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: seen})
+		if err != nil || got.GetAccount().GetStatus() != step.want {
+			t.Errorf("after %T: got %v, %v, want %v", step.fact, got.GetAccount().GetStatus(), err, step.want)
+		}
 	}
 }
 

@@ -138,5 +138,6 @@ func (s *Server) decodeLine(stored []byte) (*bankv1.StatementLine, error) {
 		AccountSeq:        l.AccountSeq,
 		Merchant:          l.Merchant,
 		Category:          l.Category,
+		Reverses:          l.Reverses,
 	}, nil
 }

@@ -3,6 +3,7 @@ package reports_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -115,10 +116,7 @@ func (b *bank) commit(facts ...any) string {
 	p := topic.Of("c1", partitions)
 	var records []fake.Record
 	for _, fact := range facts {
-		name := event.NameEntryPosted
-		if _, ok := fact.(*event.AccountOpened); ok {
-			name = event.NameAccountOpened
-		}
+		name := "bank." + strings.TrimPrefix(fmt.Sprintf("%T", fact), "*event.")
 		encoder, err := b.codec.Encoder(b.t.Context(), topic.Transactions, name)
 		if err != nil {
 			b.t.Fatal(err)

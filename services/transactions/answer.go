@@ -2,7 +2,6 @@ package transactions
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -24,22 +23,6 @@ type Outcome struct {
 	reused    string // names a field in which the recorded command was another one
 }
 
-// encoders turn facts into the values of records.
-type encoders struct{ opened, posted, rejected *codec.Encoder }
-
-func (e *encoders) encode(f fact) ([]byte, error) {
-	// Most records fit; one that does not is grown.
-	b := make([]byte, 0, 384)
-	switch f.(type) {
-	case *event.AccountOpened:
-		return e.opened.Append(b, f)
-	case *event.EntryPosted:
-		return e.posted.Append(b, f)
-	default:
-		return e.rejected.Append(b, f)
-	}
-}
-
 // recorded returns the outcome that a row of the ledger keeps.
 func recorded(ctx context.Context, c *codec.Codec, partition int32, row *ledger.Outcome) (Outcome, error) {
 	s, err := c.Lookup(ctx, row.Value)
@@ -54,18 +37,6 @@ func recorded(ctx context.Context, c *codec.Codec, partition int32, row *ledger.
 		return Outcome{}, err
 	}
 	return Outcome{fact: f, partition: partition, offset: row.Offset, replayed: true}, nil
-}
-
-func factNamed(name string) (fact, error) {
-	switch name {
-	case event.NameAccountOpened:
-		return &event.AccountOpened{}, nil
-	case event.NameEntryPosted:
-		return &event.EntryPosted{}, nil
-	case event.NameCommandRejected:
-		return &event.CommandRejected{}, nil
-	}
-	return nil, fmt.Errorf("%s is no event of the journal", name)
 }
 
 // refusal returns the error of an outcome that is one, or nil.
@@ -103,7 +74,49 @@ func (o *Outcome) openedAnswer(e *event.AccountOpened, topic string) *bankv1.Ope
 	return &bankv1.OpenAccountResponse{Record: o.record(topic), AccountId: e.AccountID, Replayed: o.replayed}
 }
 
+func (o *Outcome) frozenAnswer(e *event.AccountFrozen, topic string) *bankv1.FreezeAccountResponse {
+	return &bankv1.FreezeAccountResponse{Record: o.record(topic), AccountId: e.AccountID, Replayed: o.replayed}
+}
+
+func (o *Outcome) unfrozenAnswer(e *event.AccountUnfrozen, topic string) *bankv1.UnfreezeAccountResponse {
+	return &bankv1.UnfreezeAccountResponse{Record: o.record(topic), AccountId: e.AccountID, Replayed: o.replayed}
+}
+
+func (o *Outcome) closedAnswer(e *event.AccountClosed, topic string) *bankv1.CloseAccountResponse {
+	return &bankv1.CloseAccountResponse{Record: o.record(topic), AccountId: e.AccountID, Replayed: o.replayed}
+}
+
+func (o *Outcome) heldAnswer(e *event.HoldPlaced, topic string) *bankv1.PlaceHoldResponse {
+	return &bankv1.PlaceHoldResponse{
+		Record: o.record(topic), HoldId: e.EventID, ExpiresAt: timestamppb.New(e.ExpiresAt.Time()), Replayed: o.replayed,
+	}
+}
+
+func (o *Outcome) releasedAnswer(e *event.HoldReleased, topic string) *bankv1.ReleaseHoldResponse {
+	return &bankv1.ReleaseHoldResponse{Record: o.record(topic), HoldId: e.HoldID, Replayed: o.replayed}
+}
+
 func (o *Outcome) postedAnswer(e *event.EntryPosted, topic string) *bankv1.PostEntryResponse {
+	return &bankv1.PostEntryResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+}
+
+func (o *Outcome) capturedAnswer(e *event.EntryPosted, topic string) *bankv1.CaptureHoldResponse {
+	return &bankv1.CaptureHoldResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+}
+
+func (o *Outcome) reversedAnswer(e *event.EntryPosted, topic string) *bankv1.ReverseEntryResponse {
+	return &bankv1.ReverseEntryResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+}
+
+func (o *Outcome) transferAnswer(e *event.EntryPosted, topic string) *bankv1.TransferResponse {
+	return &bankv1.TransferResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+}
+
+func (o *Outcome) legsAnswer(e *event.EntryPosted, topic string) *bankv1.PostEntriesResponse {
+	return &bankv1.PostEntriesResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+}
+
+func entryOf(e *event.EntryPosted) *bankv1.Entry {
 	legs := make([]*bankv1.Leg, 0, len(e.Legs))
 	for _, l := range e.Legs {
 		legs = append(legs, &bankv1.Leg{
@@ -114,20 +127,62 @@ func (o *Outcome) postedAnswer(e *event.EntryPosted, topic string) *bankv1.PostE
 			AccountSeq:        l.AccountSeq,
 		})
 	}
-	return &bankv1.PostEntryResponse{
-		Record: o.record(topic),
-		Entry: &bankv1.Entry{
-			Kind:       bankv1.EntryKind(bankv1.EntryKind_value[entryKindPrefix+e.Kind]),
-			Legs:       legs,
-			OccurredAt: timestamppb.New(e.OccurredAt.Time()),
-			Merchant:   e.Merchant,
-			Mcc:        e.MCC,
-			Category:   e.Category,
-			RefundOf:   e.RefundOf,
-			Historical: e.Historical,
-			Principal:  e.Principal,
-		},
-		Replayed: o.replayed,
+	return &bankv1.Entry{
+		Kind:       bankv1.EntryKind(bankv1.EntryKind_value[entryKindPrefix+e.Kind]),
+		Legs:       legs,
+		OccurredAt: timestamppb.New(e.OccurredAt.Time()),
+		Merchant:   e.Merchant,
+		Mcc:        e.MCC,
+		Category:   e.Category,
+		RefundOf:   e.RefundOf,
+		Historical: e.Historical,
+		Principal:  e.Principal,
+		HoldId:     e.HoldID,
+		Reverses:   e.Reverses,
+	}
+}
+
+// found returns what is recorded, as FindByKey tells it.
+func (o *Outcome) found(topic string) *bankv1.FindByKeyResponse {
+	out := &bankv1.FindByKeyResponse{}
+	switch e := o.fact.(type) {
+	case *event.AccountOpened:
+		out.Outcome = &bankv1.FindByKeyResponse_Opened{Opened: o.openedAnswer(e, topic)}
+	case *event.AccountFrozen:
+		out.Outcome = &bankv1.FindByKeyResponse_Frozen{Frozen: o.frozenAnswer(e, topic)}
+	case *event.AccountUnfrozen:
+		out.Outcome = &bankv1.FindByKeyResponse_Unfrozen{Unfrozen: o.unfrozenAnswer(e, topic)}
+	case *event.AccountClosed:
+		out.Outcome = &bankv1.FindByKeyResponse_Closed{Closed: o.closedAnswer(e, topic)}
+	case *event.HoldPlaced:
+		out.Outcome = &bankv1.FindByKeyResponse_Held{Held: o.heldAnswer(e, topic)}
+	case *event.HoldReleased:
+		out.Outcome = &bankv1.FindByKeyResponse_Released{Released: o.releasedAnswer(e, topic)}
+	case *event.EntryPosted:
+		out.Outcome = &bankv1.FindByKeyResponse_Posted{Posted: o.postedAnswer(e, topic)}
+	case *event.CommandRejected:
+		out.Outcome = &bankv1.FindByKeyResponse_Rejected{Rejected: o.refusal(topic).rejection()}
+	}
+	return out
+}
+
+// put sets the outcome of a result that was accepted.
+func (o *Outcome) put(out *bankv1.Result, topic string) {
+	switch e := o.fact.(type) {
+	case *event.AccountOpened:
+		out.Outcome = &bankv1.Result_Opened{Opened: o.openedAnswer(e, topic)}
+	case *event.AccountFrozen:
+		out.Outcome = &bankv1.Result_Frozen{Frozen: o.frozenAnswer(e, topic)}
+	case *event.AccountUnfrozen:
+		out.Outcome = &bankv1.Result_Unfrozen{Unfrozen: o.unfrozenAnswer(e, topic)}
+	case *event.AccountClosed:
+		out.Outcome = &bankv1.Result_Closed{Closed: o.closedAnswer(e, topic)}
+	case *event.HoldPlaced:
+		out.Outcome = &bankv1.Result_Held{Held: o.heldAnswer(e, topic)}
+	case *event.HoldReleased:
+		out.Outcome = &bankv1.Result_Released{Released: o.releasedAnswer(e, topic)}
+	case *event.EntryPosted:
+		out.Outcome = &bankv1.Result_Posted{Posted: o.postedAnswer(e, topic)}
 	}
 }
 

@@ -3,9 +3,11 @@ package transactions
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,7 +66,11 @@ type instance struct {
 	bank   *bank
 	ledger *followed
 	stop   func()
+	keys   atomic.Int64
 }
+
+// key returns an idempotency key that no other call got.
+func (i *instance) key() string { return fmt.Sprint("key-", i.keys.Add(1)) }
 
 // option changes the configuration of an instance.
 type option func(*journal.Config[*Command, Outcome])

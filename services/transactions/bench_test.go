@@ -94,7 +94,7 @@ func prepared(b *testing.B, accounts []string) []*Command {
 	b.Helper()
 	commands := make([]*Command, b.N)
 	for n := range commands {
-		commands[n] = commandOf(b, deposit(accounts[n%len(accounts)], fmt.Sprint("k", n), 1))
+		commands[n] = made(b, deposit(accounts[n%len(accounts)], fmt.Sprint("k", n), 1))
 	}
 	return commands
 }

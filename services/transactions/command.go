@@ -8,9 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
 )
 
@@ -25,6 +27,7 @@ type Command struct {
 	occurredAt  *event.Micros // nil: when it is recorded
 	hash        event.CommandHash
 	wish        wish // nil: a question
+	sweep       bool // see ExpireHolds; nothing else is set
 }
 
 // wish is what one kind of command wants. One kind is one file.
@@ -33,24 +36,26 @@ type wish interface {
 	name() string
 	// accountID is the customer's account that it is about.
 	accountID() string
-	// counterID is the internal account that the other leg is booked to, "" where there is none.
-	counterID(partition int32) string
 	// content appends every field to the content that a retry must repeat.
 	content(c content) content
-	// decide decides by the two accounts.
-	decide(v view) (fact, *rejection)
+	// decide decides by the rows that it asks for.
+	decide(v *view) (fact, *rejection)
 	// differs names a field in which the recorded fact differs from the wish, "" where none does.
 	differs(f fact) string
 }
 
-// fact is an event of the journal.
-type fact interface{ Envelop() *event.Envelope }
+// broad is a wish that is about more accounts than one.
+type broad interface {
+	// accountIDs are all accounts of customers that it is about.
+	accountIDs(v *view) []string
+}
 
-// view is what a command may be decided by.
-type view struct {
-	partition int32
-	account   *ledger.Account // nil where it does not exist
-	counter   *ledger.Account // nil where nothing was booked to it yet
+// accountIDs are the accounts of customers that the command is about.
+func (c *Command) accountIDs(v *view) []string {
+	if b, ok := c.wish.(broad); ok {
+		return b.accountIDs(v)
+	}
+	return []string{c.wish.accountID()}
 }
 
 // rejection is why a well-formed command is refused.
@@ -68,8 +73,8 @@ const (
 
 // decide is pure: the event that a command becomes, accepted or rejected, as far as the command and the
 // state determine it. The journal completes the envelope.
-func decide(v view, c *Command, now event.Micros) fact {
-	r := c.bounded(now)
+func decide(v *view, c *Command) fact {
+	r := c.bounded(v.now)
 	if r == nil {
 		var f fact
 		if f, r = c.wish.decide(v); r == nil {
@@ -127,6 +132,35 @@ type request interface {
 	GetOccurredAt() *timestamppb.Timestamp
 	GetHistorical() bool
 	GetCorrelationId() string
+}
+
+// commandOf makes a command of any request that is one.
+func commandOf(r proto.Message, principal string) (*Command, *Refusal) {
+	switch r := r.(type) {
+	case *bankv1.OpenAccountRequest:
+		return newOpenAccount(r, principal)
+	case *bankv1.PostEntryRequest:
+		return newPostEntry(r, principal)
+	case *bankv1.FreezeAccountRequest:
+		return newFreezeAccount(r, principal)
+	case *bankv1.UnfreezeAccountRequest:
+		return newUnfreezeAccount(r, principal)
+	case *bankv1.CloseAccountRequest:
+		return newCloseAccount(r, principal)
+	case *bankv1.PlaceHoldRequest:
+		return newPlaceHold(r, principal)
+	case *bankv1.CaptureHoldRequest:
+		return newCaptureHold(r, principal)
+	case *bankv1.ReleaseHoldRequest:
+		return newReleaseHold(r, principal)
+	case *bankv1.ReverseEntryRequest:
+		return newReverseEntry(r, principal)
+	case *bankv1.TransferRequest:
+		return newTransfer(r, principal)
+	case *bankv1.PostEntriesRequest:
+		return newPostEntries(r, principal)
+	}
+	return nil, malformed("command: must be set")
 }
 
 // newCommand makes a command of a request. It checks only what the rest of this package relies on;

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/refold/refold/projections/ledger"
@@ -29,9 +30,9 @@ func changes() map[string]func(*bankv1.PostEntryRequest) {
 	}
 }
 
-func commandOf(t testing.TB, r *bankv1.PostEntryRequest) *Command {
+func made(t testing.TB, r proto.Message) *Command {
 	t.Helper()
-	c, refusal := newPostEntry(r, "tester")
+	c, refusal := commandOf(r, "tester")
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -45,17 +46,17 @@ func dated() *bankv1.PostEntryRequest {
 }
 
 func TestDigestCoversEveryFieldButTheKey(t *testing.T) {
-	first := commandOf(t, dated()).hash
+	first := made(t, dated()).hash
 	again := dated()
 	again.IdempotencyKey = "other"
-	if got := commandOf(t, again).hash; got != first {
+	if got := made(t, again).hash; got != first {
 		t.Error("another key: got another digest, want the same")
 	}
 	seen := map[event.CommandHash]string{first: "unchanged"}
 	for name, change := range changes() {
 		r := dated()
 		change(r)
-		hash := commandOf(t, r).hash
+		hash := made(t, r).hash
 		if other, taken := seen[hash]; taken {
 			t.Errorf("%s: got the digest of %s, want another", name, other)
 		}
@@ -73,28 +74,35 @@ func TestDigestKeepsFieldsApart(t *testing.T) {
 	a, b := dated(), dated()
 	a.Merchant, a.Category = "ab", "c"
 	b.Merchant, b.Category = "a", "bc"
-	if commandOf(t, a).hash == commandOf(t, b).hash {
+	if made(t, a).hash == made(t, b).hash {
 		t.Error("got equal digests, want different ones")
 	}
 }
 
 // The digest is stored for ever: a retry of a command of long ago must still have it.
 func TestDigestIsTheOneOfEver(t *testing.T) {
-	hash := commandOf(t, dated()).hash
+	hash := made(t, dated()).hash
 	if got, want := hex.EncodeToString(hash[:]), "3bb50b7f5f5d4022adade3901075bb6a"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestDigestOfAnOpeningIsTheOneOfEver(t *testing.T) {
+	hash := made(t, openRequest()).hash
+	if got, want := hex.EncodeToString(hash[:]), "e341f2158790223c09626c2b02e0c226"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
 func TestDifferentCommandIsNamed(t *testing.T) {
 	r := dated()
-	c := commandOf(t, r)
-	posted := decide(view{account: account(0, 0, 0)}, c, noon)
+	c := made(t, r)
+	posted := decide(seen(accounts{"c1.main": account(0, 0, 0)}), c)
 	c.complete(posted.Envelop(), ledger.Head{}, noon)
 	for name, change := range changes() {
 		other := dated()
 		change(other)
-		if got := commandOf(t, other).differs(posted); got != name {
+		if got := made(t, other).differs(posted); got != name {
 			t.Errorf("got %q, want %q", got, name)
 		}
 	}
@@ -114,5 +122,38 @@ func TestEventID(t *testing.T) {
 	}
 	if eventID("c1", "k") != id || eventID("c", "1k") == id || eventID("c2", "k") == id {
 		t.Error("an event id must follow from customer and key, and from nothing else")
+	}
+}
+
+// Every command of a batch is a command, and has a result and an answer to FindByKey for what it becomes.
+func TestEveryCommandOfABatchIsKnown(t *testing.T) {
+	command := (&bankv1.Command{}).ProtoReflect()
+	fields := command.Descriptor().Oneofs().ByName("command").Fields()
+	for n := range fields.Len() {
+		m := &bankv1.Command{}
+		r := m.ProtoReflect().NewField(fields.Get(n))
+		m.ProtoReflect().Set(fields.Get(n), r)
+		got := requestOf(m)
+		if got == nil {
+			t.Errorf("%s: there is no request", fields.Get(n).Name())
+			continue
+		}
+		if _, refusal := commandOf(got, "tester"); refusal == nil || refusal.Detail == "command: must be set" {
+			t.Errorf("%s: got %v, want it known and malformed", fields.Get(n).Name(), refusal)
+		}
+	}
+	for name, empty := range facts() {
+		o := Outcome{fact: empty()}
+		if name == event.NameHoldExpired {
+			continue // nobody asks for it
+		}
+		result := &bankv1.Result{}
+		o.put(result, "topic")
+		if name != event.NameCommandRejected && result.GetOutcome() == nil || o.found("topic").GetOutcome() == nil {
+			t.Errorf("%s: there is no answer", name)
+		}
+		if got, err := factNamed(name); err != nil || nameOf(got) != name {
+			t.Errorf("%s: got %T, %v", name, got, err)
+		}
 	}
 }

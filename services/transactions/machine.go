@@ -33,11 +33,8 @@ type Machines struct {
 // the ledger.
 func OpenMachines(ctx context.Context, c *codec.Codec, topic string, l Ledger) (*Machines, error) {
 	m := &Machines{topic: topic, codec: c, ledger: l, definition: ledger.Definition()}
-	var problems [3]error
-	m.encoders.opened, problems[0] = c.Encoder(ctx, topic, event.NameAccountOpened)
-	m.encoders.posted, problems[1] = c.Encoder(ctx, topic, event.NameEntryPosted)
-	m.encoders.rejected, problems[2] = c.Encoder(ctx, topic, event.NameCommandRejected)
-	if err := errors.Join(problems[:]...); err != nil {
+	var err error
+	if m.encoders, err = openEncoders(ctx, c, topic); err != nil {
 		return nil, fmt.Errorf("open the journal of %s: %w", topic, err)
 	}
 	return m, nil
@@ -45,7 +42,7 @@ func OpenMachines(ctx context.Context, c *codec.Codec, topic string, l Ledger) (
 
 // New returns the machine of a partition, for journal.Config.
 func (m *Machines) New(partition int32) journal.Machine[*Command, Outcome] {
-	return &machine{Machines: m, partition: partition}
+	return &machine{Machines: m, partition: partition, zones: make(map[string]*time.Location)}
 }
 
 // machine decides the commands of one partition.
@@ -65,6 +62,7 @@ type machine struct {
 	partition int32
 	overlay   projection.Folder
 	crowded   int // rows in the overlay at which it is looked through next
+	zones     map[string]*time.Location
 }
 
 const (
@@ -89,7 +87,10 @@ func (m *machine) Reset(ctx context.Context, end int64) error {
 
 // Find implements journal.Machine.
 func (m *machine) Find(ctx context.Context, c *Command) (Outcome, bool, error) {
-	row, err := projection.Peek[ledger.Row](m.overlay, ledger.OutcomeKey(c.customer, c.key))
+	if c.sweep {
+		return Outcome{}, true, nil // what it did not do the next one does
+	}
+	row, err := m.row(ledger.OutcomeKey(c.customer, c.key))
 	if err != nil || row == nil {
 		return Outcome{}, false, err
 	}
@@ -106,30 +107,62 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 		return journal.Decision[Outcome]{}, err
 	}
 	o, found, err := m.Find(ctx, c)
-	if err != nil || found || c.wish == nil {
+	if err != nil || !c.sweep && (found || c.wish == nil) {
 		return journal.Decision[Outcome]{Outcome: o}, err
 	}
+	before, err := m.overdue(ctx, c, offset, event.MicrosOf(now))
+	if err != nil || c.sweep {
+		return journal.Decision[Outcome]{Before: before}, err
+	}
+	offset += int64(len(before))
 	head, err := m.head()
 	if err != nil {
 		return journal.Decision[Outcome]{}, err
 	}
 	at := max(event.MicrosOf(now), head.RecordedAt+1)
-	v, err := m.view(c)
-	if err != nil {
-		return journal.Decision[Outcome]{}, err
+	v := view{partition: m.partition, now: at, rows: reading{m, ctx}}
+	f := decide(&v, c)
+	if v.err != nil {
+		return journal.Decision[Outcome]{}, v.err
 	}
-	f := decide(v, c, at)
 	c.complete(f.Envelop(), head, at)
 	value, err := m.append(f, offset)
 	if err != nil {
 		return journal.Decision[Outcome]{}, err
 	}
 	return journal.Decision[Outcome]{
+		Before:  before,
 		Key:     []byte(c.customer),
 		Value:   value,
 		Time:    at.Time(),
 		Outcome: Outcome{fact: f, partition: m.partition, offset: offset},
 	}, nil
+}
+
+// overdue lets the holds expire whose time is over by the time of a command: those that it may meet, and of a
+// sweep all. Expiries move the time of the command on, which may make more of them due.
+func (m *machine) overdue(ctx context.Context, c *Command, offset int64, now event.Micros) ([]journal.Record, error) {
+	var out []journal.Record
+	for {
+		head, err := m.head()
+		if err != nil {
+			return nil, err
+		}
+		v := view{partition: m.partition, now: max(now, head.RecordedAt+1), rows: reading{m, ctx}}
+		due := v.due
+		if !c.sweep {
+			due = func() []ledger.DueHold { return v.dueOf(c.accountIDs(&v)) }
+		}
+		holds := due()
+		if v.err != nil || len(holds) == 0 {
+			return out, v.err
+		}
+		expired, err := m.expire(holds, offset+int64(len(out)), v.now)
+		out = append(out, expired...)
+		if err != nil || c.sweep {
+			return out, err
+		}
+	}
 }
 
 // complete gives a fact its place in the chain.
@@ -158,31 +191,40 @@ func (m *machine) append(f fact, offset int64) ([]byte, error) {
 }
 
 func (m *machine) head() (ledger.Head, error) {
-	row, err := projection.Peek[ledger.Row](m.overlay, ledger.HeadKey())
+	row, err := m.row(ledger.HeadKey())
 	if err != nil || row == nil {
 		return ledger.Head{}, err
 	}
 	return *row.Head, nil
 }
 
-func (m *machine) view(c *Command) (view, error) {
-	v := view{partition: m.partition}
-	var err error
-	if v.account, err = m.account(c.wish.accountID()); err != nil {
-		return view{}, err
-	}
-	if id := c.wish.counterID(m.partition); id != "" {
-		v.counter, err = m.account(id)
-	}
-	return v, err
+// reading is a machine as it is read during one call.
+type reading struct {
+	*machine
+	ctx context.Context //nolint:containedctx // it lives as long as the call
 }
 
-func (m *machine) account(id string) (*ledger.Account, error) {
-	row, err := projection.Peek[ledger.Row](m.overlay, ledger.AccountKey(id))
-	if err != nil || row == nil {
-		return nil, err
+// fact implements rows.
+func (r reading) fact(o *ledger.Outcome) (fact, error) {
+	out, err := recorded(r.ctx, r.codec, r.partition, o)
+	return out.fact, err
+}
+
+// zone implements rows.
+func (m *machine) zone(name string) (*time.Location, error) {
+	if known := m.zones[name]; known != nil {
+		return known, nil
 	}
-	return row.Account, nil
+	zone, err := time.LoadLocation(name)
+	if err == nil {
+		m.zones[name] = zone
+	}
+	return zone, err
+}
+
+// row implements rows.
+func (m *machine) row(key projection.Key) (*ledger.Row, error) {
+	return projection.Peek[ledger.Row](m.overlay, key)
 }
 
 // keepNear keeps the overlay small: it forgets what the saved rows have, and waits for them where they are

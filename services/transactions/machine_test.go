@@ -79,11 +79,19 @@ func (a *alone) decide(c *Command) Outcome {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	for _, r := range d.Before {
+		a.take(r.Value)
+	}
 	if d.Value != nil {
-		a.ledger.log = append(a.ledger.log, &timeline.Record{Topic: topic.Transactions, Offset: a.offset, Value: d.Value})
-		a.offset++
+		a.take(d.Value)
 	}
 	return d.Outcome
+}
+
+// take makes a record part of the log.
+func (a *alone) take(value []byte) {
+	a.ledger.log = append(a.ledger.log, &timeline.Record{Topic: topic.Transactions, Offset: a.offset, Value: value})
+	a.offset++
 }
 
 func TestOverlayStaysSmall(t *testing.T) {
@@ -91,10 +99,11 @@ func TestOverlayStaysSmall(t *testing.T) {
 	const entries = 3 * aheadOfRows
 	most := 0
 	for n := range entries {
-		a.decide(commandOf(t, deposit("c1.main", fmt.Sprint("k", n), 1)))
+		a.decide(made(t, deposit("c1.main", fmt.Sprint("k", n), 1)))
 		most = max(most, a.overlay.Len())
 	}
-	if limit := 2*aheadOfRows + fewRows; most > limit {
+	const each = 2 // rows of an entry's own: its outcome, and what became of it
+	if limit := 2*each*aheadOfRows + fewRows; most > limit {
 		t.Errorf("rows in the overlay: got %d, want at most %d", most, limit)
 	}
 	if a.ledger.waiting < 2 {
@@ -102,7 +111,7 @@ func TestOverlayStaysSmall(t *testing.T) {
 	}
 	// What was forgotten is found in the saved rows, what was not in the overlay.
 	for _, n := range []int{0, 1, aheadOfRows, entries - 1} {
-		o := a.decide(commandOf(t, deposit("c1.main", fmt.Sprint("k", n), 1)))
+		o := a.decide(made(t, deposit("c1.main", fmt.Sprint("k", n), 1)))
 		e, ok := o.fact.(*event.EntryPosted)
 		if !ok || !o.replayed || e.Legs[0].BalanceAfterMinor != int64(n)+1 || o.offset != int64(n)+1 {
 			t.Errorf("entry %d: got %+v, want its replay", n, o.fact)
@@ -115,7 +124,7 @@ func TestResetDropsWhatWasDecided(t *testing.T) {
 	if err := a.Reset(t.Context(), a.offset); err != nil { // the opening is in the log
 		t.Fatal(err)
 	}
-	lost := commandOf(t, deposit("c1.main", "lost", 5))
+	lost := made(t, deposit("c1.main", "lost", 5))
 	a.decide(lost)
 	if _, found, err := a.Find(t.Context(), lost); err != nil || !found {
 		t.Fatalf("got %v, %v, want the decision", found, err)
@@ -152,7 +161,7 @@ func BenchmarkDecideAndEncode(b *testing.B) {
 	a := newAlone(b)
 	commands := make([]*Command, 1<<16)
 	for n := range commands {
-		commands[n] = commandOf(b, deposit("c1.main", fmt.Sprint("k", n), 1))
+		commands[n] = made(b, deposit("c1.main", fmt.Sprint("k", n), 1))
 	}
 	b.ReportAllocs()
 	n := 0

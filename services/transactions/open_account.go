@@ -12,6 +12,8 @@ type openAccount struct {
 	kind     string
 	currency string
 	limit    int64 // minor units
+	daily    int64 // minor units; 0: no limit
+	zone     string
 }
 
 func newOpenAccount(r *bankv1.OpenAccountRequest, principal string) (*Command, *Refusal) {
@@ -21,12 +23,18 @@ func newOpenAccount(r *bankv1.OpenAccountRequest, principal string) (*Command, *
 		return nil, malformed("kind: must be set")
 	case r.GetOverdraftLimitMinor() < 0:
 		return nil, malformed("overdraft_limit_minor: must not be negative")
+	case r.GetDailyLimitMinor() < 0:
+		return nil, malformed("daily_limit_minor: must not be negative")
+	case r.GetTimeZone() != "" && !isZone(r.GetTimeZone()):
+		return nil, malformed("time_zone: must be a name in the IANA time zone database")
 	}
 	return newCommand(r, &openAccount{
 		account:  r.GetAccountId(),
 		kind:     kind,
 		currency: r.GetCurrency(),
 		limit:    r.GetOverdraftLimitMinor(),
+		daily:    r.GetDailyLimitMinor(),
+		zone:     r.GetTimeZone(),
 	}, principal)
 }
 
@@ -34,14 +42,16 @@ func (w *openAccount) name() string { return "OpenAccount" }
 
 func (w *openAccount) accountID() string { return w.account }
 
-func (w *openAccount) counterID(int32) string { return "" }
-
 func (w *openAccount) content(c content) content {
-	return c.text(w.account).text(w.kind).text(w.currency).number(w.limit)
+	c = c.text(w.account).text(w.kind).text(w.currency).number(w.limit)
+	if w.daily != 0 || w.zone != "" {
+		c = c.number(w.daily).text(w.zone)
+	}
+	return c
 }
 
-func (w *openAccount) decide(v view) (fact, *rejection) {
-	if v.account != nil {
+func (w *openAccount) decide(v *view) (fact, *rejection) {
+	if v.account(w.account) != nil {
 		return nil, reject(ReasonAccountExists, "account %s exists", w.account)
 	}
 	if _, ok := money.Exponent(w.currency); !ok {
@@ -52,6 +62,8 @@ func (w *openAccount) decide(v view) (fact, *rejection) {
 		Kind:                w.kind,
 		Currency:            w.currency,
 		OverdraftLimitMinor: w.limit,
+		DailyLimitMinor:     w.daily,
+		TimeZone:            w.zone,
 	}, nil
 }
 
@@ -68,6 +80,10 @@ func (w *openAccount) differs(f fact) string {
 		return "currency"
 	case e.OverdraftLimitMinor != w.limit:
 		return "overdraft_limit_minor"
+	case e.DailyLimitMinor != w.daily:
+		return "daily_limit_minor"
+	case e.TimeZone != w.zone:
+		return "time_zone"
 	}
 	return ""
 }

@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
 )
@@ -24,17 +23,17 @@ func TestOpenAccountDecides(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		change func(*bankv1.OpenAccountRequest)
-		view   view
+		given  accounts
 		want   fact
 	}{
-		"new":    {func(*bankv1.OpenAccountRequest) {}, view{}, opened},
-		"exists": {func(*bankv1.OpenAccountRequest) {}, view{account: &ledger.Account{Currency: "EUR"}}, refused(ReasonAccountExists, "account c1.main exists")},
+		"new":    {func(*bankv1.OpenAccountRequest) {}, nil, opened},
+		"exists": {func(*bankv1.OpenAccountRequest) {}, accounts{"c1.main": {Currency: "EUR"}}, refused(ReasonAccountExists, "account c1.main exists")},
 		"unknown currency": {
-			func(r *bankv1.OpenAccountRequest) { r.Currency = "XXX" }, view{},
+			func(r *bankv1.OpenAccountRequest) { r.Currency = "XXX" }, nil,
 			refused(ReasonCurrencyUnknown, "XXX is not an ISO 4217 currency in use"),
 		},
 		"before 1900": {
-			func(r *bankv1.OpenAccountRequest) { r.OccurredAt = timestamppb.New(earliest.Time().Add(-1)) }, view{},
+			func(r *bankv1.OpenAccountRequest) { r.OccurredAt = timestamppb.New(earliest.Time().Add(-1)) }, nil,
 			refused(ReasonOccurredAt, "it occurred at 1899-12-31T23:59:59.999999Z, which is before 1900"),
 		},
 	} {
@@ -45,7 +44,7 @@ func TestOpenAccountDecides(t *testing.T) {
 			if refusal != nil {
 				t.Fatal(refusal)
 			}
-			if got := decide(c.view, command, noon); !reflect.DeepEqual(got, c.want) {
+			if got := decide(seen(c.given), command); !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})

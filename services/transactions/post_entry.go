@@ -1,10 +1,6 @@
 package transactions
 
 import (
-	"math"
-	"strconv"
-
-	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
 )
@@ -26,6 +22,8 @@ func newPostEntry(r *bankv1.PostEntryRequest, principal string) (*Command, *Refu
 	switch {
 	case !ok:
 		return nil, malformed("kind: must be set")
+	case kind == event.EntryReversal || kind == event.EntryTransfer:
+		return nil, malformed("kind: must be another: ReverseEntry takes an entry back, Transfer moves money between accounts")
 	case r.GetAmountMinor() <= 0:
 		return nil, malformed("amount_minor: must be positive")
 	}
@@ -45,13 +43,18 @@ func (w *postEntry) name() string { return "PostEntry" }
 
 func (w *postEntry) accountID() string { return w.account }
 
-// counterID names the other side: the bank itself for what the bank takes and gives, the world for the rest.
-func (w *postEntry) counterID(partition int32) string {
-	side := "@world."
-	if w.kind == event.EntryFee || w.kind == event.EntryInterest {
-		side = "@fees."
+// sideOf names the other side of an entry: the bank itself for what the bank takes and gives, the world for
+// the rest.
+func sideOf(kind string) string {
+	if kind == event.EntryFee || kind == event.EntryInterest {
+		return fees
 	}
-	return side + strconv.Itoa(int(partition)) + "." + w.currency
+	return world
+}
+
+// takes reports whether entries of a kind take money out of an account.
+func takes(kind string) bool {
+	return kind == event.EntryWithdrawal || kind == event.EntryCardPurchase || kind == event.EntryFee
 }
 
 func (w *postEntry) content(c content) content {
@@ -61,37 +64,23 @@ func (w *postEntry) content(c content) content {
 
 // change is what the entry adds to the account's balance.
 func (w *postEntry) change() int64 {
-	switch w.kind {
-	case event.EntryWithdrawal, event.EntryCardPurchase, event.EntryFee:
+	if takes(w.kind) {
 		return -w.amount
 	}
 	return w.amount
 }
 
-func (w *postEntry) decide(v view) (fact, *rejection) {
-	if v.account == nil {
-		return nil, reject(ReasonAccountNotFound, "account %s does not exist", w.account)
+func (w *postEntry) decide(v *view) (fact, *rejection) {
+	leg, r := v.book(w.account, w.change(), w.currency)
+	if r == nil && w.kind == event.EntryRefund && w.refundOf != "" {
+		r = w.refundable(v)
 	}
-	if w.currency != v.account.Currency {
-		return nil, reject(ReasonCurrencyMismatch, "account %s is in %s, not in %s", w.account, v.account.Currency, w.currency)
+	if r != nil {
+		return nil, r
 	}
-	change := w.change()
-	leg, ok := nextLeg(v.account, w.account, change, w.currency)
-	if !ok {
-		return nil, reject(ReasonAmountOverflow, "the balance of account %s would not fit into 64 bits", w.account)
-	}
-	if change < 0 && leg.BalanceAfterMinor < -v.account.OverdraftLimitMinor {
-		return nil, reject(ReasonInsufficientFunds, "account %s has %d and may go to %d: %d are too many",
-			w.account, v.account.BalanceMinor, -v.account.OverdraftLimitMinor, w.amount)
-	}
-	counter := v.counter
-	if counter == nil {
-		counter = &ledger.Account{}
-	}
-	id := w.counterID(v.partition)
-	other, ok := nextLeg(counter, id, -change, w.currency)
-	if !ok {
-		return nil, reject(ReasonAmountOverflow, "the balance of account %s would not fit into 64 bits", id)
+	other, r := v.bookInternal(v.internal(sideOf(w.kind), w.currency), -w.change(), w.currency)
+	if r != nil {
+		return nil, r
 	}
 	return &event.EntryPosted{
 		Kind:     w.kind,
@@ -103,24 +92,28 @@ func (w *postEntry) decide(v view) (fact, *rejection) {
 	}, nil
 }
 
-// nextLeg books an amount to an account. It fails where the balance would not fit.
-func nextLeg(a *ledger.Account, id string, amount int64, currency string) (event.Leg, bool) {
-	if amount > 0 && a.BalanceMinor > math.MaxInt64-amount || amount < 0 && a.BalanceMinor < math.MinInt64-amount {
-		return event.Leg{}, false
+// refundable refuses to give back more than a purchase, or what is none.
+func (w *postEntry) refundable(v *view) *rejection {
+	e, became, r := v.entryOf(w.account, w.refundOf)
+	switch {
+	case r != nil:
+		return r
+	case e.Kind != event.EntryCardPurchase || e.Legs[0].AccountID != w.account:
+		return reject(ReasonNotRefundable, "entry %s is not a purchase of account %s", w.refundOf, w.account)
+	case became.ReversedBy != "":
+		return reversed(w.refundOf, became)
 	}
-	return event.Leg{
-		AccountID:         id,
-		AmountMinor:       amount,
-		Currency:          currency,
-		BalanceAfterMinor: a.BalanceMinor + amount,
-		AccountSeq:        a.Seq + 1,
-	}, true
+	if paid := -e.Legs[0].AmountMinor; w.amount > paid-became.RefundedMinor {
+		return reject(ReasonRefundExceeds, "%d of the %d of entry %s were refunded: %d more are too many",
+			became.RefundedMinor, paid, w.refundOf, w.amount)
+	}
+	return nil
 }
 
 func (w *postEntry) differs(f fact) string {
 	e, ok := f.(*event.EntryPosted)
 	switch {
-	case !ok || len(e.Legs) == 0:
+	case !ok || len(e.Legs) == 0 || e.HoldID != "" || e.Reverses != "":
 		return "the command"
 	case e.Legs[0].AccountID != w.account:
 		return "account_id"

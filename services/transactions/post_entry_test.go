@@ -35,13 +35,13 @@ func TestPostEntryBooksBothLegs(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := deposit("c1.main", "k", 30)
-			r.Kind, r.Merchant, r.Mcc, r.Category, r.RefundOf = c.kind, "m", "1234", "food", "e"
+			r.Kind, r.Merchant, r.Mcc, r.Category, r.RefundOf = c.kind, "m", "1234", "food", "p"
 			command, refusal := newPostEntry(r, "tester")
 			if refusal != nil {
 				t.Fatal(refusal)
 			}
-			got := decide(view{partition: 7, account: account(100, 0, 4), counter: account(-5, 0, 9)}, command, noon)
-			want := &event.EntryPosted{Kind: c.name, Merchant: "m", MCC: "1234", Category: "food", RefundOf: "e", Legs: []event.Leg{
+			got := decide(seen(accounts{"c1.main": account(100, 0, 4), c.counter: account(-5, 0, 9)}).add(t, purchase("p", 30), ledger.Entry{}), command)
+			want := &event.EntryPosted{Kind: c.name, Merchant: "m", MCC: "1234", Category: "food", RefundOf: "p", Legs: []event.Leg{
 				{AccountID: "c1.main", AmountMinor: c.change, Currency: "EUR", BalanceAfterMinor: 100 + c.change, AccountSeq: 5},
 				{AccountID: c.counter, AmountMinor: -c.change, Currency: "EUR", BalanceAfterMinor: -5 - c.change, AccountSeq: 10},
 			}}
@@ -62,29 +62,29 @@ func TestPostEntryRefuses(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		request *bankv1.PostEntryRequest
-		view    view
+		given   accounts
 		want    string
 	}{
-		"no account":              {in(1), view{}, ReasonAccountNotFound},
-		"LG-6 other currency":     {in(1), view{account: &ledger.Account{Currency: "USD"}}, ReasonCurrencyMismatch},
-		"first leg of a counter":  {in(1), view{account: account(0, 0, 0)}, ""},
-		"down to zero":            {out(100), view{account: account(100, 0, 1)}, ""},
-		"below zero":              {out(101), view{account: account(100, 0, 1)}, ReasonInsufficientFunds},
-		"down to the limit":       {out(150), view{account: account(100, 50, 1)}, ""},
-		"below the limit":         {out(151), view{account: account(100, 50, 1)}, ReasonInsufficientFunds},
-		"credit below the floor":  {in(1), view{account: account(-10, 0, 1)}, ""},
-		"debit below the floor":   {out(1), view{account: account(-10, 0, 1)}, ReasonInsufficientFunds},
-		"LG-5 account full":       {in(2), view{account: account(math.MaxInt64-1, 0, 1)}, ReasonAmountOverflow},
-		"LG-5 account just full":  {in(1), view{account: account(math.MaxInt64-1, 0, 1)}, ""},
-		"LG-5 account empty":      {out(2), view{account: account(math.MinInt64+1, math.MaxInt64, 1)}, ReasonAmountOverflow},
-		"LG-5 world empty":        {in(2), view{account: account(0, 0, 1), counter: account(math.MinInt64+1, 0, 1)}, ReasonAmountOverflow},
-		"LG-5 world full":         {out(2), view{account: account(5, 0, 1), counter: account(math.MaxInt64-1, 0, 1)}, ReasonAmountOverflow},
-		"a day ahead":             {at(noon + maxAhead), view{account: account(0, 0, 0)}, ""},
-		"more than a day ahead":   {at(noon + maxAhead + 1), view{account: account(0, 0, 0)}, ReasonOccurredAt},
-		"in 1900":                 {at(earliest), view{account: account(0, 0, 0)}, ""},
-		"before 1900":             {at(earliest - 1), view{account: account(0, 0, 0)}, ReasonOccurredAt},
-		"wrong time, no account":  {at(earliest - 1), view{}, ReasonOccurredAt},
-		"no funds, other account": {out(1), view{account: &ledger.Account{Currency: "JPY"}}, ReasonCurrencyMismatch},
+		"no account":              {in(1), nil, ReasonAccountNotFound},
+		"LG-6 other currency":     {in(1), accounts{"c1.main": {Currency: "USD"}}, ReasonCurrencyMismatch},
+		"first leg of a counter":  {in(1), accounts{"c1.main": account(0, 0, 0)}, ""},
+		"down to zero":            {out(100), accounts{"c1.main": account(100, 0, 1)}, ""},
+		"below zero":              {out(101), accounts{"c1.main": account(100, 0, 1)}, ReasonInsufficientFunds},
+		"down to the limit":       {out(150), accounts{"c1.main": account(100, 50, 1)}, ""},
+		"below the limit":         {out(151), accounts{"c1.main": account(100, 50, 1)}, ReasonInsufficientFunds},
+		"credit below the floor":  {in(1), accounts{"c1.main": account(-10, 0, 1)}, ""},
+		"debit below the floor":   {out(1), accounts{"c1.main": account(-10, 0, 1)}, ReasonInsufficientFunds},
+		"LG-5 account full":       {in(2), accounts{"c1.main": account(math.MaxInt64-1, 0, 1)}, ReasonAmountOverflow},
+		"LG-5 account just full":  {in(1), accounts{"c1.main": account(math.MaxInt64-1, 0, 1)}, ""},
+		"LG-5 account empty":      {out(2), accounts{"c1.main": account(math.MinInt64+1, math.MaxInt64, 1)}, ReasonAmountOverflow},
+		"LG-5 world empty":        {in(2), accounts{"c1.main": account(0, 0, 1), "@world.7.EUR": account(math.MinInt64+1, 0, 1)}, ReasonAmountOverflow},
+		"LG-5 world full":         {out(2), accounts{"c1.main": account(5, 0, 1), "@world.7.EUR": account(math.MaxInt64-1, 0, 1)}, ReasonAmountOverflow},
+		"a day ahead":             {at(noon + maxAhead), accounts{"c1.main": account(0, 0, 0)}, ""},
+		"more than a day ahead":   {at(noon + maxAhead + 1), accounts{"c1.main": account(0, 0, 0)}, ReasonOccurredAt},
+		"in 1900":                 {at(earliest), accounts{"c1.main": account(0, 0, 0)}, ""},
+		"before 1900":             {at(earliest - 1), accounts{"c1.main": account(0, 0, 0)}, ReasonOccurredAt},
+		"wrong time, no account":  {at(earliest - 1), nil, ReasonOccurredAt},
+		"no funds, other account": {out(1), accounts{"c1.main": {Currency: "JPY"}}, ReasonCurrencyMismatch},
 	} {
 		t.Run(name, func(t *testing.T) {
 			command, refusal := newPostEntry(c.request, "tester")
@@ -92,7 +92,7 @@ func TestPostEntryRefuses(t *testing.T) {
 				t.Fatal(refusal)
 			}
 			got := ""
-			if r, ok := decide(c.view, command, noon).(*event.CommandRejected); ok {
+			if r, ok := decide(seen(c.given), command).(*event.CommandRejected); ok {
 				got = r.Reason
 			}
 			if got != c.want {
@@ -124,9 +124,9 @@ func BenchmarkDecide(b *testing.B) {
 	if refusal != nil {
 		b.Fatal(refusal)
 	}
-	v := view{partition: 7, account: account(100, 0, 4), counter: account(-5, 0, 9)}
+	v := seen(accounts{"c1.main": account(100, 0, 4), "@world.7.EUR": account(-5, 0, 9)})
 	b.ReportAllocs()
 	for b.Loop() {
-		decide(v, command, noon)
+		decide(v, command)
 	}
 }

@@ -12,13 +12,34 @@ const (
 
 	ReasonAccountExists     = "ACCOUNT_EXISTS"            // already exists
 	ReasonAccountNotFound   = "ACCOUNT_NOT_FOUND"         // not found
+	ReasonAccountFrozen     = "ACCOUNT_FROZEN"            // no money leaves the account; or it was to be frozen again
+	ReasonAccountNotFrozen  = "ACCOUNT_NOT_FROZEN"        // there is nothing to unfreeze
+	ReasonAccountClosed     = "ACCOUNT_CLOSED"            // for ever: nothing is done with it any more
+	ReasonBalanceNotZero    = "BALANCE_NOT_ZERO"          // an account that is not empty is not closed
+	ReasonHoldsOpen         = "HOLDS_OPEN"                // an account with open holds is not closed
+	ReasonHoldNotFound      = "HOLD_NOT_FOUND"            // not found: the account has no such hold
+	ReasonHoldCaptured      = "HOLD_ALREADY_CAPTURED"     // a hold ends once
+	ReasonHoldReleased      = "HOLD_ALREADY_RELEASED"     // a hold ends once
+	ReasonHoldExpired       = "HOLD_EXPIRED"              // a hold ends once
+	ReasonHoldExceeded      = "AMOUNT_EXCEEDS_HOLD"       // a capture takes at most what is held
+	ReasonTooManyHolds      = "TOO_MANY_HOLDS"            // an account has at most 100 open holds
+	ReasonExpiresAt         = "EXPIRES_AT_OUT_OF_BOUNDS"  // invalid argument: past, or more than 90 days ahead
+	ReasonEntryNotFound     = "ENTRY_NOT_FOUND"           // not found: the customer's account has no such entry
+	ReasonEntryReversed     = "ENTRY_ALREADY_REVERSED"    // an entry is reversed once, and then not refunded
+	ReasonNotReversible     = "ENTRY_NOT_REVERSIBLE"      // a reversal is not reversed
+	ReasonEntryRefunded     = "ENTRY_REFUNDED"            // a purchase with refunds is not reversed: reverse them first
+	ReasonNotRefundable     = "ENTRY_NOT_REFUNDABLE"      // only a card purchase of the account is refunded
+	ReasonRefundExceeds     = "REFUND_EXCEEDS_PURCHASE"   // all refunds together give back no more than the purchase
 	ReasonCurrencyUnknown   = "CURRENCY_UNKNOWN"          // invalid argument
 	ReasonCurrencyMismatch  = "CURRENCY_MISMATCH"         // the account is in another currency
 	ReasonInsufficientFunds = "INSUFFICIENT_FUNDS"        // the balance would fall below the overdraft limit
+	ReasonDailyLimit        = "DAILY_LIMIT_EXCEEDED"      // more than may be taken in a day of the account's time zone
 	ReasonAmountOverflow    = "AMOUNT_OVERFLOW"           // a balance would not fit into 64 bits
 	ReasonOccurredAt        = "OCCURRED_AT_OUT_OF_BOUNDS" // before 1900, or more than 24 hours ahead
 
 	// Not recorded.
+
+	ReasonCrossPartition = "TRANSFER_CROSS_PARTITION" // the accounts live in different partitions; the key is not spent
 
 	ReasonMalformed   = "MALFORMED"              // invalid argument: correct it, the key is not spent
 	ReasonKeyReused   = "IDEMPOTENCY_KEY_REUSED" // already exists: the key stands for another command

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
@@ -66,6 +67,54 @@ func TestLG6OtherCurrencyIsRefused(t *testing.T) {
 	_, err := i.post(r)
 	if got := reasonOf(t, err); got != ReasonCurrencyMismatch {
 		t.Errorf("got %q, want %s", got, ReasonCurrencyMismatch)
+	}
+}
+
+// LG-9 as a table: what an account takes in each status.
+func TestLG9FrozenAndClosed(t *testing.T) {
+	i := newBank(t, 2).start()
+	i.open("c1.main")
+	freeze := func() error { _, err := i.FreezeAccount(t.Context(), freezeRequest("c1.main", i.key())); return err }
+	unfreeze := func() error {
+		_, err := i.UnfreezeAccount(t.Context(), unfreezeRequest("c1.main", i.key()))
+		return err
+	}
+	end := func() error { _, err := i.CloseAccount(t.Context(), closeRequest("c1.main", i.key())); return err }
+	credit := func() error { _, err := i.post(deposit("c1.main", i.key(), 10)); return err }
+	debit := func() error { _, err := i.post(withdrawal("c1.main", i.key(), 10)); return err }
+	for n, step := range []struct {
+		do   func() error
+		want string
+	}{
+		{credit, ""}, {freeze, ""}, {freeze, ReasonAccountFrozen}, {debit, ReasonAccountFrozen}, {credit, ""},
+		{end, ReasonBalanceNotZero}, {unfreeze, ""}, {unfreeze, ReasonAccountNotFrozen}, {debit, ""}, {debit, ""}, {end, ""},
+		{end, ReasonAccountClosed}, {credit, ReasonAccountClosed}, {debit, ReasonAccountClosed}, {freeze, ReasonAccountClosed},
+		{unfreeze, ReasonAccountClosed},
+	} {
+		if got := reasonOf(t, step.do()); got != step.want {
+			t.Errorf("step %d: got %q, want %q", n, got, step.want)
+		}
+	}
+}
+
+func TestStatusCommandsAreRepeatedToARetry(t *testing.T) {
+	i := newBank(t, 1).start()
+	i.open("c1.main")
+	first, err := i.FreezeAccount(t.Context(), freezeRequest("c1.main", "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := i.FreezeAccount(t.Context(), freezeRequest("c1.main", "f"))
+	if err != nil || first.GetReplayed() || !again.GetReplayed() || !proto.Equal(first.GetRecord(), again.GetRecord()) {
+		t.Errorf("got %v, %v, want a replay of %v", again, err, first)
+	}
+	found, err := i.FindByKey(t.Context(), &bankv1.FindByKeyRequest{CustomerId: "c1", IdempotencyKey: "f"})
+	if err != nil || !proto.Equal(found.GetFrozen().GetRecord(), first.GetRecord()) {
+		t.Errorf("got %v, %v, want %v", found, err, first)
+	}
+	_, err = i.UnfreezeAccount(t.Context(), unfreezeRequest("c1.main", "f"))
+	if got := reasonOf(t, err); got != ReasonKeyReused {
+		t.Errorf("another command: got %q, want %s", got, ReasonKeyReused)
 	}
 }
 

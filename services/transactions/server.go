@@ -11,7 +11,6 @@ import (
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
-	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/topic"
 )
@@ -45,36 +44,94 @@ func NewServer(cfg Config) *Server {
 
 // OpenAccount implements bankv1.TransactionsServiceServer.
 func (s *Server) OpenAccount(ctx context.Context, r *bankv1.OpenAccountRequest) (*bankv1.OpenAccountResponse, error) {
-	c, refusal := newOpenAccount(r, s.cfg.Principal(ctx))
-	if refusal != nil {
-		return nil, refusal
-	}
-	o, err := s.submit(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	e, ok := o.fact.(*event.AccountOpened)
-	if !ok {
-		return nil, fmt.Errorf("open account %s: the journal answered with %T", r.GetAccountId(), o.fact)
-	}
-	return o.openedAnswer(e, s.cfg.Topic), nil
+	return call(ctx, s, r, (*Outcome).openedAnswer)
+}
+
+// FreezeAccount implements bankv1.TransactionsServiceServer.
+func (s *Server) FreezeAccount(ctx context.Context, r *bankv1.FreezeAccountRequest) (*bankv1.FreezeAccountResponse, error) {
+	return call(ctx, s, r, (*Outcome).frozenAnswer)
+}
+
+// UnfreezeAccount implements bankv1.TransactionsServiceServer.
+func (s *Server) UnfreezeAccount(ctx context.Context, r *bankv1.UnfreezeAccountRequest) (*bankv1.UnfreezeAccountResponse, error) {
+	return call(ctx, s, r, (*Outcome).unfrozenAnswer)
+}
+
+// CloseAccount implements bankv1.TransactionsServiceServer.
+func (s *Server) CloseAccount(ctx context.Context, r *bankv1.CloseAccountRequest) (*bankv1.CloseAccountResponse, error) {
+	return call(ctx, s, r, (*Outcome).closedAnswer)
 }
 
 // PostEntry implements bankv1.TransactionsServiceServer.
 func (s *Server) PostEntry(ctx context.Context, r *bankv1.PostEntryRequest) (*bankv1.PostEntryResponse, error) {
-	c, refusal := newPostEntry(r, s.cfg.Principal(ctx))
+	return call(ctx, s, r, (*Outcome).postedAnswer)
+}
+
+// PlaceHold implements bankv1.TransactionsServiceServer.
+func (s *Server) PlaceHold(ctx context.Context, r *bankv1.PlaceHoldRequest) (*bankv1.PlaceHoldResponse, error) {
+	return call(ctx, s, r, (*Outcome).heldAnswer)
+}
+
+// CaptureHold implements bankv1.TransactionsServiceServer.
+func (s *Server) CaptureHold(ctx context.Context, r *bankv1.CaptureHoldRequest) (*bankv1.CaptureHoldResponse, error) {
+	return call(ctx, s, r, (*Outcome).capturedAnswer)
+}
+
+// ReleaseHold implements bankv1.TransactionsServiceServer.
+func (s *Server) ReleaseHold(ctx context.Context, r *bankv1.ReleaseHoldRequest) (*bankv1.ReleaseHoldResponse, error) {
+	return call(ctx, s, r, (*Outcome).releasedAnswer)
+}
+
+// ReverseEntry implements bankv1.TransactionsServiceServer.
+func (s *Server) ReverseEntry(ctx context.Context, r *bankv1.ReverseEntryRequest) (*bankv1.ReverseEntryResponse, error) {
+	return call(ctx, s, r, (*Outcome).reversedAnswer)
+}
+
+// Transfer implements bankv1.TransactionsServiceServer.
+func (s *Server) Transfer(ctx context.Context, r *bankv1.TransferRequest) (*bankv1.TransferResponse, error) {
+	return call(ctx, s, r, (*Outcome).transferAnswer)
+}
+
+// PostEntries implements bankv1.TransactionsServiceServer.
+func (s *Server) PostEntries(ctx context.Context, r *bankv1.PostEntriesRequest) (*bankv1.PostEntriesResponse, error) {
+	return call(ctx, s, r, (*Outcome).legsAnswer)
+}
+
+// call takes a command and makes the answer of the fact that it became.
+func call[F fact, A any](ctx context.Context, s *Server, r proto.Message, answer func(*Outcome, F, string) A) (A, error) {
+	var none A
+	c, refusal := s.command(r, s.cfg.Principal(ctx))
 	if refusal != nil {
-		return nil, refusal
+		return none, refusal
 	}
 	o, err := s.submit(ctx, c)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	e, ok := o.fact.(*event.EntryPosted)
+	f, ok := o.fact.(F)
 	if !ok {
-		return nil, fmt.Errorf("post an entry to %s: the journal answered with %T", r.GetAccountId(), o.fact)
+		return none, fmt.Errorf("%s on %s: the journal answered with %T", c.wish.name(), c.wish.accountID(), o.fact)
 	}
-	return o.postedAnswer(e, s.cfg.Topic), nil
+	return answer(&o, f, s.cfg.Topic), nil
+}
+
+// command makes a command of a request whose accounts all live in one partition.
+func (s *Server) command(r proto.Message, principal string) (*Command, *Refusal) {
+	c, refusal := commandOf(r, principal)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if w, ok := c.wish.(spread); ok {
+		for _, id := range w.parties() {
+			if customer, _ := customerOf(id); s.partition(customer) != s.partition(c.customer) {
+				return nil, &Refusal{
+					Reason: ReasonCrossPartition,
+					Detail: fmt.Sprintf("accounts %s and %s live in different partitions", c.wish.accountID(), id),
+				}
+			}
+		}
+	}
+	return c, nil
 }
 
 // submit returns the outcome of a command that was accepted; a refusal is an error.
@@ -102,17 +159,10 @@ func (s *Server) FindByKey(ctx context.Context, r *bankv1.FindByKeyRequest) (*ba
 	if err != nil {
 		return nil, err
 	}
-	switch e := o.fact.(type) {
-	case *event.AccountOpened:
-		return &bankv1.FindByKeyResponse{Outcome: &bankv1.FindByKeyResponse_Opened{Opened: o.openedAnswer(e, s.cfg.Topic)}}, nil
-	case *event.EntryPosted:
-		return &bankv1.FindByKeyResponse{Outcome: &bankv1.FindByKeyResponse_Posted{Posted: o.postedAnswer(e, s.cfg.Topic)}}, nil
-	}
-	refusal := o.refusal(s.cfg.Topic)
-	if refusal.Record == nil {
+	if refusal := o.refusal(s.cfg.Topic); refusal != nil && refusal.Record == nil {
 		return nil, refusal
 	}
-	return &bankv1.FindByKeyResponse{Outcome: &bankv1.FindByKeyResponse_Rejected{Rejected: refusal.rejection()}}, nil
+	return o.found(s.cfg.Topic), nil
 }
 
 // saved answers a question from the saved rows.

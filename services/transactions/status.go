@@ -26,9 +26,9 @@ func (r *Refusal) GRPCStatus() *status.Status {
 
 func (r *Refusal) code() grpccodes.Code {
 	switch r.Reason {
-	case ReasonMalformed, ReasonCurrencyUnknown, ReasonOccurredAt:
+	case ReasonMalformed, ReasonCurrencyUnknown, ReasonOccurredAt, ReasonExpiresAt:
 		return grpccodes.InvalidArgument
-	case ReasonAccountNotFound, ReasonKeyNotFound:
+	case ReasonAccountNotFound, ReasonHoldNotFound, ReasonEntryNotFound, ReasonKeyNotFound:
 		return grpccodes.NotFound
 	case ReasonAccountExists, ReasonKeyReused:
 		return grpccodes.AlreadyExists

@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/refold/refold/schemas/api/bankv1"
-	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/journal"
 )
 
@@ -126,24 +125,41 @@ func (b *submission) accept(ctx context.Context, m *bankv1.Command) {
 }
 
 func (b *submission) command(m *bankv1.Command) (*Command, *Refusal) {
-	switch w := m.GetCommand().(type) {
-	case *bankv1.Command_OpenAccount:
-		if refusal := b.validate(w.OpenAccount); refusal != nil {
-			return nil, refusal
-		}
-		return newOpenAccount(w.OpenAccount, b.principal)
-	case *bankv1.Command_PostEntry:
-		if refusal := b.validate(w.PostEntry); refusal != nil {
-			return nil, refusal
-		}
-		return newPostEntry(w.PostEntry, b.principal)
+	r := requestOf(m)
+	if r == nil {
+		return nil, malformed("command: must be set")
 	}
-	return nil, malformed("command: must be set")
+	if err := b.cfg.Validate(r); err != nil {
+		return nil, malformed("%s", err)
+	}
+	return b.Server.command(r, b.principal)
 }
 
-func (b *submission) validate(m proto.Message) *Refusal {
-	if err := b.cfg.Validate(m); err != nil {
-		return malformed("%s", err)
+// requestOf returns the request that a command of a batch holds, nil where it holds none.
+func requestOf(m *bankv1.Command) proto.Message {
+	switch w := m.GetCommand().(type) {
+	case *bankv1.Command_OpenAccount:
+		return w.OpenAccount
+	case *bankv1.Command_PostEntry:
+		return w.PostEntry
+	case *bankv1.Command_FreezeAccount:
+		return w.FreezeAccount
+	case *bankv1.Command_UnfreezeAccount:
+		return w.UnfreezeAccount
+	case *bankv1.Command_CloseAccount:
+		return w.CloseAccount
+	case *bankv1.Command_PlaceHold:
+		return w.PlaceHold
+	case *bankv1.Command_CaptureHold:
+		return w.CaptureHold
+	case *bankv1.Command_ReleaseHold:
+		return w.ReleaseHold
+	case *bankv1.Command_ReverseEntry:
+		return w.ReverseEntry
+	case *bankv1.Command_Transfer:
+		return w.Transfer
+	case *bankv1.Command_PostEntries:
+		return w.PostEntries
 	}
 	return nil
 }
@@ -252,12 +268,7 @@ func (r *result) proto(topic string) *bankv1.Result {
 	case refusal != nil:
 		out.Outcome = &bankv1.Result_Rejected{Rejected: refusal.rejection()}
 	default:
-		switch e := r.outcome.fact.(type) {
-		case *event.AccountOpened:
-			out.Outcome = &bankv1.Result_Opened{Opened: r.outcome.openedAnswer(e, topic)}
-		case *event.EntryPosted:
-			out.Outcome = &bankv1.Result_Posted{Posted: r.outcome.postedAnswer(e, topic)}
-		}
+		r.outcome.put(out, topic)
 	}
 	return out
 }

@@ -5,7 +5,8 @@
 // the same idempotency key gets the first answer, for ever, whether the command was accepted or refused.
 //
 // The parts, in the order in which a command meets them: server.go and submit.go take it from gRPC,
-// command.go and one file for each command make it a Command and decide it by pure functions, machine.go
+// command.go and one file for each command make it a Command and decide it by pure functions, view.go and
+// book.go are what they decide by, machine.go
 // lets the journal decide against the rows of the ledger and what is not yet folded into them, answer.go
 // makes the answer of the record. verify.go reads a whole journal and doubts everything.
 package transactions

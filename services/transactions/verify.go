@@ -52,12 +52,16 @@ const maxProblems = 100
 //   - records follow each other: numbers without gaps, times that only grow, hashes that chain;
 //   - the legs of an entry sum to zero in every currency;
 //   - the legs of an account follow each other: numbers without gaps, balances that add up, one currency,
-//     no balance below the limit, and an opening before the first of them.
+//     no balance below the limit, an opening before the first of them, none that takes from a frozen account,
+//     and none on a closed one, which was empty when it was closed;
+//   - a hold ends once, as a whole; what is captured of it is no more than it held, what is held is no more
+//     than there was, and it does not expire before its time;
+//   - what counts to the limit of a day is no more than the limit.
 //
 // It goes on after a problem, from what the record says of itself, so that one problem is told once. The
 // error says that the journal could not be read; problems are no error. Memory grows with the number of
-// accounts alone. That no key was answered twice is not checked here: that needs memory for every key, and
-// is what the fold of package ledger refuses.
+// accounts and open holds alone. That no key was answered twice and no entry reversed twice is not checked
+// here: that needs memory for every key and entry, and is what the fold of package ledger refuses.
 func (v Verifier) Verify(ctx context.Context) (Report, error) {
 	a := newAudit(v)
 	remaining, err := v.ends(ctx, a)

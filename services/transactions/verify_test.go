@@ -35,6 +35,8 @@ func goodLog(t *testing.T) *copied {
 		i.posted(withdrawal(account, "w1", 30))
 		i.posted(deposit(account, "d2", 5))
 	}
+	i.status()
+	i.holds()
 	if _, err := i.post(withdrawal("c1.main", "no", 1000)); reasonOf(t, err) != ReasonInsufficientFunds {
 		t.Fatal(err)
 	}
@@ -46,6 +48,32 @@ func goodLog(t *testing.T) *copied {
 	})
 	slices.SortStableFunc(c.records, func(a, b *kgo.Record) int { return int(a.Partition - b.Partition) })
 	return c
+}
+
+// holds places, captures and releases holds of an account of c4.
+func (i *instance) holds() {
+	i.bank.t.Helper()
+	first := i.held(holdRequest("c4.main", "hold-1", 20))
+	second := i.held(holdRequest("c4.main", "hold-2", 30))
+	_, captured := i.CaptureHold(i.bank.t.Context(), captureRequest("c4.main", "capture", first, 15))
+	_, released := i.ReleaseHold(i.bank.t.Context(), releaseRequest("c4.main", "release", second))
+	if err := errors.Join(captured, released); err != nil {
+		i.bank.t.Fatal(err)
+	}
+}
+
+// status freezes, unfreezes and closes accounts of c1.
+func (i *instance) status() {
+	i.bank.t.Helper()
+	i.open("c1.third")
+	_, frozen := i.FreezeAccount(i.bank.t.Context(), freezeRequest("c1.main", "freeze"))
+	i.posted(deposit("c1.main", "d3", 1))
+	_, unfrozen := i.UnfreezeAccount(i.bank.t.Context(), unfreezeRequest("c1.main", "unfreeze"))
+	i.posted(withdrawal("c1.main", "w3", 1))
+	_, closed := i.CloseAccount(i.bank.t.Context(), closeRequest("c1.third", "close"))
+	if err := errors.Join(frozen, unfrozen, closed); err != nil {
+		i.bank.t.Fatal(err)
+	}
 }
 
 // find returns the index of the record of a customer's key.
@@ -107,7 +135,7 @@ func TestVerifyAcceptsAGoodLog(t *testing.T) {
 	c := goodLog(t)
 	c.write(kgo.TransactionalID("copy"))
 	got := c.bank.report()
-	want := "{Records:9 Entries:6 Accounts:4 Totals:map[EUR:0] Found:0 Problems:[]}"
+	want := "{Records:19 Entries:9 Accounts:5 Totals:map[EUR:0] Found:0 Problems:[]}"
 	if fmt.Sprintf("%+v", got) != want {
 		t.Errorf("got %+v, want %s", got, want)
 	}
@@ -143,19 +171,19 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 			func(c *copied) {
 				c.change("c1", "d1", entry(func(e *event.EntryPosted) { e.Legs[0].AmountMinor++; e.Legs[0].BalanceAfterMinor++ }))
 			},
-			[]string{"offset 1: does not sum to zero but to 1 EUR", "offset 2: leaves account c1.main with 70, which had 101 and got -30"},
+			[]string{"offset 1: does not sum to zero in EUR", "offset 2: leaves account c1.main with 70, which had 101 and got -30"},
 		},
 		"a currency was changed": {
 			func(c *copied) {
 				c.change("c1", "d2", entry(func(e *event.EntryPosted) { e.Legs[0].Currency = "USD" }))
 			},
-			[]string{"does not sum to zero but to 5 USD", "books USD to account c1.main, which is in EUR"},
+			[]string{"does not sum to zero in USD", "books USD to account c1.main, which is in EUR"},
 		},
 		"a balance below its floor": {
 			func(c *copied) {
 				c.change("c1", "open-c1.main", func(f fact) { f.(*event.AccountOpened).OverdraftLimitMinor = -71 })
 			},
-			[]string{"leaves account c1.main with 70, which may not fall below 71"},
+			[]string{"leaves account c1.main with 70 available, which may not fall below 71"},
 		},
 		"an opening is missing": {
 			func(c *copied) {
@@ -169,9 +197,69 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 			},
 			[]string{`opens account "c9.main", which is not one of customer "c1"`},
 		},
+		"a freeze of an account that is not there": {
+			func(c *copied) {
+				c.change("c1", "freeze", func(f fact) { f.(*event.AccountFrozen).AccountID = "c1.x" })
+			},
+			[]string{"is of account c1.x, which was not opened"},
+		},
+		"money leaves a frozen account": {
+			func(c *copied) {
+				c.change("c1", "unfreeze", func(f fact) { f.(*event.AccountUnfrozen).AccountID = "c1.third" })
+			},
+			[]string{"takes from account c1.main, which is frozen"},
+		},
+		"an account with money is closed": {
+			func(c *copied) {
+				c.change("c1", "close", func(f fact) { f.(*event.AccountClosed).AccountID = "c1.main" })
+			},
+			[]string{"closes account c1.main, which has 75"},
+		},
+		"money on a closed account": {
+			func(c *copied) {
+				c.change("c1", "w3", entry(func(e *event.EntryPosted) { e.Legs[0].AccountID = "c1.third" }))
+				w, n := c.find("c1", "w3"), c.find("c1", "close")
+				c.records[w], c.records[n] = c.records[n], c.records[w]
+			},
+			[]string{"books to account c1.third, which is closed"},
+		},
+		"a closed account is closed": {
+			func(c *copied) { c.records = append(c.records, c.records[c.find("c1", "close")]) },
+			[]string{"is of account c1.third, which is closed"},
+		},
+		"more is held than there is": {
+			func(c *copied) { c.change("c4", "hold-2", func(f fact) { f.(*event.HoldPlaced).AmountMinor = 56 }) },
+			[]string{"holds 76 of account c4.main, which has 75", "ends hold", "of 30, which is not open on account c4.main"},
+		},
+		"a leg of another partition": {
+			func(c *copied) {
+				c.change("c1", "d3", entry(func(e *event.EntryPosted) { e.Legs[0].AccountID = "c4.main" }))
+			},
+			[]string{fmt.Sprintf("books to account c4.main, which belongs to partition %d", topic.Of("c4", 2))},
+		},
+		"more is spent than the limit": {
+			func(c *copied) {
+				c.change("c1", "w1", entry(func(e *event.EntryPosted) { e.Legs[0].LimitDay = 1 }))
+			},
+			[]string{"lets account c1.main spend 30 in a day, which may spend 0"},
+		},
+		"more is captured than held": {
+			func(c *copied) {
+				c.change("c4", "capture", entry(func(e *event.EntryPosted) { e.Legs[0].AmountMinor = -21 }))
+			},
+			[]string{"captures 21 of hold", "which holds 20"},
+		},
+		"what is held is spent": {
+			func(c *copied) {
+				c.change("c4", "capture", entry(func(e *event.EntryPosted) {
+					e.Legs[0].AmountMinor, e.Legs[0].BalanceAfterMinor = -46, 29
+				}))
+			},
+			[]string{"leaves account c4.main with -1 available"},
+		},
 		"opened twice": {
 			func(c *copied) { n := c.find("c4", "open-c4.main"); c.records = append(c.records, c.records[n]) },
-			[]string{"offset 4: opens account c4.main again"},
+			[]string{"opens account c4.main again"},
 		},
 		"in another partition": {
 			func(c *copied) { c.records[c.find("c4", "d1")].Partition = topic.Of("c1", 2) },

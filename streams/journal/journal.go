@@ -43,7 +43,7 @@ type Machine[C, O any] interface {
 	// record below end and none at or above it.
 	Reset(ctx context.Context, end int64) error
 	// Decide decides a command against the state and all decisions since Reset. A decision that
-	// appends counts from then on, as if it stood in the log at offset. It is final only when its batch
+	// appends counts from then on, as if its first record stood in the log at offset. It is final only when its batch
 	// is committed; otherwise Reset follows. Decide may wait while the state lags too far behind.
 	Decide(ctx context.Context, command C, offset int64, now time.Time) (Decision[O], error)
 	// Find returns the outcome that the log holds for a command, if it holds one. It is called after
@@ -53,6 +53,9 @@ type Machine[C, O any] interface {
 
 // Decision is what a machine makes of a command.
 type Decision[O any] struct {
+	// Before are records that are appended before that of the command, each at the next offset, whether
+	// the command has one or not.
+	Before []Record
 	// Key and Value are the record to be appended. The journal keeps both. There is none where Value is
 	// nil. A record must be well below the 1 MB that brokers accept: one that they refuse fails its batch.
 	Key, Value []byte
@@ -60,6 +63,12 @@ type Decision[O any] struct {
 	Time time.Time
 	// Outcome is the answer.
 	Outcome O
+}
+
+// Record is a record to be appended. The journal keeps key and value.
+type Record struct {
+	Key, Value []byte
+	Time       time.Time // its timestamp
 }
 
 // Config says what a journal writes to and what decides. Cluster, Topic and NewMachine must be set.

@@ -48,6 +48,28 @@ func TestCommandsAreAppendedInOrder(t *testing.T) {
 	}
 }
 
+func TestRecordsBeforeACommandsOwn(t *testing.T) {
+	b := start(t).serving()
+	hold, release := context.WithCancel(t.Context())
+	b.writers[0].machine.(*set).before = func(string) error { <-hold.Done(); return nil }
+	var wg sync.WaitGroup
+	for _, command := range []string{"1", "2>3", "4>", "5"} {
+		wg.Add(1)
+		err := b.Enqueue(0, command, func(_ answer, err error) {
+			defer wg.Done()
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	release()
+	wg.Wait()
+	b.wantLog("1", "2", "2>3", "4", "5")
+}
+
 // A command that finds its value in the batch before it is answered only when that is committed.
 func TestDuplicateInABatchWaitsForItsCommit(t *testing.T) {
 	b := start(t).serving()

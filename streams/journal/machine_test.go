@@ -77,8 +77,18 @@ func (s *set) Decide(ctx context.Context, command string, offset int64, now time
 	if o, found, err := s.Find(ctx, command); found {
 		return Decision[answer]{Outcome: o}, err
 	}
+	var d Decision[answer]
+	if first, last, two := strings.Cut(command, ">"); two {
+		// A command of two values, the second of which may be empty, appends two records, or one.
+		d.Before = []Record{{Key: []byte("k"), Value: []byte(first), Time: now}}
+		s.values[first] = offset
+		if offset++; last == "" {
+			return d, nil
+		}
+	}
 	s.values[command] = offset
-	return Decision[answer]{Key: []byte("k"), Value: []byte(command), Time: now, Outcome: answer{offset: offset}}, nil
+	d.Key, d.Value, d.Time, d.Outcome = []byte("k"), []byte(command), now, answer{offset: offset}
+	return d, nil
 }
 
 // bench is a journal of sets that runs until the test ends.

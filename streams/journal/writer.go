@@ -202,13 +202,21 @@ func (w *writer[C, O]) decide(ctx context.Context) error {
 			return fmt.Errorf("decide a command for offset %d: %w", offset, err)
 		}
 		w.outcomes = append(w.outcomes, d.Outcome)
+		for _, r := range d.Before {
+			w.add(r)
+		}
 		if d.Value != nil {
-			w.records = append(w.records, &kgo.Record{
-				Topic: w.cfg.Topic, Partition: w.partition, Key: d.Key, Value: d.Value, Timestamp: d.Time,
-			})
+			w.add(Record{Key: d.Key, Value: d.Value, Time: d.Time})
 		}
 	}
 	return nil
+}
+
+// add makes a record part of the batch.
+func (w *writer[C, O]) add(r Record) {
+	w.records = append(w.records, &kgo.Record{
+		Topic: w.cfg.Topic, Partition: w.partition, Key: r.Key, Value: r.Value, Timestamp: r.Time,
+	})
 }
 
 func (w *writer[C, O]) commit(ctx context.Context) error {

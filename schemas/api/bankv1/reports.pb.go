@@ -25,6 +25,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// AccountStatus is what an account takes.
+type AccountStatus int32
+
+const (
+	AccountStatus_ACCOUNT_STATUS_UNSPECIFIED AccountStatus = 0
+	AccountStatus_ACCOUNT_STATUS_OPEN        AccountStatus = 1
+	// Money may come and none may leave.
+	AccountStatus_ACCOUNT_STATUS_FROZEN AccountStatus = 2
+	// Nothing any more.
+	AccountStatus_ACCOUNT_STATUS_CLOSED AccountStatus = 3
+)
+
+// Enum value maps for AccountStatus.
+var (
+	AccountStatus_name = map[int32]string{
+		0: "ACCOUNT_STATUS_UNSPECIFIED",
+		1: "ACCOUNT_STATUS_OPEN",
+		2: "ACCOUNT_STATUS_FROZEN",
+		3: "ACCOUNT_STATUS_CLOSED",
+	}
+	AccountStatus_value = map[string]int32{
+		"ACCOUNT_STATUS_UNSPECIFIED": 0,
+		"ACCOUNT_STATUS_OPEN":        1,
+		"ACCOUNT_STATUS_FROZEN":      2,
+		"ACCOUNT_STATUS_CLOSED":      3,
+	}
+)
+
+func (x AccountStatus) Enum() *AccountStatus {
+	p := new(AccountStatus)
+	*p = x
+	return p
+}
+
+func (x AccountStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AccountStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_bank_v1_reports_proto_enumTypes[0].Descriptor()
+}
+
+func (AccountStatus) Type() protoreflect.EnumType {
+	return &file_bank_v1_reports_proto_enumTypes[0]
+}
+
+func (x AccountStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AccountStatus.Descriptor instead.
+func (AccountStatus) EnumDescriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{0}
+}
+
 type GetAccountRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	AccountId string                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
@@ -141,7 +196,16 @@ type Account struct {
 	OverdraftLimitMinor int64                  `protobuf:"varint,6,opt,name=overdraft_limit_minor,json=overdraftLimitMinor,proto3" json:"overdraft_limit_minor,omitempty"`
 	OpenedAt            *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
 	// Legs posted to the account.
-	Entries       int64 `protobuf:"varint,8,opt,name=entries,proto3" json:"entries,omitempty"`
+	Entries int64         `protobuf:"varint,8,opt,name=entries,proto3" json:"entries,omitempty"`
+	Status  AccountStatus `protobuf:"varint,9,opt,name=status,proto3,enum=bank.v1.AccountStatus" json:"status,omitempty"`
+	// What open holds hold, in minor units.
+	HeldMinor int64 `protobuf:"varint,10,opt,name=held_minor,json=heldMinor,proto3" json:"held_minor,omitempty"`
+	// The balance less what is held: what can be spent without an overdraft. Negative where one is used.
+	AvailableMinor int64 `protobuf:"varint,11,opt,name=available_minor,json=availableMinor,proto3" json:"available_minor,omitempty"`
+	// How much may be taken in a day, in minor units; 0: no limit.
+	DailyLimitMinor int64 `protobuf:"varint,12,opt,name=daily_limit_minor,json=dailyLimitMinor,proto3" json:"daily_limit_minor,omitempty"`
+	// Where the days of the limit begin; empty: UTC.
+	TimeZone      string `protobuf:"bytes,13,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -230,6 +294,41 @@ func (x *Account) GetEntries() int64 {
 		return x.Entries
 	}
 	return 0
+}
+
+func (x *Account) GetStatus() AccountStatus {
+	if x != nil {
+		return x.Status
+	}
+	return AccountStatus_ACCOUNT_STATUS_UNSPECIFIED
+}
+
+func (x *Account) GetHeldMinor() int64 {
+	if x != nil {
+		return x.HeldMinor
+	}
+	return 0
+}
+
+func (x *Account) GetAvailableMinor() int64 {
+	if x != nil {
+		return x.AvailableMinor
+	}
+	return 0
+}
+
+func (x *Account) GetDailyLimitMinor() int64 {
+	if x != nil {
+		return x.DailyLimitMinor
+	}
+	return 0
+}
+
+func (x *Account) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
 }
 
 type ListEntriesRequest struct {
@@ -396,8 +495,10 @@ type StatementLine struct {
 	AccountSeq        int64  `protobuf:"varint,8,opt,name=account_seq,json=accountSeq,proto3" json:"account_seq,omitempty"`
 	Merchant          string `protobuf:"bytes,9,opt,name=merchant,proto3" json:"merchant,omitempty"`
 	Category          string `protobuf:"bytes,10,opt,name=category,proto3" json:"category,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The entry that a reversal takes back.
+	Reverses      string `protobuf:"bytes,11,opt,name=reverses,proto3" json:"reverses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatementLine) Reset() {
@@ -496,6 +597,13 @@ func (x *StatementLine) GetMerchant() string {
 func (x *StatementLine) GetCategory() string {
 	if x != nil {
 		return x.Category
+	}
+	return ""
+}
+
+func (x *StatementLine) GetReverses() string {
+	if x != nil {
+		return x.Reverses
 	}
 	return ""
 }
@@ -862,7 +970,7 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"t\n" +
 	"\x12GetAccountResponse\x12*\n" +
 	"\aaccount\x18\x01 \x01(\v2\x10.bank.v1.AccountR\aaccount\x122\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xbb\x02\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xfc\x03\n" +
 	"\aAccount\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1f\n" +
@@ -873,7 +981,14 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\rbalance_minor\x18\x05 \x01(\x03R\fbalanceMinor\x122\n" +
 	"\x15overdraft_limit_minor\x18\x06 \x01(\x03R\x13overdraftLimitMinor\x127\n" +
 	"\topened_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x12\x18\n" +
-	"\aentries\x18\b \x01(\x03R\aentries\"\x99\x02\n" +
+	"\aentries\x18\b \x01(\x03R\aentries\x12.\n" +
+	"\x06status\x18\t \x01(\x0e2\x16.bank.v1.AccountStatusR\x06status\x12\x1d\n" +
+	"\n" +
+	"held_minor\x18\n" +
+	" \x01(\x03R\theldMinor\x12'\n" +
+	"\x0favailable_minor\x18\v \x01(\x03R\x0eavailableMinor\x12*\n" +
+	"\x11daily_limit_minor\x18\f \x01(\x03R\x0fdailyLimitMinor\x12\x1b\n" +
+	"\ttime_zone\x18\r \x01(\tR\btimeZone\"\x99\x02\n" +
 	"\x12ListEntriesRequest\x12(\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12.\n" +
@@ -887,7 +1002,7 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\x13ListEntriesResponse\x120\n" +
 	"\aentries\x18\x01 \x03(\v2\x16.bank.v1.StatementLineR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x122\n" +
-	"\tfreshness\x18\x03 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\x94\x03\n" +
+	"\tfreshness\x18\x03 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xb0\x03\n" +
 	"\rStatementLine\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12&\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x12.bank.v1.EntryKindR\x04kind\x12;\n" +
@@ -902,7 +1017,8 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"accountSeq\x12\x1a\n" +
 	"\bmerchant\x18\t \x01(\tR\bmerchant\x12\x1a\n" +
 	"\bcategory\x18\n" +
-	" \x01(\tR\bcategory\"\x8b\x01\n" +
+	" \x01(\tR\bcategory\x12\x1a\n" +
+	"\breverses\x18\v \x01(\tR\breverses\"\x8b\x01\n" +
 	"\x13ListAccountsRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12+\n" +
@@ -929,7 +1045,12 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x1f\n" +
 	"\vspent_minor\x18\x03 \x01(\x03R\n" +
 	"spentMinor\x12\x18\n" +
-	"\aentries\x18\x04 \x01(\x03R\aentries2\xe2\x03\n" +
+	"\aentries\x18\x04 \x01(\x03R\aentries*~\n" +
+	"\rAccountStatus\x12\x1e\n" +
+	"\x1aACCOUNT_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13ACCOUNT_STATUS_OPEN\x10\x01\x12\x19\n" +
+	"\x15ACCOUNT_STATUS_FROZEN\x10\x02\x12\x19\n" +
+	"\x15ACCOUNT_STATUS_CLOSED\x10\x032\xe2\x03\n" +
 	"\x0eReportsService\x12h\n" +
 	"\n" +
 	"GetAccount\x12\x1a.bank.v1.GetAccountRequest\x1a\x1b.bank.v1.GetAccountResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/accounts/{account_id}\x12s\n" +
@@ -949,55 +1070,58 @@ func file_bank_v1_reports_proto_rawDescGZIP() []byte {
 	return file_bank_v1_reports_proto_rawDescData
 }
 
+var file_bank_v1_reports_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_bank_v1_reports_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_bank_v1_reports_proto_goTypes = []any{
-	(*GetAccountRequest)(nil),     // 0: bank.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),    // 1: bank.v1.GetAccountResponse
-	(*Account)(nil),               // 2: bank.v1.Account
-	(*ListEntriesRequest)(nil),    // 3: bank.v1.ListEntriesRequest
-	(*ListEntriesResponse)(nil),   // 4: bank.v1.ListEntriesResponse
-	(*StatementLine)(nil),         // 5: bank.v1.StatementLine
-	(*ListAccountsRequest)(nil),   // 6: bank.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),  // 7: bank.v1.ListAccountsResponse
-	(*GetSpendingRequest)(nil),    // 8: bank.v1.GetSpendingRequest
-	(*GetSpendingResponse)(nil),   // 9: bank.v1.GetSpendingResponse
-	(*MonthSpending)(nil),         // 10: bank.v1.MonthSpending
-	(*CategorySpending)(nil),      // 11: bank.v1.CategorySpending
-	(*refoldv1.Freshness)(nil),    // 12: refold.v1.Freshness
-	(AccountKind)(0),              // 13: bank.v1.AccountKind
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(EntryKind)(0),                // 15: bank.v1.EntryKind
+	(AccountStatus)(0),            // 0: bank.v1.AccountStatus
+	(*GetAccountRequest)(nil),     // 1: bank.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),    // 2: bank.v1.GetAccountResponse
+	(*Account)(nil),               // 3: bank.v1.Account
+	(*ListEntriesRequest)(nil),    // 4: bank.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),   // 5: bank.v1.ListEntriesResponse
+	(*StatementLine)(nil),         // 6: bank.v1.StatementLine
+	(*ListAccountsRequest)(nil),   // 7: bank.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),  // 8: bank.v1.ListAccountsResponse
+	(*GetSpendingRequest)(nil),    // 9: bank.v1.GetSpendingRequest
+	(*GetSpendingResponse)(nil),   // 10: bank.v1.GetSpendingResponse
+	(*MonthSpending)(nil),         // 11: bank.v1.MonthSpending
+	(*CategorySpending)(nil),      // 12: bank.v1.CategorySpending
+	(*refoldv1.Freshness)(nil),    // 13: refold.v1.Freshness
+	(AccountKind)(0),              // 14: bank.v1.AccountKind
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(EntryKind)(0),                // 16: bank.v1.EntryKind
 }
 var file_bank_v1_reports_proto_depIdxs = []int32{
-	2,  // 0: bank.v1.GetAccountResponse.account:type_name -> bank.v1.Account
-	12, // 1: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
-	13, // 2: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
-	14, // 3: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
-	14, // 4: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
-	14, // 5: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
-	5,  // 6: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
-	12, // 7: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
-	15, // 8: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
-	14, // 9: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
-	14, // 10: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
-	2,  // 11: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
-	12, // 12: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
-	10, // 13: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
-	12, // 14: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
-	11, // 15: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
-	0,  // 16: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
-	3,  // 17: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
-	6,  // 18: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
-	8,  // 19: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
-	1,  // 20: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
-	4,  // 21: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
-	7,  // 22: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
-	9,  // 23: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
-	20, // [20:24] is the sub-list for method output_type
-	16, // [16:20] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	3,  // 0: bank.v1.GetAccountResponse.account:type_name -> bank.v1.Account
+	13, // 1: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
+	14, // 2: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
+	15, // 3: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
+	0,  // 4: bank.v1.Account.status:type_name -> bank.v1.AccountStatus
+	15, // 5: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	15, // 6: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	6,  // 7: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
+	13, // 8: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
+	16, // 9: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
+	15, // 10: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
+	15, // 11: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
+	3,  // 12: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
+	13, // 13: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
+	11, // 14: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
+	13, // 15: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	12, // 16: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
+	1,  // 17: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
+	4,  // 18: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
+	7,  // 19: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
+	9,  // 20: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
+	2,  // 21: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
+	5,  // 22: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
+	8,  // 23: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
+	10, // 24: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
+	21, // [21:25] is the sub-list for method output_type
+	17, // [17:21] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_reports_proto_init() }
@@ -1011,13 +1135,14 @@ func file_bank_v1_reports_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_reports_proto_rawDesc), len(file_bank_v1_reports_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_bank_v1_reports_proto_goTypes,
 		DependencyIndexes: file_bank_v1_reports_proto_depIdxs,
+		EnumInfos:         file_bank_v1_reports_proto_enumTypes,
 		MessageInfos:      file_bank_v1_reports_proto_msgTypes,
 	}.Build()
 	File_bank_v1_reports_proto = out.File

@@ -96,6 +96,10 @@ const (
 	EntryKind_ENTRY_KIND_INTEREST EntryKind = 6
 	// Money in, from an employer.
 	EntryKind_ENTRY_KIND_SALARY EntryKind = 7
+	// An entry taken back, leg by leg. It is posted by ReverseEntry.
+	EntryKind_ENTRY_KIND_REVERSAL EntryKind = 8
+	// From an account to another one. It is posted by Transfer, or PostEntries.
+	EntryKind_ENTRY_KIND_TRANSFER EntryKind = 9
 )
 
 // Enum value maps for EntryKind.
@@ -109,6 +113,8 @@ var (
 		5: "ENTRY_KIND_FEE",
 		6: "ENTRY_KIND_INTEREST",
 		7: "ENTRY_KIND_SALARY",
+		8: "ENTRY_KIND_REVERSAL",
+		9: "ENTRY_KIND_TRANSFER",
 	}
 	EntryKind_value = map[string]int32{
 		"ENTRY_KIND_UNSPECIFIED":   0,
@@ -119,6 +125,8 @@ var (
 		"ENTRY_KIND_FEE":           5,
 		"ENTRY_KIND_INTEREST":      6,
 		"ENTRY_KIND_SALARY":        7,
+		"ENTRY_KIND_REVERSAL":      8,
+		"ENTRY_KIND_TRANSFER":      9,
 	}
 )
 
@@ -165,6 +173,12 @@ type OpenAccountRequest struct {
 	// Imported history: its effects are not news.
 	Historical    bool   `protobuf:"varint,7,opt,name=historical,proto3" json:"historical,omitempty"`
 	CorrelationId string `protobuf:"bytes,8,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// How much may be taken from the account in a day, in minor units; no limit where it is left out. A hold
+	// counts when it is placed, a reversal does not count.
+	DailyLimitMinor int64 `protobuf:"varint,9,opt,name=daily_limit_minor,json=dailyLimitMinor,proto3" json:"daily_limit_minor,omitempty"`
+	// Name in the IANA time zone database, such as Europe/Paris: where the days of the limit begin. UTC where
+	// it is left out.
+	TimeZone      string `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -255,6 +269,20 @@ func (x *OpenAccountRequest) GetCorrelationId() string {
 	return ""
 }
 
+func (x *OpenAccountRequest) GetDailyLimitMinor() int64 {
+	if x != nil {
+		return x.DailyLimitMinor
+	}
+	return 0
+}
+
+func (x *OpenAccountRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
 type PostEntryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
@@ -274,7 +302,7 @@ type PostEntryRequest struct {
 	Mcc string `protobuf:"bytes,10,opt,name=mcc,proto3" json:"mcc,omitempty"`
 	// What for, in the words of the source.
 	Category string `protobuf:"bytes,11,opt,name=category,proto3" json:"category,omitempty"`
-	// event_id of the purchase that a refund gives back.
+	// event_id of the purchase that a refund gives back. All refunds of a purchase give back no more than it.
 	RefundOf      string `protobuf:"bytes,12,opt,name=refund_of,json=refundOf,proto3" json:"refund_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -394,6 +422,1553 @@ func (x *PostEntryRequest) GetRefundOf() string {
 	return ""
 }
 
+type FreezeAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	AccountId      string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Why, in the words of who asks.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,5,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreezeAccountRequest) Reset() {
+	*x = FreezeAccountRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreezeAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreezeAccountRequest) ProtoMessage() {}
+
+func (x *FreezeAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreezeAccountRequest.ProtoReflect.Descriptor instead.
+func (*FreezeAccountRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *FreezeAccountRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *FreezeAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *FreezeAccountRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *FreezeAccountRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *FreezeAccountRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *FreezeAccountRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type FreezeAccountResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Record    *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	AccountId string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreezeAccountResponse) Reset() {
+	*x = FreezeAccountResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreezeAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreezeAccountResponse) ProtoMessage() {}
+
+func (x *FreezeAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreezeAccountResponse.ProtoReflect.Descriptor instead.
+func (*FreezeAccountResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *FreezeAccountResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *FreezeAccountResponse) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *FreezeAccountResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type UnfreezeAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	AccountId      string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Why, in the words of who asks.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,5,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnfreezeAccountRequest) Reset() {
+	*x = UnfreezeAccountRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnfreezeAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnfreezeAccountRequest) ProtoMessage() {}
+
+func (x *UnfreezeAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnfreezeAccountRequest.ProtoReflect.Descriptor instead.
+func (*UnfreezeAccountRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UnfreezeAccountRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *UnfreezeAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *UnfreezeAccountRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UnfreezeAccountRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *UnfreezeAccountRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *UnfreezeAccountRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type UnfreezeAccountResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Record    *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	AccountId string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnfreezeAccountResponse) Reset() {
+	*x = UnfreezeAccountResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnfreezeAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnfreezeAccountResponse) ProtoMessage() {}
+
+func (x *UnfreezeAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnfreezeAccountResponse.ProtoReflect.Descriptor instead.
+func (*UnfreezeAccountResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UnfreezeAccountResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *UnfreezeAccountResponse) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *UnfreezeAccountResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type CloseAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	AccountId      string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Why, in the words of who asks.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,5,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseAccountRequest) Reset() {
+	*x = CloseAccountRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseAccountRequest) ProtoMessage() {}
+
+func (x *CloseAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseAccountRequest.ProtoReflect.Descriptor instead.
+func (*CloseAccountRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CloseAccountRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *CloseAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *CloseAccountRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CloseAccountRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *CloseAccountRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *CloseAccountRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type CloseAccountResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Record    *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	AccountId string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseAccountResponse) Reset() {
+	*x = CloseAccountResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseAccountResponse) ProtoMessage() {}
+
+func (x *CloseAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseAccountResponse.ProtoReflect.Descriptor instead.
+func (*CloseAccountResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CloseAccountResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *CloseAccountResponse) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *CloseAccountResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type PlaceHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Always positive, in minor units.
+	AmountMinor int64 `protobuf:"varint,3,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// ISO 4217 code; must be the account's.
+	Currency string `protobuf:"bytes,4,opt,name=currency,proto3" json:"currency,omitempty"`
+	// From when on the hold can only expire: at most 90 days ahead; in 7 days where it is left out.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,7,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,8,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// To whom.
+	Merchant string `protobuf:"bytes,9,opt,name=merchant,proto3" json:"merchant,omitempty"`
+	// ISO 18245 merchant category code: four digits, or empty.
+	Mcc string `protobuf:"bytes,10,opt,name=mcc,proto3" json:"mcc,omitempty"`
+	// What for, in the words of the source.
+	Category      string `protobuf:"bytes,11,opt,name=category,proto3" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceHoldRequest) Reset() {
+	*x = PlaceHoldRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceHoldRequest) ProtoMessage() {}
+
+func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceHoldRequest.ProtoReflect.Descriptor instead.
+func (*PlaceHoldRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PlaceHoldRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *PlaceHoldRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *PlaceHoldRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *PlaceHoldRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *PlaceHoldRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetMerchant() string {
+	if x != nil {
+		return x.Merchant
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetMcc() string {
+	if x != nil {
+		return x.Mcc
+	}
+	return ""
+}
+
+func (x *PlaceHoldRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+type PlaceHoldResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Record    *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	HoldId    string                 `protobuf:"bytes,2,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceHoldResponse) Reset() {
+	*x = PlaceHoldResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceHoldResponse) ProtoMessage() {}
+
+func (x *PlaceHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceHoldResponse.ProtoReflect.Descriptor instead.
+func (*PlaceHoldResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PlaceHoldResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *PlaceHoldResponse) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *PlaceHoldResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *PlaceHoldResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type CaptureHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// As PlaceHold answered it.
+	HoldId string `protobuf:"bytes,3,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// At most what is held, in minor units of the hold's currency; all of it where it is left out. The rest
+	// is released.
+	AmountMinor int64 `protobuf:"varint,4,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// A kind that takes money out; a card purchase where it is left out.
+	Kind EntryKind `protobuf:"varint,5,opt,name=kind,proto3,enum=bank.v1.EntryKind" json:"kind,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,7,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,8,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureHoldRequest) Reset() {
+	*x = CaptureHoldRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureHoldRequest) ProtoMessage() {}
+
+func (x *CaptureHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureHoldRequest.ProtoReflect.Descriptor instead.
+func (*CaptureHoldRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CaptureHoldRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *CaptureHoldRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *CaptureHoldRequest) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *CaptureHoldRequest) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *CaptureHoldRequest) GetKind() EntryKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EntryKind_ENTRY_KIND_UNSPECIFIED
+}
+
+func (x *CaptureHoldRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *CaptureHoldRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *CaptureHoldRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type CaptureHoldResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Entry  *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureHoldResponse) Reset() {
+	*x = CaptureHoldResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureHoldResponse) ProtoMessage() {}
+
+func (x *CaptureHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureHoldResponse.ProtoReflect.Descriptor instead.
+func (*CaptureHoldResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CaptureHoldResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *CaptureHoldResponse) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *CaptureHoldResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type ReleaseHoldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// As PlaceHold answered it.
+	HoldId string `protobuf:"bytes,3,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,5,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseHoldRequest) Reset() {
+	*x = ReleaseHoldRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseHoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseHoldRequest) ProtoMessage() {}
+
+func (x *ReleaseHoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseHoldRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseHoldRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReleaseHoldRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *ReleaseHoldRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ReleaseHoldRequest) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *ReleaseHoldRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *ReleaseHoldRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *ReleaseHoldRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type ReleaseHoldResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	HoldId string                 `protobuf:"bytes,2,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseHoldResponse) Reset() {
+	*x = ReleaseHoldResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseHoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseHoldResponse) ProtoMessage() {}
+
+func (x *ReleaseHoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseHoldResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseHoldResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ReleaseHoldResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *ReleaseHoldResponse) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *ReleaseHoldResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type ReverseEntryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// event_id of the entry, which was posted under the customer of the account.
+	EntryId string `protobuf:"bytes,3,opt,name=entry_id,json=entryId,proto3" json:"entry_id,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,5,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseEntryRequest) Reset() {
+	*x = ReverseEntryRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseEntryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseEntryRequest) ProtoMessage() {}
+
+func (x *ReverseEntryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseEntryRequest.ProtoReflect.Descriptor instead.
+func (*ReverseEntryRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ReverseEntryRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *ReverseEntryRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ReverseEntryRequest) GetEntryId() string {
+	if x != nil {
+		return x.EntryId
+	}
+	return ""
+}
+
+func (x *ReverseEntryRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *ReverseEntryRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *ReverseEntryRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type ReverseEntryResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Entry  *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseEntryResponse) Reset() {
+	*x = ReverseEntryResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseEntryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseEntryResponse) ProtoMessage() {}
+
+func (x *ReverseEntryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseEntryResponse.ProtoReflect.Descriptor instead.
+func (*ReverseEntryResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ReverseEntryResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *ReverseEntryResponse) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *ReverseEntryResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type TransferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	// From where: the record is that of its customer.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// To where: another account, of the same or another customer.
+	ToAccountId string `protobuf:"bytes,3,opt,name=to_account_id,json=toAccountId,proto3" json:"to_account_id,omitempty"`
+	// Always positive, in minor units.
+	AmountMinor int64 `protobuf:"varint,4,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// ISO 4217 code; must be that of both accounts.
+	Currency string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,7,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,8,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// What for, in the words of the source.
+	Category      string `protobuf:"bytes,9,opt,name=category,proto3" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferRequest) Reset() {
+	*x = TransferRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferRequest) ProtoMessage() {}
+
+func (x *TransferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferRequest.ProtoReflect.Descriptor instead.
+func (*TransferRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *TransferRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetToAccountId() string {
+	if x != nil {
+		return x.ToAccountId
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *TransferRequest) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *TransferRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *TransferRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+type TransferResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Entry  *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferResponse) Reset() {
+	*x = TransferResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferResponse) ProtoMessage() {}
+
+func (x *TransferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferResponse.ProtoReflect.Descriptor instead.
+func (*TransferResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *TransferResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *TransferResponse) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *TransferResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type PostEntriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
+	// One of the accounts of the legs: the record is that of its customer.
+	AccountId string    `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	Kind      EntryKind `protobuf:"varint,3,opt,name=kind,proto3,enum=bank.v1.EntryKind" json:"kind,omitempty"`
+	// Every account once. In each currency the amounts sum to zero. All are booked, or none.
+	Legs []*PostedLeg `protobuf:"bytes,4,rep,name=legs,proto3" json:"legs,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,6,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,7,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	Merchant      string `protobuf:"bytes,8,opt,name=merchant,proto3" json:"merchant,omitempty"`
+	// ISO 18245 merchant category code: four digits, or empty.
+	Mcc string `protobuf:"bytes,9,opt,name=mcc,proto3" json:"mcc,omitempty"`
+	// What for, in the words of the source.
+	Category      string `protobuf:"bytes,10,opt,name=category,proto3" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostEntriesRequest) Reset() {
+	*x = PostEntriesRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostEntriesRequest) ProtoMessage() {}
+
+func (x *PostEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostEntriesRequest.ProtoReflect.Descriptor instead.
+func (*PostEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PostEntriesRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *PostEntriesRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *PostEntriesRequest) GetKind() EntryKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EntryKind_ENTRY_KIND_UNSPECIFIED
+}
+
+func (x *PostEntriesRequest) GetLegs() []*PostedLeg {
+	if x != nil {
+		return x.Legs
+	}
+	return nil
+}
+
+func (x *PostEntriesRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *PostEntriesRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *PostEntriesRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *PostEntriesRequest) GetMerchant() string {
+	if x != nil {
+		return x.Merchant
+	}
+	return ""
+}
+
+func (x *PostEntriesRequest) GetMcc() string {
+	if x != nil {
+		return x.Mcc
+	}
+	return ""
+}
+
+func (x *PostEntriesRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+// PostedLeg is one account's part of an entry that is to be posted.
+type PostedLeg struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// customer.name, or one of the bank's own sides: @world, from where money comes and to where it goes, and
+	// @fees, what the bank takes and gives.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Credit positive, debit negative, in minor units of the currency; not zero.
+	AmountMinor int64 `protobuf:"varint,2,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	// ISO 4217 code; must be the account's.
+	Currency      string `protobuf:"bytes,3,opt,name=currency,proto3" json:"currency,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostedLeg) Reset() {
+	*x = PostedLeg{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostedLeg) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostedLeg) ProtoMessage() {}
+
+func (x *PostedLeg) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostedLeg.ProtoReflect.Descriptor instead.
+func (*PostedLeg) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *PostedLeg) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *PostedLeg) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *PostedLeg) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+type PostEntriesResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Entry  *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostEntriesResponse) Reset() {
+	*x = PostEntriesResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostEntriesResponse) ProtoMessage() {}
+
+func (x *PostEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostEntriesResponse.ProtoReflect.Descriptor instead.
+func (*PostEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *PostEntriesResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *PostEntriesResponse) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *PostEntriesResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // Record names a committed record of the journal.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -411,7 +1986,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[2]
+	mi := &file_bank_v1_transactions_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -423,7 +1998,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[2]
+	mi := &file_bank_v1_transactions_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -436,7 +2011,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{2}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Record) GetEventId() string {
@@ -493,7 +2068,7 @@ type OpenAccountResponse struct {
 
 func (x *OpenAccountResponse) Reset() {
 	*x = OpenAccountResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[3]
+	mi := &file_bank_v1_transactions_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +2080,7 @@ func (x *OpenAccountResponse) String() string {
 func (*OpenAccountResponse) ProtoMessage() {}
 
 func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[3]
+	mi := &file_bank_v1_transactions_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +2093,7 @@ func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenAccountResponse.ProtoReflect.Descriptor instead.
 func (*OpenAccountResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{3}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OpenAccountResponse) GetRecord() *Record {
@@ -554,7 +2129,7 @@ type PostEntryResponse struct {
 
 func (x *PostEntryResponse) Reset() {
 	*x = PostEntryResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[4]
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +2141,7 @@ func (x *PostEntryResponse) String() string {
 func (*PostEntryResponse) ProtoMessage() {}
 
 func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[4]
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +2154,7 @@ func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntryResponse.ProtoReflect.Descriptor instead.
 func (*PostEntryResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{4}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PostEntryResponse) GetRecord() *Record {
@@ -605,23 +2180,27 @@ func (x *PostEntryResponse) GetReplayed() bool {
 
 // Entry is one balanced movement of money: its legs sum to zero in every currency.
 type Entry struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          EntryKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=bank.v1.EntryKind" json:"kind,omitempty"`
-	Legs          []*Leg                 `protobuf:"bytes,2,rep,name=legs,proto3" json:"legs,omitempty"`
-	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
-	Merchant      string                 `protobuf:"bytes,4,opt,name=merchant,proto3" json:"merchant,omitempty"`
-	Mcc           string                 `protobuf:"bytes,5,opt,name=mcc,proto3" json:"mcc,omitempty"`
-	Category      string                 `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
-	RefundOf      string                 `protobuf:"bytes,7,opt,name=refund_of,json=refundOf,proto3" json:"refund_of,omitempty"`
-	Historical    bool                   `protobuf:"varint,8,opt,name=historical,proto3" json:"historical,omitempty"`
-	Principal     string                 `protobuf:"bytes,9,opt,name=principal,proto3" json:"principal,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Kind       EntryKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=bank.v1.EntryKind" json:"kind,omitempty"`
+	Legs       []*Leg                 `protobuf:"bytes,2,rep,name=legs,proto3" json:"legs,omitempty"`
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	Merchant   string                 `protobuf:"bytes,4,opt,name=merchant,proto3" json:"merchant,omitempty"`
+	Mcc        string                 `protobuf:"bytes,5,opt,name=mcc,proto3" json:"mcc,omitempty"`
+	Category   string                 `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
+	RefundOf   string                 `protobuf:"bytes,7,opt,name=refund_of,json=refundOf,proto3" json:"refund_of,omitempty"`
+	Historical bool                   `protobuf:"varint,8,opt,name=historical,proto3" json:"historical,omitempty"`
+	Principal  string                 `protobuf:"bytes,9,opt,name=principal,proto3" json:"principal,omitempty"`
+	// The hold that the entry captured.
+	HoldId string `protobuf:"bytes,10,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	// The entry that a reversal takes back.
+	Reverses      string `protobuf:"bytes,11,opt,name=reverses,proto3" json:"reverses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[5]
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +2212,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[5]
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +2225,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{5}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Entry) GetKind() EntryKind {
@@ -712,6 +2291,20 @@ func (x *Entry) GetPrincipal() string {
 	return ""
 }
 
+func (x *Entry) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *Entry) GetReverses() string {
+	if x != nil {
+		return x.Reverses
+	}
+	return ""
+}
+
 // Leg is one account's part of an entry.
 type Leg struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -729,7 +2322,7 @@ type Leg struct {
 
 func (x *Leg) Reset() {
 	*x = Leg{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[6]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +2334,7 @@ func (x *Leg) String() string {
 func (*Leg) ProtoMessage() {}
 
 func (x *Leg) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[6]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +2347,7 @@ func (x *Leg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leg.ProtoReflect.Descriptor instead.
 func (*Leg) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{6}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Leg) GetAccountId() string {
@@ -802,7 +2395,7 @@ type FindByKeyRequest struct {
 
 func (x *FindByKeyRequest) Reset() {
 	*x = FindByKeyRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[7]
+	mi := &file_bank_v1_transactions_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +2407,7 @@ func (x *FindByKeyRequest) String() string {
 func (*FindByKeyRequest) ProtoMessage() {}
 
 func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[7]
+	mi := &file_bank_v1_transactions_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +2420,7 @@ func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyRequest.ProtoReflect.Descriptor instead.
 func (*FindByKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{7}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FindByKeyRequest) GetCustomerId() string {
@@ -851,6 +2444,11 @@ type FindByKeyResponse struct {
 	//	*FindByKeyResponse_Opened
 	//	*FindByKeyResponse_Posted
 	//	*FindByKeyResponse_Rejected
+	//	*FindByKeyResponse_Frozen
+	//	*FindByKeyResponse_Unfrozen
+	//	*FindByKeyResponse_Closed
+	//	*FindByKeyResponse_Held
+	//	*FindByKeyResponse_Released
 	Outcome       isFindByKeyResponse_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -858,7 +2456,7 @@ type FindByKeyResponse struct {
 
 func (x *FindByKeyResponse) Reset() {
 	*x = FindByKeyResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[8]
+	mi := &file_bank_v1_transactions_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +2468,7 @@ func (x *FindByKeyResponse) String() string {
 func (*FindByKeyResponse) ProtoMessage() {}
 
 func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[8]
+	mi := &file_bank_v1_transactions_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +2481,7 @@ func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyResponse.ProtoReflect.Descriptor instead.
 func (*FindByKeyResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{8}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FindByKeyResponse) GetOutcome() isFindByKeyResponse_Outcome {
@@ -920,6 +2518,51 @@ func (x *FindByKeyResponse) GetRejected() *Rejection {
 	return nil
 }
 
+func (x *FindByKeyResponse) GetFrozen() *FreezeAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Frozen); ok {
+			return x.Frozen
+		}
+	}
+	return nil
+}
+
+func (x *FindByKeyResponse) GetUnfrozen() *UnfreezeAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Unfrozen); ok {
+			return x.Unfrozen
+		}
+	}
+	return nil
+}
+
+func (x *FindByKeyResponse) GetClosed() *CloseAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Closed); ok {
+			return x.Closed
+		}
+	}
+	return nil
+}
+
+func (x *FindByKeyResponse) GetHeld() *PlaceHoldResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Held); ok {
+			return x.Held
+		}
+	}
+	return nil
+}
+
+func (x *FindByKeyResponse) GetReleased() *ReleaseHoldResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Released); ok {
+			return x.Released
+		}
+	}
+	return nil
+}
+
 type isFindByKeyResponse_Outcome interface {
 	isFindByKeyResponse_Outcome()
 }
@@ -936,11 +2579,41 @@ type FindByKeyResponse_Rejected struct {
 	Rejected *Rejection `protobuf:"bytes,3,opt,name=rejected,proto3,oneof"`
 }
 
+type FindByKeyResponse_Frozen struct {
+	Frozen *FreezeAccountResponse `protobuf:"bytes,4,opt,name=frozen,proto3,oneof"`
+}
+
+type FindByKeyResponse_Unfrozen struct {
+	Unfrozen *UnfreezeAccountResponse `protobuf:"bytes,5,opt,name=unfrozen,proto3,oneof"`
+}
+
+type FindByKeyResponse_Closed struct {
+	Closed *CloseAccountResponse `protobuf:"bytes,6,opt,name=closed,proto3,oneof"`
+}
+
+type FindByKeyResponse_Held struct {
+	Held *PlaceHoldResponse `protobuf:"bytes,7,opt,name=held,proto3,oneof"`
+}
+
+type FindByKeyResponse_Released struct {
+	Released *ReleaseHoldResponse `protobuf:"bytes,8,opt,name=released,proto3,oneof"`
+}
+
 func (*FindByKeyResponse_Opened) isFindByKeyResponse_Outcome() {}
 
 func (*FindByKeyResponse_Posted) isFindByKeyResponse_Outcome() {}
 
 func (*FindByKeyResponse_Rejected) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Frozen) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Unfrozen) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Closed) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Held) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Released) isFindByKeyResponse_Outcome() {}
 
 // Rejection is a command that was refused and recorded as refused.
 type Rejection struct {
@@ -957,7 +2630,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[9]
+	mi := &file_bank_v1_transactions_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +2642,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[9]
+	mi := &file_bank_v1_transactions_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +2655,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{9}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Rejection) GetReason() string {
@@ -1015,7 +2688,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[10]
+	mi := &file_bank_v1_transactions_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +2700,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[10]
+	mi := &file_bank_v1_transactions_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +2713,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{10}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SubmitRequest) GetCommands() []*Command {
@@ -1059,6 +2732,15 @@ type Command struct {
 	//
 	//	*Command_OpenAccount
 	//	*Command_PostEntry
+	//	*Command_FreezeAccount
+	//	*Command_UnfreezeAccount
+	//	*Command_CloseAccount
+	//	*Command_PlaceHold
+	//	*Command_CaptureHold
+	//	*Command_ReleaseHold
+	//	*Command_ReverseEntry
+	//	*Command_Transfer
+	//	*Command_PostEntries
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1066,7 +2748,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[11]
+	mi := &file_bank_v1_transactions_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +2760,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[11]
+	mi := &file_bank_v1_transactions_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +2773,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{11}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Command) GetTag() uint64 {
@@ -1126,6 +2808,87 @@ func (x *Command) GetPostEntry() *PostEntryRequest {
 	return nil
 }
 
+func (x *Command) GetFreezeAccount() *FreezeAccountRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_FreezeAccount); ok {
+			return x.FreezeAccount
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetUnfreezeAccount() *UnfreezeAccountRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_UnfreezeAccount); ok {
+			return x.UnfreezeAccount
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetCloseAccount() *CloseAccountRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_CloseAccount); ok {
+			return x.CloseAccount
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetPlaceHold() *PlaceHoldRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_PlaceHold); ok {
+			return x.PlaceHold
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetCaptureHold() *CaptureHoldRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_CaptureHold); ok {
+			return x.CaptureHold
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetReleaseHold() *ReleaseHoldRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_ReleaseHold); ok {
+			return x.ReleaseHold
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetReverseEntry() *ReverseEntryRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_ReverseEntry); ok {
+			return x.ReverseEntry
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetTransfer() *TransferRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_Transfer); ok {
+			return x.Transfer
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetPostEntries() *PostEntriesRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_PostEntries); ok {
+			return x.PostEntries
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -1138,9 +2901,63 @@ type Command_PostEntry struct {
 	PostEntry *PostEntryRequest `protobuf:"bytes,3,opt,name=post_entry,json=postEntry,proto3,oneof"`
 }
 
+type Command_FreezeAccount struct {
+	FreezeAccount *FreezeAccountRequest `protobuf:"bytes,4,opt,name=freeze_account,json=freezeAccount,proto3,oneof"`
+}
+
+type Command_UnfreezeAccount struct {
+	UnfreezeAccount *UnfreezeAccountRequest `protobuf:"bytes,5,opt,name=unfreeze_account,json=unfreezeAccount,proto3,oneof"`
+}
+
+type Command_CloseAccount struct {
+	CloseAccount *CloseAccountRequest `protobuf:"bytes,6,opt,name=close_account,json=closeAccount,proto3,oneof"`
+}
+
+type Command_PlaceHold struct {
+	PlaceHold *PlaceHoldRequest `protobuf:"bytes,7,opt,name=place_hold,json=placeHold,proto3,oneof"`
+}
+
+type Command_CaptureHold struct {
+	CaptureHold *CaptureHoldRequest `protobuf:"bytes,8,opt,name=capture_hold,json=captureHold,proto3,oneof"`
+}
+
+type Command_ReleaseHold struct {
+	ReleaseHold *ReleaseHoldRequest `protobuf:"bytes,9,opt,name=release_hold,json=releaseHold,proto3,oneof"`
+}
+
+type Command_ReverseEntry struct {
+	ReverseEntry *ReverseEntryRequest `protobuf:"bytes,10,opt,name=reverse_entry,json=reverseEntry,proto3,oneof"`
+}
+
+type Command_Transfer struct {
+	Transfer *TransferRequest `protobuf:"bytes,11,opt,name=transfer,proto3,oneof"`
+}
+
+type Command_PostEntries struct {
+	PostEntries *PostEntriesRequest `protobuf:"bytes,12,opt,name=post_entries,json=postEntries,proto3,oneof"`
+}
+
 func (*Command_OpenAccount) isCommand_Command() {}
 
 func (*Command_PostEntry) isCommand_Command() {}
+
+func (*Command_FreezeAccount) isCommand_Command() {}
+
+func (*Command_UnfreezeAccount) isCommand_Command() {}
+
+func (*Command_CloseAccount) isCommand_Command() {}
+
+func (*Command_PlaceHold) isCommand_Command() {}
+
+func (*Command_CaptureHold) isCommand_Command() {}
+
+func (*Command_ReleaseHold) isCommand_Command() {}
+
+func (*Command_ReverseEntry) isCommand_Command() {}
+
+func (*Command_Transfer) isCommand_Command() {}
+
+func (*Command_PostEntries) isCommand_Command() {}
 
 type SubmitResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1151,7 +2968,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[12]
+	mi := &file_bank_v1_transactions_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +2980,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[12]
+	mi := &file_bank_v1_transactions_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +2993,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{12}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SubmitResponse) GetResults() []*Result {
@@ -1196,6 +3013,11 @@ type Result struct {
 	//	*Result_Posted
 	//	*Result_Rejected
 	//	*Result_Unavailable
+	//	*Result_Frozen
+	//	*Result_Unfrozen
+	//	*Result_Closed
+	//	*Result_Held
+	//	*Result_Released
 	Outcome       isResult_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1203,7 +3025,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[13]
+	mi := &file_bank_v1_transactions_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1215,7 +3037,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[13]
+	mi := &file_bank_v1_transactions_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1228,7 +3050,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{13}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Result) GetTag() uint64 {
@@ -1281,6 +3103,51 @@ func (x *Result) GetUnavailable() string {
 	return ""
 }
 
+func (x *Result) GetFrozen() *FreezeAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Frozen); ok {
+			return x.Frozen
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetUnfrozen() *UnfreezeAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Unfrozen); ok {
+			return x.Unfrozen
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetClosed() *CloseAccountResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Closed); ok {
+			return x.Closed
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetHeld() *PlaceHoldResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Held); ok {
+			return x.Held
+		}
+	}
+	return nil
+}
+
+func (x *Result) GetReleased() *ReleaseHoldResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Released); ok {
+			return x.Released
+		}
+	}
+	return nil
+}
+
 type isResult_Outcome interface {
 	isResult_Outcome()
 }
@@ -1290,6 +3157,7 @@ type Result_Opened struct {
 }
 
 type Result_Posted struct {
+	// Of every command that moves money.
 	Posted *PostEntryResponse `protobuf:"bytes,3,opt,name=posted,proto3,oneof"`
 }
 
@@ -1304,6 +3172,26 @@ type Result_Unavailable struct {
 	Unavailable string `protobuf:"bytes,5,opt,name=unavailable,proto3,oneof"`
 }
 
+type Result_Frozen struct {
+	Frozen *FreezeAccountResponse `protobuf:"bytes,6,opt,name=frozen,proto3,oneof"`
+}
+
+type Result_Unfrozen struct {
+	Unfrozen *UnfreezeAccountResponse `protobuf:"bytes,7,opt,name=unfrozen,proto3,oneof"`
+}
+
+type Result_Closed struct {
+	Closed *CloseAccountResponse `protobuf:"bytes,8,opt,name=closed,proto3,oneof"`
+}
+
+type Result_Held struct {
+	Held *PlaceHoldResponse `protobuf:"bytes,9,opt,name=held,proto3,oneof"`
+}
+
+type Result_Released struct {
+	Released *ReleaseHoldResponse `protobuf:"bytes,10,opt,name=released,proto3,oneof"`
+}
+
 func (*Result_Opened) isResult_Outcome() {}
 
 func (*Result_Posted) isResult_Outcome() {}
@@ -1312,11 +3200,21 @@ func (*Result_Rejected) isResult_Outcome() {}
 
 func (*Result_Unavailable) isResult_Outcome() {}
 
+func (*Result_Frozen) isResult_Outcome() {}
+
+func (*Result_Unfrozen) isResult_Outcome() {}
+
+func (*Result_Closed) isResult_Outcome() {}
+
+func (*Result_Held) isResult_Outcome() {}
+
+func (*Result_Released) isResult_Outcome() {}
+
 var File_bank_v1_transactions_proto protoreflect.FileDescriptor
 
 const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\n" +
-	"\x1abank/v1/transactions.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x03\n" +
+	"\x1abank/v1/transactions.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x05\n" +
 	"\x12OpenAccountRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
 	"\n" +
@@ -1331,13 +3229,15 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\n" +
 	"historical\x18\a \x01(\bR\n" +
 	"historical\x12.\n" +
-	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\xfb\x04\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\x12<\n" +
+	"\x11daily_limit_minor\x18\t \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\x0fdailyLimitMinor\x12M\n" +
+	"\ttime_zone\x18\n" +
+	" \x01(\tB0\xbaH-r+\x18@2'^([A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*)?$R\btimeZone\"\xff\x04\n" +
 	"\x10PostEntryRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
 	"\n" +
-	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x122\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x123\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x126\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\x0e\xbaH\v\x82\x01\b\x10\x01 \x00 \b \tR\x04kind\x123\n" +
 	"\famount_minor\x18\x04 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01 \x00R\vamountMinor\x12-\n" +
 	"\bcurrency\x18\x05 \x01(\tB\x11\xbaH\x0er\f2\n" +
 	"^[A-Z]{3}$R\bcurrency\x12;\n" +
@@ -1351,7 +3251,177 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x03mcc\x18\n" +
 	" \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{4})?$R\x03mcc\x12#\n" +
 	"\bcategory\x18\v \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\x12$\n" +
-	"\trefund_of\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\brefundOf\"\xc8\x01\n" +
+	"\trefund_of\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\brefundOf\"\xf2\x02\n" +
+	"\x14FreezeAccountRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12;\n" +
+	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x05 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"{\n" +
+	"\x15FreezeAccountResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xf4\x02\n" +
+	"\x16UnfreezeAccountRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12;\n" +
+	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x05 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"}\n" +
+	"\x17UnfreezeAccountResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xf1\x02\n" +
+	"\x13CloseAccountRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06reason\x12;\n" +
+	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x05 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"z\n" +
+	"\x14CloseAccountResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xdc\x04\n" +
+	"\x10PlaceHoldRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x123\n" +
+	"\famount_minor\x18\x03 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01 \x00R\vamountMinor\x12-\n" +
+	"\bcurrency\x18\x04 \x01(\tB\x11\xbaH\x0er\f2\n" +
+	"^[A-Z]{3}$R\bcurrency\x129\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12;\n" +
+	"\voccurred_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\a \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\x12$\n" +
+	"\bmerchant\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bmerchant\x12&\n" +
+	"\x03mcc\x18\n" +
+	" \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{4})?$R\x03mcc\x12#\n" +
+	"\bcategory\x18\v \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\"\xac\x01\n" +
+	"\x11PlaceHoldResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x17\n" +
+	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1a\n" +
+	"\breplayed\x18\x04 \x01(\bR\breplayed\"\xdf\x03\n" +
+	"\x12CaptureHoldRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\"\n" +
+	"\ahold_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06holdId\x123\n" +
+	"\famount_minor\x18\x04 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\vamountMinor\x128\n" +
+	"\x04kind\x18\x05 \x01(\x0e2\x12.bank.v1.EntryKindB\x10\xbaH\r\x82\x01\n" +
+	"\x10\x01\x18\x00\x18\x02\x18\x03\x18\x05R\x04kind\x12;\n" +
+	"\voccurred_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\a \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\x80\x01\n" +
+	"\x13CaptureHoldResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
+	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xf0\x02\n" +
+	"\x12ReleaseHoldRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\"\n" +
+	"\ahold_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06holdId\x12;\n" +
+	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x05 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"s\n" +
+	"\x13ReleaseHoldResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x17\n" +
+	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xf3\x02\n" +
+	"\x13ReverseEntryRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12$\n" +
+	"\bentry_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aentryId\x12;\n" +
+	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x05 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\x81\x01\n" +
+	"\x14ReverseEntryResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
+	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xc3\x04\n" +
+	"\x0fTransferRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12o\n" +
+	"\rto_account_id\x18\x03 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\vtoAccountId\x123\n" +
+	"\famount_minor\x18\x04 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01 \x00R\vamountMinor\x12-\n" +
+	"\bcurrency\x18\x05 \x01(\tB\x11\xbaH\x0er\f2\n" +
+	"^[A-Z]{3}$R\bcurrency\x12;\n" +
+	"\voccurred_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\a \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\x12#\n" +
+	"\bcategory\x18\t \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\"}\n" +
+	"\x10TransferResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
+	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xa9\x04\n" +
+	"\x12PostEntriesRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x124\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \bR\x04kind\x122\n" +
+	"\x04legs\x18\x04 \x03(\v2\x12.bank.v1.PostedLegB\n" +
+	"\xbaH\a\x92\x01\x04\b\x02\x10dR\x04legs\x12;\n" +
+	"\voccurred_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x06 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\x12$\n" +
+	"\bmerchant\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bmerchant\x12&\n" +
+	"\x03mcc\x18\t \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{4})?$R\x03mcc\x12#\n" +
+	"\bcategory\x18\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\"\xf5\x01\n" +
+	"\tPostedLeg\x12y\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tBZ\xbaHWrU\x10\x03\x18d2O^(@world|@fees|[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31})$R\taccountId\x12>\n" +
+	"\famount_minor\x18\x02 \x01(\x03B\x1b\xbaH\x18\"\x168\x00\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x80\x80\xe6ٕМ\xfe\xff\x01R\vamountMinor\x12-\n" +
+	"\bcurrency\x18\x03 \x01(\tB\x11\xbaH\x0er\f2\n" +
+	"^[A-Z]{3}$R\bcurrency\"\x80\x01\n" +
+	"\x13PostEntriesResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
+	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xc8\x01\n" +
 	"\x06Record\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1c\n" +
@@ -1368,7 +3438,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x11PostEntryResponse\x12'\n" +
 	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
 	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
-	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xb3\x02\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xe8\x02\n" +
 	"\x05Entry\x12&\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x12.bank.v1.EntryKindR\x04kind\x12 \n" +
 	"\x04legs\x18\x02 \x03(\v2\f.bank.v1.LegR\x04legs\x12;\n" +
@@ -1381,7 +3451,10 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\n" +
 	"historical\x18\b \x01(\bR\n" +
 	"historical\x12\x1c\n" +
-	"\tprincipal\x18\t \x01(\tR\tprincipal\"\xb4\x01\n" +
+	"\tprincipal\x18\t \x01(\tR\tprincipal\x12\x17\n" +
+	"\ahold_id\x18\n" +
+	" \x01(\tR\x06holdId\x12\x1a\n" +
+	"\breverses\x18\v \x01(\tR\breverses\"\xb4\x01\n" +
 	"\x03Leg\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12!\n" +
@@ -1393,38 +3466,60 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x10FindByKeyRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12=\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\"\xbe\x01\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\"\xdf\x03\n" +
 	"\x11FindByKeyResponse\x126\n" +
 	"\x06opened\x18\x01 \x01(\v2\x1c.bank.v1.OpenAccountResponseH\x00R\x06opened\x124\n" +
 	"\x06posted\x18\x02 \x01(\v2\x1a.bank.v1.PostEntryResponseH\x00R\x06posted\x120\n" +
-	"\brejected\x18\x03 \x01(\v2\x12.bank.v1.RejectionH\x00R\brejectedB\t\n" +
+	"\brejected\x18\x03 \x01(\v2\x12.bank.v1.RejectionH\x00R\brejected\x128\n" +
+	"\x06frozen\x18\x04 \x01(\v2\x1e.bank.v1.FreezeAccountResponseH\x00R\x06frozen\x12>\n" +
+	"\bunfrozen\x18\x05 \x01(\v2 .bank.v1.UnfreezeAccountResponseH\x00R\bunfrozen\x127\n" +
+	"\x06closed\x18\x06 \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closed\x120\n" +
+	"\x04held\x18\a \x01(\v2\x1a.bank.v1.PlaceHoldResponseH\x00R\x04held\x12:\n" +
+	"\breleased\x18\b \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleasedB\t\n" +
 	"\aoutcome\"d\n" +
 	"\tRejection\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12'\n" +
 	"\x06record\x18\x03 \x01(\v2\x0f.bank.v1.RecordR\x06record\"J\n" +
 	"\rSubmitRequest\x129\n" +
-	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xa4\x01\n" +
+	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xfe\x05\n" +
 	"\aCommand\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12@\n" +
 	"\fopen_account\x18\x02 \x01(\v2\x1b.bank.v1.OpenAccountRequestH\x00R\vopenAccount\x12:\n" +
 	"\n" +
-	"post_entry\x18\x03 \x01(\v2\x19.bank.v1.PostEntryRequestH\x00R\tpostEntryB\t\n" +
+	"post_entry\x18\x03 \x01(\v2\x19.bank.v1.PostEntryRequestH\x00R\tpostEntry\x12F\n" +
+	"\x0efreeze_account\x18\x04 \x01(\v2\x1d.bank.v1.FreezeAccountRequestH\x00R\rfreezeAccount\x12L\n" +
+	"\x10unfreeze_account\x18\x05 \x01(\v2\x1f.bank.v1.UnfreezeAccountRequestH\x00R\x0funfreezeAccount\x12C\n" +
+	"\rclose_account\x18\x06 \x01(\v2\x1c.bank.v1.CloseAccountRequestH\x00R\fcloseAccount\x12:\n" +
+	"\n" +
+	"place_hold\x18\a \x01(\v2\x19.bank.v1.PlaceHoldRequestH\x00R\tplaceHold\x12@\n" +
+	"\fcapture_hold\x18\b \x01(\v2\x1b.bank.v1.CaptureHoldRequestH\x00R\vcaptureHold\x12@\n" +
+	"\frelease_hold\x18\t \x01(\v2\x1b.bank.v1.ReleaseHoldRequestH\x00R\vreleaseHold\x12C\n" +
+	"\rreverse_entry\x18\n" +
+	" \x01(\v2\x1c.bank.v1.ReverseEntryRequestH\x00R\freverseEntry\x126\n" +
+	"\btransfer\x18\v \x01(\v2\x18.bank.v1.TransferRequestH\x00R\btransfer\x12@\n" +
+	"\fpost_entries\x18\f \x01(\v2\x1b.bank.v1.PostEntriesRequestH\x00R\vpostEntriesB\t\n" +
 	"\acommand\";\n" +
 	"\x0eSubmitResponse\x12)\n" +
-	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\xe9\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\x8a\x04\n" +
 	"\x06Result\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x126\n" +
 	"\x06opened\x18\x02 \x01(\v2\x1c.bank.v1.OpenAccountResponseH\x00R\x06opened\x124\n" +
 	"\x06posted\x18\x03 \x01(\v2\x1a.bank.v1.PostEntryResponseH\x00R\x06posted\x120\n" +
 	"\brejected\x18\x04 \x01(\v2\x12.bank.v1.RejectionH\x00R\brejected\x12\"\n" +
-	"\vunavailable\x18\x05 \x01(\tH\x00R\vunavailableB\t\n" +
+	"\vunavailable\x18\x05 \x01(\tH\x00R\vunavailable\x128\n" +
+	"\x06frozen\x18\x06 \x01(\v2\x1e.bank.v1.FreezeAccountResponseH\x00R\x06frozen\x12>\n" +
+	"\bunfrozen\x18\a \x01(\v2 .bank.v1.UnfreezeAccountResponseH\x00R\bunfrozen\x127\n" +
+	"\x06closed\x18\b \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closed\x120\n" +
+	"\x04held\x18\t \x01(\v2\x1a.bank.v1.PlaceHoldResponseH\x00R\x04held\x12:\n" +
+	"\breleased\x18\n" +
+	" \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleasedB\t\n" +
 	"\aoutcome*v\n" +
 	"\vAccountKind\x12\x1c\n" +
 	"\x18ACCOUNT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ACCOUNT_KIND_CURRENT\x10\x01\x12\x18\n" +
 	"\x14ACCOUNT_KIND_SAVINGS\x10\x02\x12\x15\n" +
-	"\x11ACCOUNT_KIND_CARD\x10\x03*\xd3\x01\n" +
+	"\x11ACCOUNT_KIND_CARD\x10\x03*\x85\x02\n" +
 	"\tEntryKind\x12\x1a\n" +
 	"\x16ENTRY_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ENTRY_KIND_DEPOSIT\x10\x01\x12\x19\n" +
@@ -1433,10 +3528,21 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x11ENTRY_KIND_REFUND\x10\x04\x12\x12\n" +
 	"\x0eENTRY_KIND_FEE\x10\x05\x12\x17\n" +
 	"\x13ENTRY_KIND_INTEREST\x10\x06\x12\x15\n" +
-	"\x11ENTRY_KIND_SALARY\x10\a2\x8a\x03\n" +
+	"\x11ENTRY_KIND_SALARY\x10\a\x12\x17\n" +
+	"\x13ENTRY_KIND_REVERSAL\x10\b\x12\x17\n" +
+	"\x13ENTRY_KIND_TRANSFER\x10\t2\xd9\v\n" +
 	"\x13TransactionsService\x12a\n" +
 	"\vOpenAccount\x12\x1b.bank.v1.OpenAccountRequest\x1a\x1c.bank.v1.OpenAccountResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/accounts\x12Z\n" +
-	"\tPostEntry\x12\x19.bank.v1.PostEntryRequest\x1a\x1a.bank.v1.PostEntryResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/entries\x12u\n" +
+	"\tPostEntry\x12\x19.bank.v1.PostEntryRequest\x1a\x1a.bank.v1.PostEntryResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/entries\x12{\n" +
+	"\rFreezeAccount\x12\x1d.bank.v1.FreezeAccountRequest\x1a\x1e.bank.v1.FreezeAccountResponse\"+\x82\xd3\xe4\x93\x02%:\x01*\" /v1/accounts/{account_id}:freeze\x12\x83\x01\n" +
+	"\x0fUnfreezeAccount\x12\x1f.bank.v1.UnfreezeAccountRequest\x1a .bank.v1.UnfreezeAccountResponse\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/accounts/{account_id}:unfreeze\x12w\n" +
+	"\fCloseAccount\x12\x1c.bank.v1.CloseAccountRequest\x1a\x1d.bank.v1.CloseAccountResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/accounts/{account_id}:close\x12n\n" +
+	"\tPlaceHold\x12\x19.bank.v1.PlaceHoldRequest\x1a\x1a.bank.v1.PlaceHoldResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/accounts/{account_id}/holds\x12\x86\x01\n" +
+	"\vCaptureHold\x12\x1b.bank.v1.CaptureHoldRequest\x1a\x1c.bank.v1.CaptureHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:capture\x12\x86\x01\n" +
+	"\vReleaseHold\x12\x1b.bank.v1.ReleaseHoldRequest\x1a\x1c.bank.v1.ReleaseHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:release\x12\x8c\x01\n" +
+	"\fReverseEntry\x12\x1c.bank.v1.ReverseEntryRequest\x1a\x1d.bank.v1.ReverseEntryResponse\"?\x82\xd3\xe4\x93\x029:\x01*\"4/v1/accounts/{account_id}/entries/{entry_id}:reverse\x12Y\n" +
+	"\bTransfer\x12\x18.bank.v1.TransferRequest\x1a\x19.bank.v1.TransferResponse\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/transfers\x12e\n" +
+	"\vPostEntries\x12\x1b.bank.v1.PostEntriesRequest\x1a\x1c.bank.v1.PostEntriesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/entries:legs\x12u\n" +
 	"\tFindByKey\x12\x19.bank.v1.FindByKeyRequest\x1a\x1a.bank.v1.FindByKeyResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/entries:byKey\x12=\n" +
 	"\x06Submit\x12\x16.bank.v1.SubmitRequest\x1a\x17.bank.v1.SubmitResponse(\x010\x01B4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
 
@@ -1453,62 +3559,145 @@ func file_bank_v1_transactions_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_transactions_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_bank_v1_transactions_proto_goTypes = []any{
-	(AccountKind)(0),              // 0: bank.v1.AccountKind
-	(EntryKind)(0),                // 1: bank.v1.EntryKind
-	(*OpenAccountRequest)(nil),    // 2: bank.v1.OpenAccountRequest
-	(*PostEntryRequest)(nil),      // 3: bank.v1.PostEntryRequest
-	(*Record)(nil),                // 4: bank.v1.Record
-	(*OpenAccountResponse)(nil),   // 5: bank.v1.OpenAccountResponse
-	(*PostEntryResponse)(nil),     // 6: bank.v1.PostEntryResponse
-	(*Entry)(nil),                 // 7: bank.v1.Entry
-	(*Leg)(nil),                   // 8: bank.v1.Leg
-	(*FindByKeyRequest)(nil),      // 9: bank.v1.FindByKeyRequest
-	(*FindByKeyResponse)(nil),     // 10: bank.v1.FindByKeyResponse
-	(*Rejection)(nil),             // 11: bank.v1.Rejection
-	(*SubmitRequest)(nil),         // 12: bank.v1.SubmitRequest
-	(*Command)(nil),               // 13: bank.v1.Command
-	(*SubmitResponse)(nil),        // 14: bank.v1.SubmitResponse
-	(*Result)(nil),                // 15: bank.v1.Result
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(AccountKind)(0),                // 0: bank.v1.AccountKind
+	(EntryKind)(0),                  // 1: bank.v1.EntryKind
+	(*OpenAccountRequest)(nil),      // 2: bank.v1.OpenAccountRequest
+	(*PostEntryRequest)(nil),        // 3: bank.v1.PostEntryRequest
+	(*FreezeAccountRequest)(nil),    // 4: bank.v1.FreezeAccountRequest
+	(*FreezeAccountResponse)(nil),   // 5: bank.v1.FreezeAccountResponse
+	(*UnfreezeAccountRequest)(nil),  // 6: bank.v1.UnfreezeAccountRequest
+	(*UnfreezeAccountResponse)(nil), // 7: bank.v1.UnfreezeAccountResponse
+	(*CloseAccountRequest)(nil),     // 8: bank.v1.CloseAccountRequest
+	(*CloseAccountResponse)(nil),    // 9: bank.v1.CloseAccountResponse
+	(*PlaceHoldRequest)(nil),        // 10: bank.v1.PlaceHoldRequest
+	(*PlaceHoldResponse)(nil),       // 11: bank.v1.PlaceHoldResponse
+	(*CaptureHoldRequest)(nil),      // 12: bank.v1.CaptureHoldRequest
+	(*CaptureHoldResponse)(nil),     // 13: bank.v1.CaptureHoldResponse
+	(*ReleaseHoldRequest)(nil),      // 14: bank.v1.ReleaseHoldRequest
+	(*ReleaseHoldResponse)(nil),     // 15: bank.v1.ReleaseHoldResponse
+	(*ReverseEntryRequest)(nil),     // 16: bank.v1.ReverseEntryRequest
+	(*ReverseEntryResponse)(nil),    // 17: bank.v1.ReverseEntryResponse
+	(*TransferRequest)(nil),         // 18: bank.v1.TransferRequest
+	(*TransferResponse)(nil),        // 19: bank.v1.TransferResponse
+	(*PostEntriesRequest)(nil),      // 20: bank.v1.PostEntriesRequest
+	(*PostedLeg)(nil),               // 21: bank.v1.PostedLeg
+	(*PostEntriesResponse)(nil),     // 22: bank.v1.PostEntriesResponse
+	(*Record)(nil),                  // 23: bank.v1.Record
+	(*OpenAccountResponse)(nil),     // 24: bank.v1.OpenAccountResponse
+	(*PostEntryResponse)(nil),       // 25: bank.v1.PostEntryResponse
+	(*Entry)(nil),                   // 26: bank.v1.Entry
+	(*Leg)(nil),                     // 27: bank.v1.Leg
+	(*FindByKeyRequest)(nil),        // 28: bank.v1.FindByKeyRequest
+	(*FindByKeyResponse)(nil),       // 29: bank.v1.FindByKeyResponse
+	(*Rejection)(nil),               // 30: bank.v1.Rejection
+	(*SubmitRequest)(nil),           // 31: bank.v1.SubmitRequest
+	(*Command)(nil),                 // 32: bank.v1.Command
+	(*SubmitResponse)(nil),          // 33: bank.v1.SubmitResponse
+	(*Result)(nil),                  // 34: bank.v1.Result
+	(*timestamppb.Timestamp)(nil),   // 35: google.protobuf.Timestamp
 }
 var file_bank_v1_transactions_proto_depIdxs = []int32{
 	0,  // 0: bank.v1.OpenAccountRequest.kind:type_name -> bank.v1.AccountKind
-	16, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	35, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: bank.v1.PostEntryRequest.kind:type_name -> bank.v1.EntryKind
-	16, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	16, // 4: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
-	4,  // 5: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
-	4,  // 6: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
-	7,  // 7: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
-	1,  // 8: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
-	8,  // 9: bank.v1.Entry.legs:type_name -> bank.v1.Leg
-	16, // 10: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
-	5,  // 11: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
-	6,  // 12: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
-	11, // 13: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
-	4,  // 14: bank.v1.Rejection.record:type_name -> bank.v1.Record
-	13, // 15: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
-	2,  // 16: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
-	3,  // 17: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
-	15, // 18: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
-	5,  // 19: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
-	6,  // 20: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
-	11, // 21: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
-	2,  // 22: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
-	3,  // 23: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
-	9,  // 24: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
-	12, // 25: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
-	5,  // 26: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
-	6,  // 27: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
-	10, // 28: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
-	14, // 29: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
-	26, // [26:30] is the sub-list for method output_type
-	22, // [22:26] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	35, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	35, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
+	35, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
+	35, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
+	35, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
+	35, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
+	1,  // 14: bank.v1.CaptureHoldRequest.kind:type_name -> bank.v1.EntryKind
+	35, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
+	26, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
+	35, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
+	35, // 20: bank.v1.ReverseEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 21: bank.v1.ReverseEntryResponse.record:type_name -> bank.v1.Record
+	26, // 22: bank.v1.ReverseEntryResponse.entry:type_name -> bank.v1.Entry
+	35, // 23: bank.v1.TransferRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 24: bank.v1.TransferResponse.record:type_name -> bank.v1.Record
+	26, // 25: bank.v1.TransferResponse.entry:type_name -> bank.v1.Entry
+	1,  // 26: bank.v1.PostEntriesRequest.kind:type_name -> bank.v1.EntryKind
+	21, // 27: bank.v1.PostEntriesRequest.legs:type_name -> bank.v1.PostedLeg
+	35, // 28: bank.v1.PostEntriesRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 29: bank.v1.PostEntriesResponse.record:type_name -> bank.v1.Record
+	26, // 30: bank.v1.PostEntriesResponse.entry:type_name -> bank.v1.Entry
+	35, // 31: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
+	23, // 32: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
+	23, // 33: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
+	26, // 34: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
+	1,  // 35: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
+	27, // 36: bank.v1.Entry.legs:type_name -> bank.v1.Leg
+	35, // 37: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
+	24, // 38: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
+	25, // 39: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
+	30, // 40: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
+	5,  // 41: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
+	7,  // 42: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	9,  // 43: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
+	11, // 44: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
+	15, // 45: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
+	23, // 46: bank.v1.Rejection.record:type_name -> bank.v1.Record
+	32, // 47: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
+	2,  // 48: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
+	3,  // 49: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
+	4,  // 50: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
+	6,  // 51: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
+	8,  // 52: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
+	10, // 53: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
+	12, // 54: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
+	14, // 55: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
+	16, // 56: bank.v1.Command.reverse_entry:type_name -> bank.v1.ReverseEntryRequest
+	18, // 57: bank.v1.Command.transfer:type_name -> bank.v1.TransferRequest
+	20, // 58: bank.v1.Command.post_entries:type_name -> bank.v1.PostEntriesRequest
+	34, // 59: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
+	24, // 60: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
+	25, // 61: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
+	30, // 62: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
+	5,  // 63: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
+	7,  // 64: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	9,  // 65: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
+	11, // 66: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
+	15, // 67: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
+	2,  // 68: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
+	3,  // 69: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
+	4,  // 70: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
+	6,  // 71: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
+	8,  // 72: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
+	10, // 73: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
+	12, // 74: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
+	14, // 75: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
+	16, // 76: bank.v1.TransactionsService.ReverseEntry:input_type -> bank.v1.ReverseEntryRequest
+	18, // 77: bank.v1.TransactionsService.Transfer:input_type -> bank.v1.TransferRequest
+	20, // 78: bank.v1.TransactionsService.PostEntries:input_type -> bank.v1.PostEntriesRequest
+	28, // 79: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
+	31, // 80: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
+	24, // 81: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
+	25, // 82: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
+	5,  // 83: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
+	7,  // 84: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
+	9,  // 85: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
+	11, // 86: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
+	13, // 87: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
+	15, // 88: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
+	17, // 89: bank.v1.TransactionsService.ReverseEntry:output_type -> bank.v1.ReverseEntryResponse
+	19, // 90: bank.v1.TransactionsService.Transfer:output_type -> bank.v1.TransferResponse
+	22, // 91: bank.v1.TransactionsService.PostEntries:output_type -> bank.v1.PostEntriesResponse
+	29, // 92: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
+	33, // 93: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
+	81, // [81:94] is the sub-list for method output_type
+	68, // [68:81] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_transactions_proto_init() }
@@ -1516,20 +3705,39 @@ func file_bank_v1_transactions_proto_init() {
 	if File_bank_v1_transactions_proto != nil {
 		return
 	}
-	file_bank_v1_transactions_proto_msgTypes[8].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[27].OneofWrappers = []any{
 		(*FindByKeyResponse_Opened)(nil),
 		(*FindByKeyResponse_Posted)(nil),
 		(*FindByKeyResponse_Rejected)(nil),
+		(*FindByKeyResponse_Frozen)(nil),
+		(*FindByKeyResponse_Unfrozen)(nil),
+		(*FindByKeyResponse_Closed)(nil),
+		(*FindByKeyResponse_Held)(nil),
+		(*FindByKeyResponse_Released)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[11].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[30].OneofWrappers = []any{
 		(*Command_OpenAccount)(nil),
 		(*Command_PostEntry)(nil),
+		(*Command_FreezeAccount)(nil),
+		(*Command_UnfreezeAccount)(nil),
+		(*Command_CloseAccount)(nil),
+		(*Command_PlaceHold)(nil),
+		(*Command_CaptureHold)(nil),
+		(*Command_ReleaseHold)(nil),
+		(*Command_ReverseEntry)(nil),
+		(*Command_Transfer)(nil),
+		(*Command_PostEntries)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[13].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[32].OneofWrappers = []any{
 		(*Result_Opened)(nil),
 		(*Result_Posted)(nil),
 		(*Result_Rejected)(nil),
 		(*Result_Unavailable)(nil),
+		(*Result_Frozen)(nil),
+		(*Result_Unfrozen)(nil),
+		(*Result_Closed)(nil),
+		(*Result_Held)(nil),
+		(*Result_Released)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1537,7 +3745,7 @@ func file_bank_v1_transactions_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_transactions_proto_rawDesc), len(file_bank_v1_transactions_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,10 +19,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TransactionsService_OpenAccount_FullMethodName = "/bank.v1.TransactionsService/OpenAccount"
-	TransactionsService_PostEntry_FullMethodName   = "/bank.v1.TransactionsService/PostEntry"
-	TransactionsService_FindByKey_FullMethodName   = "/bank.v1.TransactionsService/FindByKey"
-	TransactionsService_Submit_FullMethodName      = "/bank.v1.TransactionsService/Submit"
+	TransactionsService_OpenAccount_FullMethodName     = "/bank.v1.TransactionsService/OpenAccount"
+	TransactionsService_PostEntry_FullMethodName       = "/bank.v1.TransactionsService/PostEntry"
+	TransactionsService_FreezeAccount_FullMethodName   = "/bank.v1.TransactionsService/FreezeAccount"
+	TransactionsService_UnfreezeAccount_FullMethodName = "/bank.v1.TransactionsService/UnfreezeAccount"
+	TransactionsService_CloseAccount_FullMethodName    = "/bank.v1.TransactionsService/CloseAccount"
+	TransactionsService_PlaceHold_FullMethodName       = "/bank.v1.TransactionsService/PlaceHold"
+	TransactionsService_CaptureHold_FullMethodName     = "/bank.v1.TransactionsService/CaptureHold"
+	TransactionsService_ReleaseHold_FullMethodName     = "/bank.v1.TransactionsService/ReleaseHold"
+	TransactionsService_ReverseEntry_FullMethodName    = "/bank.v1.TransactionsService/ReverseEntry"
+	TransactionsService_Transfer_FullMethodName        = "/bank.v1.TransactionsService/Transfer"
+	TransactionsService_PostEntries_FullMethodName     = "/bank.v1.TransactionsService/PostEntries"
+	TransactionsService_FindByKey_FullMethodName       = "/bank.v1.TransactionsService/FindByKey"
+	TransactionsService_Submit_FullMethodName          = "/bank.v1.TransactionsService/Submit"
 )
 
 // TransactionsServiceClient is the client API for TransactionsService service.
@@ -37,6 +46,24 @@ type TransactionsServiceClient interface {
 	OpenAccount(ctx context.Context, in *OpenAccountRequest, opts ...grpc.CallOption) (*OpenAccountResponse, error)
 	// PostEntry moves money between an account and the world.
 	PostEntry(ctx context.Context, in *PostEntryRequest, opts ...grpc.CallOption) (*PostEntryResponse, error)
+	// FreezeAccount lets no money leave an account until it is unfrozen. Money may still come.
+	FreezeAccount(ctx context.Context, in *FreezeAccountRequest, opts ...grpc.CallOption) (*FreezeAccountResponse, error)
+	// UnfreezeAccount makes an account as it was before it was frozen.
+	UnfreezeAccount(ctx context.Context, in *UnfreezeAccountRequest, opts ...grpc.CallOption) (*UnfreezeAccountResponse, error)
+	// CloseAccount ends an account for ever. Its balance must be zero.
+	CloseAccount(ctx context.Context, in *CloseAccountRequest, opts ...grpc.CallOption) (*CloseAccountResponse, error)
+	// PlaceHold makes an amount unavailable that is to be captured later, such as that of a card authorization.
+	PlaceHold(ctx context.Context, in *PlaceHoldRequest, opts ...grpc.CallOption) (*PlaceHoldResponse, error)
+	// CaptureHold posts an entry of at most what a hold holds, and ends the hold.
+	CaptureHold(ctx context.Context, in *CaptureHoldRequest, opts ...grpc.CallOption) (*CaptureHoldResponse, error)
+	// ReleaseHold ends a hold and makes its amount available again.
+	ReleaseHold(ctx context.Context, in *ReleaseHoldRequest, opts ...grpc.CallOption) (*ReleaseHoldResponse, error)
+	// ReverseEntry takes an entry back, leg by leg, once.
+	ReverseEntry(ctx context.Context, in *ReverseEntryRequest, opts ...grpc.CallOption) (*ReverseEntryResponse, error)
+	// Transfer moves money from an account to another one of the same partition, of which a customer has one.
+	Transfer(ctx context.Context, in *TransferRequest, opts ...grpc.CallOption) (*TransferResponse, error)
+	// PostEntries posts one entry of many legs, all or none, to accounts of one partition.
+	PostEntries(ctx context.Context, in *PostEntriesRequest, opts ...grpc.CallOption) (*PostEntriesResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(ctx context.Context, in *FindByKeyRequest, opts ...grpc.CallOption) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -66,6 +93,96 @@ func (c *transactionsServiceClient) PostEntry(ctx context.Context, in *PostEntry
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PostEntryResponse)
 	err := c.cc.Invoke(ctx, TransactionsService_PostEntry_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) FreezeAccount(ctx context.Context, in *FreezeAccountRequest, opts ...grpc.CallOption) (*FreezeAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FreezeAccountResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_FreezeAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) UnfreezeAccount(ctx context.Context, in *UnfreezeAccountRequest, opts ...grpc.CallOption) (*UnfreezeAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnfreezeAccountResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_UnfreezeAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) CloseAccount(ctx context.Context, in *CloseAccountRequest, opts ...grpc.CallOption) (*CloseAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CloseAccountResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_CloseAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) PlaceHold(ctx context.Context, in *PlaceHoldRequest, opts ...grpc.CallOption) (*PlaceHoldResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PlaceHoldResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_PlaceHold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) CaptureHold(ctx context.Context, in *CaptureHoldRequest, opts ...grpc.CallOption) (*CaptureHoldResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CaptureHoldResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_CaptureHold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) ReleaseHold(ctx context.Context, in *ReleaseHoldRequest, opts ...grpc.CallOption) (*ReleaseHoldResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseHoldResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_ReleaseHold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) ReverseEntry(ctx context.Context, in *ReverseEntryRequest, opts ...grpc.CallOption) (*ReverseEntryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReverseEntryResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_ReverseEntry_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) Transfer(ctx context.Context, in *TransferRequest, opts ...grpc.CallOption) (*TransferResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TransferResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_Transfer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) PostEntries(ctx context.Context, in *PostEntriesRequest, opts ...grpc.CallOption) (*PostEntriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PostEntriesResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_PostEntries_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +224,24 @@ type TransactionsServiceServer interface {
 	OpenAccount(context.Context, *OpenAccountRequest) (*OpenAccountResponse, error)
 	// PostEntry moves money between an account and the world.
 	PostEntry(context.Context, *PostEntryRequest) (*PostEntryResponse, error)
+	// FreezeAccount lets no money leave an account until it is unfrozen. Money may still come.
+	FreezeAccount(context.Context, *FreezeAccountRequest) (*FreezeAccountResponse, error)
+	// UnfreezeAccount makes an account as it was before it was frozen.
+	UnfreezeAccount(context.Context, *UnfreezeAccountRequest) (*UnfreezeAccountResponse, error)
+	// CloseAccount ends an account for ever. Its balance must be zero.
+	CloseAccount(context.Context, *CloseAccountRequest) (*CloseAccountResponse, error)
+	// PlaceHold makes an amount unavailable that is to be captured later, such as that of a card authorization.
+	PlaceHold(context.Context, *PlaceHoldRequest) (*PlaceHoldResponse, error)
+	// CaptureHold posts an entry of at most what a hold holds, and ends the hold.
+	CaptureHold(context.Context, *CaptureHoldRequest) (*CaptureHoldResponse, error)
+	// ReleaseHold ends a hold and makes its amount available again.
+	ReleaseHold(context.Context, *ReleaseHoldRequest) (*ReleaseHoldResponse, error)
+	// ReverseEntry takes an entry back, leg by leg, once.
+	ReverseEntry(context.Context, *ReverseEntryRequest) (*ReverseEntryResponse, error)
+	// Transfer moves money from an account to another one of the same partition, of which a customer has one.
+	Transfer(context.Context, *TransferRequest) (*TransferResponse, error)
+	// PostEntries posts one entry of many legs, all or none, to accounts of one partition.
+	PostEntries(context.Context, *PostEntriesRequest) (*PostEntriesResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -127,6 +262,33 @@ func (UnimplementedTransactionsServiceServer) OpenAccount(context.Context, *Open
 }
 func (UnimplementedTransactionsServiceServer) PostEntry(context.Context, *PostEntryRequest) (*PostEntryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PostEntry not implemented")
+}
+func (UnimplementedTransactionsServiceServer) FreezeAccount(context.Context, *FreezeAccountRequest) (*FreezeAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FreezeAccount not implemented")
+}
+func (UnimplementedTransactionsServiceServer) UnfreezeAccount(context.Context, *UnfreezeAccountRequest) (*UnfreezeAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnfreezeAccount not implemented")
+}
+func (UnimplementedTransactionsServiceServer) CloseAccount(context.Context, *CloseAccountRequest) (*CloseAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseAccount not implemented")
+}
+func (UnimplementedTransactionsServiceServer) PlaceHold(context.Context, *PlaceHoldRequest) (*PlaceHoldResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PlaceHold not implemented")
+}
+func (UnimplementedTransactionsServiceServer) CaptureHold(context.Context, *CaptureHoldRequest) (*CaptureHoldResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CaptureHold not implemented")
+}
+func (UnimplementedTransactionsServiceServer) ReleaseHold(context.Context, *ReleaseHoldRequest) (*ReleaseHoldResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseHold not implemented")
+}
+func (UnimplementedTransactionsServiceServer) ReverseEntry(context.Context, *ReverseEntryRequest) (*ReverseEntryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReverseEntry not implemented")
+}
+func (UnimplementedTransactionsServiceServer) Transfer(context.Context, *TransferRequest) (*TransferResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Transfer not implemented")
+}
+func (UnimplementedTransactionsServiceServer) PostEntries(context.Context, *PostEntriesRequest) (*PostEntriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PostEntries not implemented")
 }
 func (UnimplementedTransactionsServiceServer) FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindByKey not implemented")
@@ -191,6 +353,168 @@ func _TransactionsService_PostEntry_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TransactionsService_FreezeAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FreezeAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).FreezeAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_FreezeAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).FreezeAccount(ctx, req.(*FreezeAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_UnfreezeAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnfreezeAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).UnfreezeAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_UnfreezeAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).UnfreezeAccount(ctx, req.(*UnfreezeAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_CloseAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).CloseAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_CloseAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).CloseAccount(ctx, req.(*CloseAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_PlaceHold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PlaceHoldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).PlaceHold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_PlaceHold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).PlaceHold(ctx, req.(*PlaceHoldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_CaptureHold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CaptureHoldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).CaptureHold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_CaptureHold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).CaptureHold(ctx, req.(*CaptureHoldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_ReleaseHold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseHoldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).ReleaseHold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_ReleaseHold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).ReleaseHold(ctx, req.(*ReleaseHoldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_ReverseEntry_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReverseEntryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).ReverseEntry(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_ReverseEntry_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).ReverseEntry(ctx, req.(*ReverseEntryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_Transfer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TransferRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).Transfer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_Transfer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).Transfer(ctx, req.(*TransferRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_PostEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PostEntriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).PostEntries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_PostEntries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).PostEntries(ctx, req.(*PostEntriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TransactionsService_FindByKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FindByKeyRequest)
 	if err := dec(in); err != nil {
@@ -230,6 +554,42 @@ var TransactionsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PostEntry",
 			Handler:    _TransactionsService_PostEntry_Handler,
+		},
+		{
+			MethodName: "FreezeAccount",
+			Handler:    _TransactionsService_FreezeAccount_Handler,
+		},
+		{
+			MethodName: "UnfreezeAccount",
+			Handler:    _TransactionsService_UnfreezeAccount_Handler,
+		},
+		{
+			MethodName: "CloseAccount",
+			Handler:    _TransactionsService_CloseAccount_Handler,
+		},
+		{
+			MethodName: "PlaceHold",
+			Handler:    _TransactionsService_PlaceHold_Handler,
+		},
+		{
+			MethodName: "CaptureHold",
+			Handler:    _TransactionsService_CaptureHold_Handler,
+		},
+		{
+			MethodName: "ReleaseHold",
+			Handler:    _TransactionsService_ReleaseHold_Handler,
+		},
+		{
+			MethodName: "ReverseEntry",
+			Handler:    _TransactionsService_ReverseEntry_Handler,
+		},
+		{
+			MethodName: "Transfer",
+			Handler:    _TransactionsService_Transfer_Handler,
+		},
+		{
+			MethodName: "PostEntries",
+			Handler:    _TransactionsService_PostEntries_Handler,
 		},
 		{
 			MethodName: "FindByKey",

@@ -1,0 +1,88 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/refold/refold/projections/projection"
+)
+
+// changed are the fields of AccountFrozen, AccountUnfrozen and AccountClosed that are read.
+type changed struct {
+	Envelope
+	AccountID string `avro:"account_id"`
+}
+
+func changedKeys(e *changed, k *projection.Keys) {
+	e.keys(k)
+	k.Add(e.AccountID, "")
+}
+
+// foldChanged returns the fold of an event that changes what an account takes.
+func foldChanged(name string, change func(*Account) error) func(projection.Key, *Row, *changed, projection.Meta) error {
+	return func(k projection.Key, r *Row, e *changed, m projection.Meta) error {
+		switch {
+		case k.Partition == headPartition:
+			return r.follow(&e.Envelope, m)
+		case k.Partition == e.CustomerID:
+			return r.answer(&e.Envelope, name, m)
+		case r.Account == nil:
+			return fmt.Errorf("%w: account %s was not opened", ErrBroken, e.AccountID)
+		}
+		if err := change(r.Account); err != nil {
+			return fmt.Errorf("%w: account %s %w", ErrBroken, e.AccountID, err)
+		}
+		return nil
+	}
+}
+
+var (
+	errClosed    = errors.New("is closed")
+	errFrozen    = errors.New("is frozen")
+	errNotFrozen = errors.New("is not frozen")
+	errNotEmpty  = errors.New("is not empty")
+)
+
+func (a *Account) freeze() error {
+	switch {
+	case a.Closed:
+		return errClosed
+	case a.Frozen:
+		return errFrozen
+	}
+	a.Frozen = true
+	return nil
+}
+
+func (a *Account) unfreeze() error {
+	switch {
+	case a.Closed:
+		return errClosed
+	case !a.Frozen:
+		return errNotFrozen
+	}
+	a.Frozen = false
+	return nil
+}
+
+func (a *Account) close() error {
+	switch {
+	case a.Closed:
+		return errClosed
+	case a.BalanceMinor != 0 || len(a.Holds) > 0:
+		return errNotEmpty
+	}
+	a.Closed = true
+	return nil
+}
+
+// takes says why an account does not take an amount, nil where it does.
+func (a *Account) takes(amount int64) error {
+	switch {
+	case a.Closed:
+		return errClosed
+	case a.Frozen && amount < 0:
+		return errFrozen
+	}
+	return nil
+}
