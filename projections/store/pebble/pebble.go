@@ -53,7 +53,7 @@ func (s *Stores) Open(g store.Generation) (store.Store, error) {
 		Cache:                       s.cache,
 		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      logger{s.logger},
 	}
@@ -181,7 +181,8 @@ func (w writer) Set(key, value []byte) error {
 }
 
 func (r *rows) Save(task int32, c store.Checkpoint, fill func(store.Writer) error) error {
-	batch := r.db.NewBatch()
+	// A rebuilding task saves some MB at once; the batch keeps its memory for the next one.
+	batch := r.db.NewBatch(pebble.WithMaxRetainedSizeBytes(4 << 20))
 	defer batch.Close()
 	if err := fill(writer{batch, task}); err != nil {
 		return fmt.Errorf("save task %d: %w", task, err)
