@@ -12,6 +12,10 @@ func (b *Broker) control() {
 	b.handle(kmsg.Produce, func(r kmsg.Request) (kmsg.Response, error) {
 		return guardProduce(r.(*kmsg.ProduceRequest), space)
 	})
+	b.handle(kmsg.Fetch, func(r kmsg.Request) (kmsg.Response, error) {
+		boundFetch(r.(*kmsg.FetchRequest))
+		return nil, nil
+	})
 	b.handle(kmsg.DeleteRecords, func(r kmsg.Request) (kmsg.Response, error) {
 		return b.deleteRecords(r.(*kmsg.DeleteRecordsRequest)), nil
 	})
