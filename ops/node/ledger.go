@@ -24,7 +24,7 @@ func ledgerGeneration() store.Generation {
 }
 
 // openLedger opens the rows that the journal decides against, and drops those that other builds have left.
-// New rows are made from the log.
+// New rows are made from the log, and those that cannot be opened again.
 func (n *Node) openLedger() (store.Store, error) {
 	if !n.cfg.has(Transactions) {
 		return nil, nil
@@ -35,7 +35,13 @@ func (n *Node) openLedger() (store.Store, error) {
 	}
 	s, err := n.stores.Open(g)
 	if err != nil {
-		return nil, err
+		n.cfg.Logger.Error("the rows of the ledger cannot be opened and are folded again", "error", err)
+		if err := n.stores.Drop(g); err != nil {
+			return nil, err
+		}
+		if s, err = n.stores.Open(g); err != nil {
+			return nil, err
+		}
 	}
 	n.parts.add("ledger rows", s.Close)
 	return s, nil

@@ -63,3 +63,23 @@ func TestRowsOfAnotherLedger(t *testing.T) {
 		t.Errorf("an empty folder is left: %v", err)
 	}
 }
+
+// Rows that cannot be opened are made again from the log.
+func TestDamagedLedgerRows(t *testing.T) {
+	cfg := local(t.TempDir())
+	cfg.Roles = []node.Role{node.Registry, node.Transactions}
+	cfg.Partitions = 1
+	if err := reopen(t, cfg); err != nil {
+		t.Fatal(err)
+	}
+	markers, err := filepath.Glob(filepath.Join(cfg.Data, "rows", "ledger-*", "*", "marker.format-version*"))
+	if err != nil || len(markers) != 1 {
+		t.Fatalf("got markers %v, %v", markers, err)
+	}
+	if err := os.Remove(markers[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := reopen(t, cfg); err != nil {
+		t.Error(err)
+	}
+}

@@ -190,6 +190,13 @@ func TestDemoReplayPromoteRollback(t *testing.T) {
 			t.Errorf("after %s: got %s, want %s", step.verb, got, before)
 		}
 	}
+	well(t, data, "promote", "spending")
+	if code, _, stderr := refold(t, data, "cancel", "spending"); code == 0 || !strings.Contains(stderr, "no replay") {
+		t.Errorf("cancel what stands by: got %d, %q", code, stderr)
+	}
+	if code, _, stderr := refold(t, data, "replay", "spending", "--from", "end"); code != exitUsage || !strings.Contains(stderr, "beginning") {
+		t.Errorf("replay from the end: got %d, %q", code, stderr)
+	}
 	if out := well(t, data, "status"); !strings.Contains(out, "spending") || !strings.Contains(out, "live") {
 		t.Errorf("got status %s", out)
 	}

@@ -20,6 +20,9 @@ func (c *cli) replay() *cobra.Command {
 		Short: "Fold a projection anew beside the live one, and compare the two",
 		Args:  args(1),
 		RunE: func(cmd *cobra.Command, a []string) error {
+			if from != "beginning" {
+				return fmt.Errorf("%w: --from: only beginning is supported, not %q", errUsage, from)
+			}
 			return c.withControl(func(control refoldv1.ControlServiceClient) error {
 				op, err := control.StartReplay(cmd.Context(), &refoldv1.StartReplayRequest{Projection: a[0], From: from, Reason: reason})
 				if err != nil {
@@ -113,8 +116,9 @@ func operation(ctx context.Context, control refoldv1.ControlServiceClient, name 
 			continue
 		}
 		for _, g := range slices.Backward(p.GetGenerations()) {
-			cancelled := g.GetState() == refoldv1.GenerationState_GENERATION_STATE_CANCELLED
-			if live == (g.GetNumber() == p.GetLive()) && !cancelled {
+			// One that stands by is what a roll-back needs: it is only ever meant by its own name.
+			passed := g.GetState() == refoldv1.GenerationState_GENERATION_STATE_CANCELLED || g.GetState() == refoldv1.GenerationState_GENERATION_STATE_STANDBY
+			if live == (g.GetNumber() == p.GetLive()) && !passed {
 				return fmt.Sprintf("%s-%d", name, g.GetNumber()), nil
 			}
 		}
@@ -187,7 +191,11 @@ func (c *cli) describe(op *refoldv1.Operation) {
 	for _, d := range v.GetExamples() {
 		fmt.Fprintf(c.stdout, "  partition %d, row %s\n    live       %s\n    candidate  %s\n", d.GetPartition(), strings.TrimSpace(d.GetKey()), orNone(d.GetLive()), orNone(d.GetCandidate()))
 	}
-	if op.GetGeneration().GetState() == refoldv1.GenerationState_GENERATION_STATE_VERIFIED {
+	switch {
+	case op.GetGeneration().GetState() != refoldv1.GenerationState_GENERATION_STATE_VERIFIED:
+	case v.GetDifferences() > 0:
+		fmt.Fprintf(c.stdout, "it can only be made live with: refold promote %s --force --reason WHY\n", op.GetId())
+	default:
 		fmt.Fprintf(c.stdout, "make it live with: refold promote %s\n", op.GetId())
 	}
 }

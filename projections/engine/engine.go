@@ -268,7 +268,7 @@ func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generatio
 	if err != nil {
 		return nil, err
 	}
-	s, err := e.cfg.Stores.Open(id)
+	s, err := e.openRows(id)
 	if err != nil {
 		return nil, err
 	}
@@ -287,6 +287,20 @@ func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generatio
 		}
 	}()
 	return r, nil
+}
+
+// openRows opens the rows of a generation. Rows that cannot be opened are dropped and folded again: the log
+// is the truth, and nothing else is lost.
+func (e *Engine) openRows(id store.Generation) (store.Store, error) {
+	s, err := e.cfg.Stores.Open(id)
+	if err == nil {
+		return s, nil
+	}
+	e.cfg.Logger.Error("rows cannot be opened and are folded again", "projection", id.Projection, "generation", id.Number, "error", err)
+	if dropped := e.cfg.Stores.Drop(id); dropped != nil {
+		return nil, errors.Join(err, dropped)
+	}
+	return e.cfg.Stores.Open(id)
 }
 
 // drop stops a generation and removes its rows, once.

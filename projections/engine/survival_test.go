@@ -179,3 +179,42 @@ func TestAnUnknownActStopsTheFold(t *testing.T) {
 		t.Error("an act of a kind that this build does not know would be folded")
 	}
 }
+
+// damaged are stores of which one generation cannot be opened until it was dropped.
+type damaged struct {
+	*memory.Stores
+	broken atomic.Bool
+}
+
+var errDamaged = errors.New("damaged")
+
+func (d *damaged) Open(g store.Generation) (store.Store, error) {
+	if d.broken.Load() {
+		return nil, errDamaged
+	}
+	return d.Stores.Open(g)
+}
+
+func (d *damaged) Drop(g store.Generation) error {
+	d.broken.Store(false)
+	return d.Stores.Drop(g)
+}
+
+// KW-15: rows that cannot be opened are made again from the log.
+func TestDamagedRowsAreFoldedAgain(t *testing.T) {
+	b := newBank(t)
+	stores := &damaged{Stores: memory.New()}
+	e, stop := b.run(stores, spending.Definition())
+	b.post(30)
+	want, _ := b.total(e)
+	stop()
+	stores.broken.Store(true)
+	e, stop = b.run(stores, spending.Definition())
+	defer stop()
+	if got, _ := b.total(e); got != want {
+		t.Errorf("got %d, want %d", got, want)
+	}
+	if stores.broken.Load() {
+		t.Error("the rows were never opened")
+	}
+}

@@ -34,6 +34,9 @@ type Config struct {
 	// MinEnds says, by topic and partition, up to which offset the log was already seen. A log that ends below is
 	// refused with [ErrBehind].
 	MinEnds map[string]map[int32]int64
+	// Keep names topics that no client may delete, widen or configure: the log of a bank is not at the mercy of
+	// whoever reaches the port.
+	Keep []string
 	// MinFree is the free space in bytes below which no more records are taken; 0 means 256 MiB.
 	MinFree uint64
 	// FreeBytes tells the free space at a folder; nil asks the file system.

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -23,10 +25,13 @@ func (b *Broker) control() {
 		return b.deleteTopics(r.(*kmsg.DeleteTopicsRequest)), nil
 	})
 	b.handle(kmsg.AlterConfigs, func(r kmsg.Request) (kmsg.Response, error) {
-		return guardAlter(r.(*kmsg.AlterConfigsRequest)), nil
+		return b.guardAlter(r.(*kmsg.AlterConfigsRequest)), nil
 	})
 	b.handle(kmsg.IncrementalAlterConfigs, func(r kmsg.Request) (kmsg.Response, error) {
-		return guardIncrementalAlter(r.(*kmsg.IncrementalAlterConfigsRequest)), nil
+		return b.guardIncrementalAlter(r.(*kmsg.IncrementalAlterConfigsRequest)), nil
+	})
+	b.handle(kmsg.CreatePartitions, func(r kmsg.Request) (kmsg.Response, error) {
+		return b.guardWiden(r.(*kmsg.CreatePartitionsRequest)), nil
 	})
 }
 
@@ -45,16 +50,21 @@ func (b *Broker) handle(key kmsg.Key, f func(kmsg.Request) (kmsg.Response, error
 
 const brokerFixed = "the configuration of the embedded broker is fixed"
 
-// guardAlter refuses to configure the broker: the log must never be compacted.
-func guardAlter(r *kmsg.AlterConfigsRequest) kmsg.Response {
-	resp := r.ResponseKind().(*kmsg.AlterConfigsResponse)
+// fixed tells whether a configuration must stay as it is: that of the broker, whose log must never be compacted, and
+// those of the topics that are kept.
+func (b *Broker) fixed(kind kmsg.ConfigResourceType, name string) bool {
+	return kind == kmsg.ConfigResourceTypeBroker || kind == kmsg.ConfigResourceTypeTopic && slices.Contains(b.config.Keep, name)
+}
+
+// guardWiden refuses more partitions for a topic that is kept: every key would move.
+func (b *Broker) guardWiden(r *kmsg.CreatePartitionsRequest) kmsg.Response {
+	resp := r.ResponseKind().(*kmsg.CreatePartitionsResponse)
 	refuse := false
-	for _, c := range r.Resources {
-		rc := kmsg.NewAlterConfigsResponseResource()
-		rc.ResourceType, rc.ResourceName = c.ResourceType, c.ResourceName
-		rc.ErrorCode, rc.ErrorMessage = kerr.PolicyViolation.Code, kmsg.StringPtr(brokerFixed)
-		resp.Resources = append(resp.Resources, rc)
-		refuse = refuse || c.ResourceType == kmsg.ConfigResourceTypeBroker
+	for _, t := range r.Topics {
+		rt := kmsg.NewCreatePartitionsResponseTopic()
+		rt.Topic, rt.ErrorCode, rt.ErrorMessage = t.Topic, kerr.PolicyViolation.Code, kmsg.StringPtr(brokerFixed)
+		resp.Topics = append(resp.Topics, rt)
+		refuse = refuse || slices.Contains(b.config.Keep, t.Topic)
 	}
 	if !refuse {
 		return nil
@@ -62,7 +72,24 @@ func guardAlter(r *kmsg.AlterConfigsRequest) kmsg.Response {
 	return resp
 }
 
-func guardIncrementalAlter(r *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
+// guardAlter refuses to configure what is fixed.
+func (b *Broker) guardAlter(r *kmsg.AlterConfigsRequest) kmsg.Response {
+	resp := r.ResponseKind().(*kmsg.AlterConfigsResponse)
+	refuse := false
+	for _, c := range r.Resources {
+		rc := kmsg.NewAlterConfigsResponseResource()
+		rc.ResourceType, rc.ResourceName = c.ResourceType, c.ResourceName
+		rc.ErrorCode, rc.ErrorMessage = kerr.PolicyViolation.Code, kmsg.StringPtr(brokerFixed)
+		resp.Resources = append(resp.Resources, rc)
+		refuse = refuse || b.fixed(c.ResourceType, c.ResourceName)
+	}
+	if !refuse {
+		return nil
+	}
+	return resp
+}
+
+func (b *Broker) guardIncrementalAlter(r *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
 	resp := r.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	refuse := false
 	for _, c := range r.Resources {
@@ -70,7 +97,7 @@ func guardIncrementalAlter(r *kmsg.IncrementalAlterConfigsRequest) kmsg.Response
 		rc.ResourceType, rc.ResourceName = c.ResourceType, c.ResourceName
 		rc.ErrorCode, rc.ErrorMessage = kerr.PolicyViolation.Code, kmsg.StringPtr(brokerFixed)
 		resp.Resources = append(resp.Resources, rc)
-		refuse = refuse || c.ResourceType == kmsg.ConfigResourceTypeBroker
+		refuse = refuse || b.fixed(c.ResourceType, c.ResourceName)
 	}
 	if !refuse {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -81,6 +82,9 @@ func (b *Broker) deleteTopics(r *kmsg.DeleteTopicsRequest) kmsg.Response {
 }
 
 func (b *Broker) deleteTopic(name string, id [16]byte) (code int16) {
+	if slices.Contains(b.config.Keep, name) {
+		return kerr.PolicyViolation.Code
+	}
 	b.starts.topic(topicID(id), name).Deleting = true
 	if err := b.starts.save(); err != nil {
 		b.fail(err)
