@@ -204,7 +204,10 @@ func TestReadWaitsForItsPosition(t *testing.T) {
 
 func TestPositionThatDoesNotCome(t *testing.T) {
 	b := newBank(t)
-	b.commit(opened("c1.main", event.AccountCurrent))
+	seen := b.commit(opened("c1.main", event.AccountCurrent))
+	if _, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", MinPosition: seen}); err != nil {
+		t.Fatal(err)
+	}
 	p := topic.Of("c1", partitions)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
