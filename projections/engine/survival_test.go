@@ -12,6 +12,7 @@ import (
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/projections/store/memory"
 	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
@@ -216,5 +217,24 @@ func TestDamagedRowsAreFoldedAgain(t *testing.T) {
 	}
 	if stores.broken.Load() {
 		t.Error("the rows were never opened")
+	}
+}
+
+// A generation that was verified and has stood still since is not promoted.
+func TestPromoteRefusesWhatStandsStill(t *testing.T) {
+	b := newBank(t)
+	e, stop := b.run(memory.New(), spending.Definition())
+	defer stop()
+	b.post(30)
+	b.total(e)
+	op, err := e.Start(t.Context(), spending.Name, "tester", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the replay is verified", func() bool { return b.status(e, op).State == engine.Verified })
+	b.broker.Commit(fake.Record{Topic: topic.Transactions, Partition: 1, Value: []byte("not an event")})
+	until(t, "it stands still", func() bool { return b.status(e, op).State == engine.Stuck })
+	if _, refused := acts.IsRefusal(e.Promote(t.Context(), op, "tester", "", false)); !refused {
+		t.Error("it was promoted")
 	}
 }

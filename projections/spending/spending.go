@@ -54,11 +54,6 @@ func Definition() *projection.Definition {
 	return projection.MustDefine(Name, 3, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold))
 }
 
-// Key returns the row of a customer and a month such as 2014-01.
-func Key(customer, month string) projection.Key {
-	return projection.Key{Partition: customer, Sort: month}
-}
-
 func keys(e *posted, k *projection.Keys) {
 	if category(e) == "" {
 		return
