@@ -21,6 +21,8 @@ const (
 	NameHoldExpired     = "bank.HoldExpired"
 	NameEntryPosted     = "bank.EntryPosted"
 	NameCommandRejected = "bank.CommandRejected"
+	NameTransferSettled = "bank.TransferSettled"
+	NameTransferRelayed = "bank.TransferRelayed"
 	NameActRecorded     = "refold.ActRecorded"
 )
 
@@ -44,6 +46,10 @@ var (
 	schemaEntryPosted string
 	//go:embed command_rejected.avsc
 	schemaCommandRejected string
+	//go:embed transfer_settled.avsc
+	schemaTransferSettled string
+	//go:embed transfer_relayed.avsc
+	schemaTransferRelayed string
 	//go:embed act_recorded.avsc
 	schemaActRecorded string
 )
@@ -69,6 +75,10 @@ func Schema(name string) string {
 		return schemaEntryPosted
 	case NameCommandRejected:
 		return schemaCommandRejected
+	case NameTransferSettled:
+		return schemaTransferSettled
+	case NameTransferRelayed:
+		return schemaTransferRelayed
 	case NameActRecorded:
 		return schemaActRecorded
 	}
@@ -80,7 +90,7 @@ func Names() []string {
 	return []string{
 		NameAccountOpened, NameEntryPosted, NameCommandRejected, NameActRecorded,
 		NameAccountFrozen, NameAccountUnfrozen, NameAccountClosed,
-		NameHoldPlaced, NameHoldReleased, NameHoldExpired,
+		NameHoldPlaced, NameHoldReleased, NameHoldExpired, NameTransferSettled, NameTransferRelayed,
 	}
 }
 
@@ -198,6 +208,13 @@ type EntryPosted struct {
 	// The entry that a reversal takes back, and its kind; "" in an entry that is none.
 	Reverses     string `avro:"reverses"`
 	ReversesKind string `avro:"reverses_kind"`
+	// Of a transfer to another partition: the account there, and, where the entry receives or returns one,
+	// the entry that sent it. Its first leg is booked to the account here, its second to @clearing.
+	Counterparty string `avro:"counterparty"`
+	TransferID   string `avro:"transfer_id"`
+	SentAt       Micros `avro:"sent_at"`       // where the entry returns a transfer: when that was recorded
+	ReturnReason string `avro:"return_reason"` // why it was not received
+	InboxNext    int64  `avro:"inbox_next"`    // offset after the message of bank.transfers that made the entry, or 0
 }
 
 // Leg is one account's part of an entry, credit positive, debit negative, in minor units.
@@ -218,4 +235,6 @@ type CommandRejected struct {
 	AccountID string `avro:"account_id"`
 	Reason    string `avro:"reason"`
 	Detail    string `avro:"detail"`
+	Content   []byte `avro:"content"`    // the command in canonical form, of which CommandHash is the digest
+	InboxNext int64  `avro:"inbox_next"` // as that of an EntryPosted
 }

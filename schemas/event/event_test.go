@@ -46,8 +46,14 @@ func samples() map[string]any {
 			},
 			Merchant: "Zoë's café", MCC: "5812", Category: "food", RefundOf: "evt0",
 			HoldID: "evt1", HoldAmountMinor: 1 << 40, HoldExpiresAt: at, Reverses: "evt2", ReversesKind: event.EntryFee,
+			Counterparty: "bob.main", TransferID: "evt3", SentAt: at - 2, ReturnReason: "ACCOUNT_CLOSED", InboxNext: 77,
 		},
-		event.NameCommandRejected: &event.CommandRejected{Envelope: envelope, Command: "PostEntry", AccountID: "alice.main", Reason: "INSUFFICIENT_FUNDS", Detail: "no"},
+		event.NameCommandRejected: &event.CommandRejected{Envelope: envelope, Command: "PostEntry", AccountID: "alice.main", Reason: "INSUFFICIENT_FUNDS", Detail: "no", Content: []byte{9, 0, 255}, InboxNext: 78},
+		event.NameTransferSettled: &event.TransferSettled{
+			Envelope: envelope, AccountID: "alice.main", TransferID: "evt3", Counterparty: "bob.main", AmountMinor: 1 << 41,
+			Currency: "EUR", SentAt: at - 2, InboxNext: 79,
+		},
+		event.NameTransferRelayed: &event.TransferRelayed{TransferID: "evt3", FromAccountID: "alice.main", ToAccountID: "bob.main", Offset: 1 << 33, RelayedAt: at},
 		event.NameActRecorded: &event.ActRecorded{
 			ActID: "act", RecordedAt: at, Principal: "who", Reason: "why", Kind: event.ActGenerationVerified, Projection: "spending",
 			Generation: 2, ExpectedLive: 1, Version: 1, Hash: "h", Forced: true, Rows: 10, Differences: 1, Digest: "d",

@@ -20,4 +20,6 @@ const (
 	EntrySalary       = "SALARY"
 	EntryReversal     = "REVERSAL"
 	EntryTransfer     = "TRANSFER"
+	// EntryTransferReturn gives back a transfer that its receiver did not take.
+	EntryTransferReturn = "TRANSFER_RETURN"
 )

@@ -86,6 +86,7 @@ func decide(v *view, c *Command) fact {
 		AccountID: c.wish.accountID(),
 		Reason:    r.reason,
 		Detail:    r.detail,
+		Content:   c.content(),
 	}
 }
 
@@ -219,14 +220,20 @@ func (c content) flag(b bool) content {
 	return append(c, 0)
 }
 
-// digest covers everything of a command but its key and who sent it.
-func (c *Command) digest() event.CommandHash {
+// content is everything of a command but its key and who sent it.
+func (c *Command) content() content {
 	b := make(content, 0, 256)
 	b = b.text(c.wish.name()).text(c.correlation).flag(c.historical).flag(c.occurredAt != nil)
 	if c.occurredAt != nil {
 		b = b.number(int64(*c.occurredAt))
 	}
-	sum := sha256.Sum256(c.wish.content(b))
+	return c.wish.content(b)
+}
+
+// digest is what a record keeps of the content. A rejection keeps the content too: what was not done cannot
+// be told from anything else.
+func (c *Command) digest() event.CommandHash {
+	sum := sha256.Sum256(c.content())
 	return event.CommandHash(sum[:16])
 }
 

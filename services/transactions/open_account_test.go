@@ -44,6 +44,9 @@ func TestOpenAccountDecides(t *testing.T) {
 			if refusal != nil {
 				t.Fatal(refusal)
 			}
+			if rejected, ok := c.want.(*event.CommandRejected); ok {
+				rejected.Content = command.content()
+			}
 			if got := decide(seen(c.given), command); !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
