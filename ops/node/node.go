@@ -34,6 +34,7 @@ import (
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/feed"
 	"github.com/refold/refold/streams/journal"
+	"github.com/refold/refold/streams/mailbox"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -290,11 +291,17 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	})
 	n.parts.start("journal", j.Run)
 	n.checks = append(n.checks, func() error { return n.journalReady(j) })
+	mail, err := mailbox.Open(n.cluster, topic.Transfers, n.cfg.Logger)
+	if err != nil {
+		return err
+	}
+	n.parts.add("mailbox", func() error { mail.Close(); return nil })
 	service := transactions.NewServer(transactions.Config{
 		Journal: j, Ledger: f, Codec: n.codec, Topic: topic.Transactions, Partitions: n.cfg.Partitions,
-		Principal: gateway.PrincipalFrom, Validate: n.validator.Validate,
+		Principal: gateway.PrincipalFrom, Validate: n.validator.Validate, Mail: mail, Log: n.cfg.Logger,
 	})
 	n.parts.start("hold expiry", service.ExpireHolds)
+	n.parts.start("transfers", service.RelayTransfers)
 	n.gateway.Register(func(r grpc.ServiceRegistrar) { bankv1.RegisterTransactionsServiceServer(r, service) })
 	return nil
 }

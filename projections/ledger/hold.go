@@ -48,10 +48,10 @@ type held struct {
 func (h held) keys(k *projection.Keys) {
 	k.Add(h.account, "")
 	k.Add(h.account, holdPrefix+h.id)
-	k.Add(duePartition, "")
-	k.Add(duePartition, dueDay(h.expiresAt))
-	k.Add(duePartition, dueMinute(h.expiresAt))
+	h.item().keys(DueHolds, k)
 }
+
+func (h held) item() Item { return Item{AccountID: h.account, ID: h.id, At: h.expiresAt} }
 
 type placed struct {
 	Envelope
@@ -80,8 +80,8 @@ func foldPlaced(k projection.Key, r *Row, e *placed, m projection.Meta) error {
 		return r.follow(&e.Envelope, m)
 	case k.Partition == e.CustomerID:
 		return r.answer(&e.Envelope, event.NameHoldPlaced, m)
-	case k.Partition == duePartition:
-		r.due().add(k.Sort, e.held())
+	case k.Partition == DueHolds:
+		r.index().add(k.Sort, e.held().item())
 		return nil
 	case k.Sort != "":
 		return r.place(e)
@@ -156,8 +156,8 @@ func foldEnded(name, how string) func(projection.Key, *Row, *ended, projection.M
 // end ends a hold in any row that knows of it.
 func (r *Row) end(k projection.Key, h held, how string) error {
 	switch {
-	case k.Partition == duePartition:
-		return r.due().remove(k.Sort, h)
+	case k.Partition == DueHolds:
+		return r.index().remove(k.Sort, h.item())
 	case k.Sort == "":
 		return r.letGo(h)
 	case r.Hold == nil:

@@ -9,7 +9,7 @@ import (
 )
 
 // The facts of this test: a hold of 30 that was the event "h", and what ends it.
-const due = event.Micros(90 * minuteLong)
+const due = event.Micros(90 * Minute)
 
 func holdOf(id string, amount int64) *event.HoldPlaced {
 	return &event.HoldPlaced{
@@ -46,8 +46,8 @@ func TestHoldsAddUp(t *testing.T) {
 	if a := l.row(AccountKey("c1.a")).Account; a.HeldMinor != 65 || len(a.Holds) != 4 {
 		t.Errorf("got %+v, want 65 held by 4", a)
 	}
-	want := &Due{Times: []DueTime{{At: 0, Count: 4}}}
-	if got := l.row(DaysKey()).Due; !reflect.DeepEqual(got, want) {
+	want := &Index{Times: []IndexTime{{At: 0, Count: 4}}}
+	if got := l.row(DaysKey(DueHolds)).Index; !reflect.DeepEqual(got, want) {
 		t.Errorf("days: got %+v, want %+v", got, want)
 	}
 	l.must(captured("h", 30, 25, 2, 75))
@@ -64,12 +64,12 @@ func TestHoldsAddUp(t *testing.T) {
 			t.Errorf("%s: got %+v, want %q", id, h, want)
 		}
 	}
-	want = &Due{Times: []DueTime{{At: due, Count: 1}}}
-	if got := l.row(DayKey(due)).Due; !reflect.DeepEqual(got, want) {
+	want = &Index{Times: []IndexTime{{At: due, Count: 1}}}
+	if got := l.row(DayKey(DueHolds, due)).Index; !reflect.DeepEqual(got, want) {
 		t.Errorf("minutes: got %+v, want %+v", got, want)
 	}
-	want = &Due{Holds: []DueHold{{AccountID: "c1.a", HoldID: "k", ExpiresAt: due}}}
-	if got := l.row(MinuteKey(due)).Due; !reflect.DeepEqual(got, want) {
+	want = &Index{Items: []Item{{AccountID: "c1.a", ID: "k", At: due}}}
+	if got := l.row(MinuteKey(DueHolds, due)).Index; !reflect.DeepEqual(got, want) {
 		t.Errorf("holds: got %+v, want %+v", got, want)
 	}
 }

@@ -22,7 +22,7 @@ var ErrBroken = errors.New("the record does not follow from the ones before it")
 
 const (
 	name    = "ledger"
-	version = 5
+	version = 6
 )
 
 // Row is one row: exactly one of its parts is set, by the kind of its key.
@@ -31,8 +31,9 @@ type Row struct {
 	Outcome *Outcome `avro:"outcome"`
 	Head    *Head    `avro:"head"`
 	Hold    *Hold    `avro:"hold"`
-	Due     *Due     `avro:"due"`
+	Index   *Index   `avro:"index"`
 	Entry   *Entry   `avro:"entry"`
+	Inbox   *Inbox   `avro:"inbox"`
 }
 
 // Account is an account of a customer, or an internal one, which exists from its first leg on.
@@ -47,6 +48,8 @@ type Account struct {
 	// Holds are the open ones, in the order in which they were placed, and HeldMinor is their sum.
 	Holds     []OpenHold `avro:"holds"`
 	HeldMinor int64      `avro:"held_minor"`
+	// InTransitMinor is the sum of the transfers to other partitions that have not ended: it may come back.
+	InTransitMinor int64 `avro:"in_transit_minor"`
 	// DailyLimitMinor is what may be taken in a day of TimeZone; 0: no limit. SpentMinor counts to LimitDay,
 	// in days since 1970-01-01.
 	DailyLimitMinor int64  `avro:"daily_limit_minor"`
@@ -83,17 +86,18 @@ func Definition() *projection.Definition {
 		projection.On(topic.Transactions, event.NameAccountFrozen, changedKeys, foldChanged(event.NameAccountFrozen, (*Account).freeze)),
 		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldChanged(event.NameAccountUnfrozen, (*Account).unfreeze)),
 		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldChanged(event.NameAccountClosed, (*Account).close)),
+		projection.On(topic.Transactions, event.NameTransferSettled, settledKeys, foldSettled),
 	)
 }
 
 // The kinds of keys. An account id holds a dot or begins with an at sign and holds a dot, a customer id does
 // neither.
 const (
-	headPartition = "@journal"
-	duePartition  = "@due"
-	keyPrefix     = "k"
-	holdPrefix    = "h"
-	entryPrefix   = "e"
+	headPartition  = "@journal"
+	inboxPartition = "@inbox"
+	keyPrefix      = "k"
+	holdPrefix     = "h"
+	entryPrefix    = "e"
 )
 
 // HeadKey is the key of a partition's head.
@@ -180,6 +184,10 @@ type posted struct {
 	HoldID          string       `avro:"hold_id"`
 	HoldAmountMinor int64        `avro:"hold_amount_minor"`
 	HoldExpiresAt   event.Micros `avro:"hold_expires_at"`
+	Counterparty    string       `avro:"counterparty"`
+	TransferID      string       `avro:"transfer_id"`
+	SentAt          event.Micros `avro:"sent_at"`
+	InboxNext       int64        `avro:"inbox_next"`
 }
 
 // captured returns the hold that the entry ends; its id is "" where there is none.
@@ -198,6 +206,7 @@ func postedKeys(e *posted, k *projection.Keys) {
 	if h := e.captured(); h.id != "" {
 		h.keys(k)
 	}
+	e.transferKeys(k)
 	for i := range e.Legs {
 		k.Add(e.Legs[i].AccountID, "")
 	}
@@ -215,7 +224,12 @@ func foldPosted(k projection.Key, r *Row, e *posted, m projection.Meta) error {
 		return r.answer(&e.Envelope, event.NameEntryPosted, m)
 	case k.Partition == e.CustomerID:
 		return r.enter(strings.TrimPrefix(k.Sort, entryPrefix), e)
-	case k.Sort != "" || k.Partition == duePartition:
+	case k.Partition == PendingTransfers:
+		return r.transit(k.Sort, e)
+	case k.Partition == inboxPartition:
+		r.received(e.InboxNext)
+		return nil
+	case k.Sort != "" || k.Partition == DueHolds:
 		return r.end(k, h, Captured)
 	case h.id != "" && k.Partition == h.account:
 		if err := r.end(k, h, Captured); err != nil {
@@ -229,17 +243,32 @@ func foldPosted(k projection.Key, r *Row, e *posted, m projection.Meta) error {
 		if err := r.post(&e.Legs[i]); err != nil {
 			return err
 		}
+		if i == 0 {
+			if err := refusedOf(k.Partition, r.Account.inTransit(e.inTransit())); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-type rejected struct{ Envelope }
+type rejected struct {
+	Envelope
+	InboxNext int64 `avro:"inbox_next"`
+}
 
-func rejectedKeys(e *rejected, k *projection.Keys) { e.keys(k) }
+func rejectedKeys(e *rejected, k *projection.Keys) {
+	e.keys(k)
+	inboxKeys(e.InboxNext, k)
+}
 
 func foldRejected(k projection.Key, r *Row, e *rejected, m projection.Meta) error {
-	if k.Partition == headPartition {
+	switch k.Partition {
+	case headPartition:
 		return r.follow(&e.Envelope, m)
+	case inboxPartition:
+		r.received(e.InboxNext)
+		return nil
 	}
 	return r.answer(&e.Envelope, event.NameCommandRejected, m)
 }

@@ -27,13 +27,18 @@ func foldChanged(name string, change func(*Account) error) func(projection.Key, 
 		case k.Partition == e.CustomerID:
 			return r.answer(&e.Envelope, name, m)
 		case r.Account == nil:
-			return fmt.Errorf("%w: account %s was not opened", ErrBroken, e.AccountID)
+			return refusedOf(e.AccountID, errNotOpened)
 		}
-		if err := change(r.Account); err != nil {
-			return fmt.Errorf("%w: account %s %w", ErrBroken, e.AccountID, err)
-		}
+		return refusedOf(e.AccountID, change(r.Account))
+	}
+}
+
+// refusedOf says of which account a record does not follow; nil where it does.
+func refusedOf(account string, err error) error {
+	if err == nil {
 		return nil
 	}
+	return fmt.Errorf("%w: account %s %w", ErrBroken, account, err)
 }
 
 var (
@@ -41,6 +46,7 @@ var (
 	errFrozen    = errors.New("is frozen")
 	errNotFrozen = errors.New("is not frozen")
 	errNotEmpty  = errors.New("is not empty")
+	errNotOpened = errors.New("was not opened")
 )
 
 func (a *Account) freeze() error {
@@ -69,7 +75,7 @@ func (a *Account) close() error {
 	switch {
 	case a.Closed:
 		return errClosed
-	case a.BalanceMinor != 0 || len(a.Holds) > 0:
+	case a.BalanceMinor != 0 || a.InTransitMinor != 0 || len(a.Holds) > 0:
 		return errNotEmpty
 	}
 	a.Closed = true

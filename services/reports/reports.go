@@ -75,9 +75,9 @@ type question struct {
 // view returns the rows of the customer's task once they are as fresh as wanted. The caller closes it.
 func (s *Server) view(ctx context.Context, q question) (*engine.View, error) {
 	p := topic.Of(q.customer, s.cfg.Partitions)
-	offset, err := wanted(q.minPosition, p)
+	offset, err := position.Wanted(q.minPosition, position.Partition{Topic: topic.Transactions, Partition: p})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("min_position: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -87,21 +87,6 @@ func (s *Server) view(ctx context.Context, q question) (*engine.View, error) {
 		Generation: q.from.generation,
 		MinOffset:  max(offset, q.from.next),
 	})
-}
-
-// wanted returns the offset of a partition of the journal that a token asks for.
-func wanted(token string, partition int32) (int64, error) {
-	if token == "" {
-		return 0, nil
-	}
-	t, err := position.Decode(token)
-	if err != nil {
-		return 0, fmt.Errorf("min_position: %w", err)
-	}
-	if t.LogID != "" {
-		return 0, fmt.Errorf("min_position: %w: it is a position of another log", position.ErrToken)
-	}
-	return t.Positions[position.Partition{Topic: topic.Transactions, Partition: partition}], nil
 }
 
 // size returns how many lines a page has.

@@ -109,7 +109,13 @@ func (o *Outcome) reversedAnswer(e *event.EntryPosted, topic string) *bankv1.Rev
 }
 
 func (o *Outcome) transferAnswer(e *event.EntryPosted, topic string) *bankv1.TransferResponse {
-	return &bankv1.TransferResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
+	state := bankv1.TransferState_TRANSFER_STATE_SETTLED
+	if sent(e) {
+		state = bankv1.TransferState_TRANSFER_STATE_PENDING
+	}
+	return &bankv1.TransferResponse{
+		Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed, TransferId: e.EventID, State: state,
+	}
 }
 
 func (o *Outcome) legsAnswer(e *event.EntryPosted, topic string) *bankv1.PostEntriesResponse {
@@ -139,6 +145,10 @@ func entryOf(e *event.EntryPosted) *bankv1.Entry {
 		Principal:  e.Principal,
 		HoldId:     e.HoldID,
 		Reverses:   e.Reverses,
+
+		Counterparty: e.Counterparty,
+		TransferId:   e.TransferID,
+		ReturnReason: e.ReturnReason,
 	}
 }
 

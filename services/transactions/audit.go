@@ -29,6 +29,7 @@ type audit struct {
 	placed   event.HoldPlaced
 	released event.HoldReleased
 	expired  event.HoldExpired
+	settled  event.TransferSettled
 }
 
 // audited is an account as its last leg left it.
@@ -140,6 +141,8 @@ func (a *audit) scratch(name string) fact {
 		return &a.released
 	case event.NameHoldExpired:
 		return &a.expired
+	case event.NameTransferSettled:
+		return &a.settled
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/journal"
+	"github.com/refold/refold/streams/mailbox"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
@@ -33,6 +34,8 @@ type bank struct {
 	cluster    cluster.Cluster
 	codec      *codec.Codec
 	partitions int32
+	// mail changes the mail of instances that are started; nil: it stays as it is.
+	mail func(Mail) Mail
 	// spoiled says that the test has put something into the log that does not belong there.
 	spoiled bool
 }
@@ -40,7 +43,7 @@ type bank struct {
 // newBank starts a bank. When the test ends the whole log is verified.
 func newBank(t testing.TB, partitions int32, opts ...kfake.Opt) *bank {
 	t.Helper()
-	kafka, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1), kfake.SeedTopics(partitions, topic.Transactions))...)
+	kafka, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1), kfake.SeedTopics(partitions, topic.Transactions, topic.Transfers))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,19 +102,31 @@ func (b *bank) start(options ...option) *instance {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- j.Run(ctx) }()
+	mail, err := mailbox.Open(b.cluster, topic.Transfers, cfg.Log)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var carried Mail = mail
+	if b.mail != nil {
+		carried = b.mail(mail)
+	}
 	i := &instance{bank: b, ledger: f}
-	i.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			b.t.Errorf("run: %v", err)
-		}
-	})
-	b.t.Cleanup(i.stop)
 	i.Server = NewServer(Config{
 		Journal: j, Ledger: f, Codec: b.codec, Topic: topic.Transactions, Partitions: b.partitions,
 		Principal: func(context.Context) string { return "tester" },
 		Validate:  func(proto.Message) error { return nil },
+		Mail:      carried, Log: cfg.Log,
 	})
+	relayed := make(chan error, 1)
+	go func() { relayed <- i.RelayTransfers(ctx) }()
+	i.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := errors.Join(<-done, <-relayed); err != nil {
+			b.t.Errorf("run: %v", err)
+		}
+		mail.Close()
+	})
+	b.t.Cleanup(i.stop)
 	return i
 }
 

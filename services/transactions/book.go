@@ -88,8 +88,9 @@ func (v *view) bookInternal(id string, amount int64, currency string) (event.Leg
 
 // The bank's own accounts, of which each partition has one for each currency.
 const (
-	world = "@world." // where money comes from and goes to
-	fees  = "@fees."  // what the bank takes and gives
+	world    = "@world."    // where money comes from and goes to
+	fees     = "@fees."     // what the bank takes and gives
+	clearing = "@clearing." // what was sent to other partitions, less what was received from them
 )
 
 // internal returns the id of one of the bank's own accounts.
@@ -99,9 +100,10 @@ func (v *view) internal(side, currency string) string {
 
 func frozen(id string) *rejection { return reject(ReasonAccountFrozen, "account %s is frozen", id) }
 
-// nextLeg books an amount to an account. It fails where the balance would not fit.
+// nextLeg books an amount to an account. It fails where the balance would not fit, or would not if all came
+// back that is on its way to other partitions.
 func nextLeg(a *ledger.Account, id string, amount int64, currency string) (event.Leg, *rejection) {
-	if amount > 0 && a.BalanceMinor > math.MaxInt64-amount || amount < 0 && a.BalanceMinor < math.MinInt64-amount {
+	if amount > 0 && a.BalanceMinor > math.MaxInt64-a.InTransitMinor-amount || amount < 0 && a.BalanceMinor < math.MinInt64-amount {
 		return event.Leg{}, reject(ReasonAmountOverflow, "the balance of account %s would not fit into 64 bits", id)
 	}
 	return event.Leg{

@@ -22,6 +22,9 @@ func (w *closeAccount) decide(v *view) (fact, *rejection) {
 	if a.BalanceMinor != 0 {
 		return nil, reject(ReasonBalanceNotZero, "account %s has %d, not zero", w.account, a.BalanceMinor)
 	}
+	if a.InTransitMinor > 0 {
+		return nil, reject(ReasonTransfersPending, "%d of account %s are on their way to other accounts and may come back", a.InTransitMinor, w.account)
+	}
 	if len(a.Holds) > 0 {
 		return nil, reject(ReasonHoldsOpen, "account %s has %d open holds", w.account, len(a.Holds))
 	}

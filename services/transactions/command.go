@@ -26,8 +26,10 @@ type Command struct {
 	historical  bool
 	occurredAt  *event.Micros // nil: when it is recorded
 	hash        event.CommandHash
-	wish        wish // nil: a question
-	sweep       bool // see ExpireHolds; nothing else is set
+	causation   string // the transfer that a message of another partition is about
+	inboxNext   int64  // offset after that message; 0 for a command of a caller
+	wish        wish   // nil: a question
+	sweep       bool   // see ExpireHolds; nothing else is set
 }
 
 // wish is what one kind of command wants. One kind is one file.
@@ -38,7 +40,8 @@ type wish interface {
 	accountID() string
 	// content appends every field to the content that a retry must repeat.
 	content(c content) content
-	// decide decides by the rows that it asks for.
+	// decide decides by the rows that it asks for. Only a wish of the platform itself may put it off, by
+	// returning neither.
 	decide(v *view) (fact, *rejection)
 	// differs names a field in which the recorded fact differs from the wish, "" where none does.
 	differs(f fact) string
@@ -72,7 +75,7 @@ const (
 )
 
 // decide is pure: the event that a command becomes, accepted or rejected, as far as the command and the
-// state determine it. The journal completes the envelope.
+// state determine it; nil where it is put off. The journal completes the envelope.
 func decide(v *view, c *Command) fact {
 	r := c.bounded(v.now)
 	if r == nil {
@@ -93,7 +96,7 @@ func decide(v *view, c *Command) fact {
 // bounded refuses a time that cannot be meant.
 func (c *Command) bounded(now event.Micros) *rejection {
 	switch {
-	case c.occurredAt == nil:
+	case c.occurredAt == nil || c.inboxNext > 0: // the partition that sent it has bounded it
 		return nil
 	case *c.occurredAt < earliest:
 		return reject(ReasonOccurredAt, "it occurred at %s, which is before 1900", text(*c.occurredAt))
@@ -114,6 +117,7 @@ func (c *Command) envelope() event.Envelope {
 		CommandHash:    c.hash,
 		Principal:      c.principal,
 		CorrelationID:  c.correlation,
+		CausationID:    c.causation,
 		Historical:     c.historical,
 	}
 }

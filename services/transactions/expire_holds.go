@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/refold/refold/projections/ledger"
-	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/journal"
 )
@@ -64,43 +63,18 @@ func (s *Server) ExpireHolds(ctx context.Context) error {
 }
 
 // due returns holds of the partition whose time is over, the first of them first.
-func (v *view) due() []ledger.DueHold {
-	var out []ledger.DueHold
-	for _, day := range v.times(ledger.DaysKey()) {
-		for _, minute := range v.times(ledger.DayKey(day)) {
-			index := v.row(ledger.MinuteKey(minute)).Due
-			if index == nil {
-				continue
-			}
-			for _, h := range index.Holds {
-				if h.ExpiresAt <= v.now && len(out) < maxExpiries {
-					out = append(out, h)
-				}
-			}
-			if len(out) == maxExpiries {
-				return out
-			}
-		}
-	}
-	return out
-}
-
-// times returns the days or minutes of a row of the index that have begun.
-func (v *view) times(key projection.Key) []event.Micros {
-	var out []event.Micros
-	if index := v.row(key).Due; index != nil {
-		for _, t := range index.Times {
-			if t.At <= v.now {
-				out = append(out, t.At)
-			}
-		}
-	}
+func (v *view) due() []ledger.Item {
+	var out []ledger.Item
+	v.items(ledger.DueHolds, window{to: v.now}, func(h ledger.Item) bool {
+		out = append(out, h)
+		return len(out) < maxExpiries
+	})
 	return out
 }
 
 // dueOf returns the holds of accounts whose time is over.
-func (v *view) dueOf(accounts []string) []ledger.DueHold {
-	var out []ledger.DueHold
+func (v *view) dueOf(accounts []string) []ledger.Item {
+	var out []ledger.Item
 	for _, id := range accounts {
 		a := v.account(id)
 		if a == nil {
@@ -108,7 +82,7 @@ func (v *view) dueOf(accounts []string) []ledger.DueHold {
 		}
 		for _, h := range a.Holds {
 			if h.ExpiresAt <= v.now {
-				out = append(out, ledger.DueHold{AccountID: id, HoldID: h.ID, ExpiresAt: h.ExpiresAt})
+				out = append(out, ledger.Item{AccountID: id, ID: h.ID, At: h.ExpiresAt})
 			}
 		}
 	}
@@ -116,25 +90,25 @@ func (v *view) dueOf(accounts []string) []ledger.DueHold {
 }
 
 // expire lets holds expire by records at an offset and behind it.
-func (m *machine) expire(due []ledger.DueHold, offset int64, at event.Micros) ([]journal.Record, error) {
+func (m *machine) expire(due []ledger.Item, offset int64, at event.Micros) ([]journal.Record, error) {
 	var out []journal.Record
 	for _, d := range due {
-		row, err := m.row(ledger.HoldKey(d.AccountID, d.HoldID))
+		row, err := m.row(ledger.HoldKey(d.AccountID, d.ID))
 		if err != nil {
 			return nil, err
 		}
 		if row == nil || row.Hold == nil {
-			return nil, fmt.Errorf("expire hold %s of account %s: it is not there", d.HoldID, d.AccountID)
+			return nil, fmt.Errorf("expire hold %s of account %s: it is not there", d.ID, d.AccountID)
 		}
 		head, err := m.head()
 		if err != nil {
 			return nil, err
 		}
 		customer, _ := customerOf(d.AccountID)
-		c := &Command{customer: customer, key: expiryKey + d.HoldID, principal: platform}
-		f := &event.HoldExpired{AccountID: d.AccountID, HoldID: d.HoldID, AmountMinor: row.Hold.AmountMinor, ExpiresAt: d.ExpiresAt}
+		c := &Command{customer: customer, key: expiryKey + d.ID, principal: platform}
+		f := &event.HoldExpired{AccountID: d.AccountID, HoldID: d.ID, AmountMinor: row.Hold.AmountMinor, ExpiresAt: d.At}
 		moment := max(at, head.RecordedAt+1)
-		c.complete(f.Envelop(), head, moment)
+		c.complete(f, head, moment)
 		value, err := m.append(f, offset+int64(len(out)))
 		if err != nil {
 			return nil, err

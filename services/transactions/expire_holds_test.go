@@ -224,15 +224,15 @@ func TestSweepTakesWhatIsDue(t *testing.T) {
 func TestDueStopsAtItsBound(t *testing.T) {
 	rows := make(table)
 	day, minute := noon-noon%dayOfTest, noon-noon%minuteOfTest
-	rows[ledger.DaysKey()] = &ledger.Row{Due: &ledger.Due{Times: []ledger.DueTime{{At: day, Count: 2 * maxExpiries}}}}
-	rows[ledger.DayKey(noon)] = &ledger.Row{Due: &ledger.Due{Times: []ledger.DueTime{{At: minute, Count: 2 * maxExpiries}}}}
-	index := &ledger.Due{Holds: []ledger.DueHold{{AccountID: "c1.main", HoldID: "not yet", ExpiresAt: noon + 1}}}
+	rows[ledger.DaysKey(ledger.DueHolds)] = &ledger.Row{Index: &ledger.Index{Times: []ledger.IndexTime{{At: day, Count: 2 * maxExpiries}}}}
+	rows[ledger.DayKey(ledger.DueHolds, noon)] = &ledger.Row{Index: &ledger.Index{Times: []ledger.IndexTime{{At: minute, Count: 2 * maxExpiries}}}}
+	index := &ledger.Index{Items: []ledger.Item{{AccountID: "c1.main", ID: "not yet", At: noon + 1}}}
 	for n := range 2 * maxExpiries {
-		index.Holds = append(index.Holds, ledger.DueHold{AccountID: "c1.main", HoldID: fmt.Sprint(n), ExpiresAt: noon})
+		index.Items = append(index.Items, ledger.Item{AccountID: "c1.main", ID: fmt.Sprint(n), At: noon})
 	}
-	rows[ledger.MinuteKey(noon)] = &ledger.Row{Due: index}
+	rows[ledger.MinuteKey(ledger.DueHolds, noon)] = &ledger.Row{Index: index}
 	v := &view{now: noon, rows: rows}
-	if got := v.due(); len(got) != maxExpiries || got[0].HoldID != "0" {
+	if got := v.due(); len(got) != maxExpiries || got[0].ID != "0" {
 		t.Errorf("got %d holds, the first %v, want %d from 0 on", len(got), got[0], maxExpiries)
 	}
 }

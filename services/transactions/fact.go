@@ -24,6 +24,7 @@ func facts() map[string]func() fact {
 		event.NameHoldExpired:     func() fact { return &event.HoldExpired{} },
 		event.NameEntryPosted:     func() fact { return &event.EntryPosted{} },
 		event.NameCommandRejected: func() fact { return &event.CommandRejected{} },
+		event.NameTransferSettled: func() fact { return &event.TransferSettled{} },
 	}
 }
 
@@ -61,6 +62,8 @@ func nameOf(f fact) string {
 		return event.NameHoldExpired
 	case *event.EntryPosted:
 		return event.NameEntryPosted
+	case *event.TransferSettled:
+		return event.NameTransferSettled
 	}
 	return event.NameCommandRejected
 }

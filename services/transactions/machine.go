@@ -122,10 +122,10 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 	at := max(event.MicrosOf(now), head.RecordedAt+1)
 	v := view{partition: m.partition, now: at, rows: reading{m, ctx}}
 	f := decide(&v, c)
-	if v.err != nil {
-		return journal.Decision[Outcome]{}, v.err
+	if v.err != nil || f == nil {
+		return journal.Decision[Outcome]{Before: before}, v.err
 	}
-	c.complete(f.Envelop(), head, at)
+	c.complete(f, head, at)
 	value, err := m.append(f, offset)
 	if err != nil {
 		return journal.Decision[Outcome]{}, err
@@ -151,7 +151,7 @@ func (m *machine) overdue(ctx context.Context, c *Command, offset int64, now eve
 		v := view{partition: m.partition, now: max(now, head.RecordedAt+1), rows: reading{m, ctx}}
 		due := v.due
 		if !c.sweep {
-			due = func() []ledger.DueHold { return v.dueOf(c.accountIDs(&v)) }
+			due = func() []ledger.Item { return v.dueOf(c.accountIDs(&v)) }
 		}
 		holds := due()
 		if v.err != nil || len(holds) == 0 {
@@ -166,7 +166,9 @@ func (m *machine) overdue(ctx context.Context, c *Command, offset int64, now eve
 }
 
 // complete gives a fact its place in the chain.
-func (c *Command) complete(e *event.Envelope, head ledger.Head, at event.Micros) {
+func (c *Command) complete(f fact, head ledger.Head, at event.Micros) {
+	c.arrived(f)
+	e := f.Envelop()
 	*e = c.envelope()
 	e.PartitionSeq = head.PartitionSeq + 1
 	e.PrevHash = head.Hash

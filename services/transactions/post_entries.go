@@ -19,8 +19,8 @@ type postEntries struct {
 
 func newPostEntries(r *bankv1.PostEntriesRequest, principal string) (*Command, *Refusal) {
 	kind, ok := kindName(r.GetKind(), bankv1.EntryKind_name, entryKindPrefix)
-	if !ok || kind == event.EntryReversal {
-		return nil, malformed("kind: must be set, and be no reversal")
+	if !ok || kind == event.EntryReversal || kind == event.EntryTransferReturn {
+		return nil, malformed("kind: must be set, and be neither a reversal nor a return")
 	}
 	w := &postEntries{
 		account:  r.GetAccountId(),

@@ -22,7 +22,7 @@ func newPostEntry(r *bankv1.PostEntryRequest, principal string) (*Command, *Refu
 	switch {
 	case !ok:
 		return nil, malformed("kind: must be set")
-	case kind == event.EntryReversal || kind == event.EntryTransfer:
+	case kind == event.EntryReversal || kind == event.EntryTransfer || kind == event.EntryTransferReturn:
 		return nil, malformed("kind: must be another: ReverseEntry takes an entry back, Transfer moves money between accounts")
 	case r.GetAmountMinor() <= 0:
 		return nil, malformed("amount_minor: must be positive")

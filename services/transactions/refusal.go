@@ -17,6 +17,7 @@ const (
 	ReasonAccountClosed     = "ACCOUNT_CLOSED"            // for ever: nothing is done with it any more
 	ReasonBalanceNotZero    = "BALANCE_NOT_ZERO"          // an account that is not empty is not closed
 	ReasonHoldsOpen         = "HOLDS_OPEN"                // an account with open holds is not closed
+	ReasonTransfersPending  = "TRANSFERS_PENDING"         // an account with transfers on their way is not closed
 	ReasonHoldNotFound      = "HOLD_NOT_FOUND"            // not found: the account has no such hold
 	ReasonHoldCaptured      = "HOLD_ALREADY_CAPTURED"     // a hold ends once
 	ReasonHoldReleased      = "HOLD_ALREADY_RELEASED"     // a hold ends once
@@ -39,11 +40,11 @@ const (
 
 	// Not recorded.
 
-	ReasonCrossPartition = "TRANSFER_CROSS_PARTITION" // the accounts live in different partitions; the key is not spent
-
-	ReasonMalformed   = "MALFORMED"              // invalid argument: correct it, the key is not spent
-	ReasonKeyReused   = "IDEMPOTENCY_KEY_REUSED" // already exists: the key stands for another command
-	ReasonKeyNotFound = "KEY_NOT_FOUND"          // not found: nothing is recorded for the key
+	ReasonCrossPartition   = "ENTRY_CROSS_PARTITION"  // the legs of one entry live in different partitions; the key is not spent
+	ReasonMalformed        = "MALFORMED"              // invalid argument: correct it, the key is not spent
+	ReasonKeyReused        = "IDEMPOTENCY_KEY_REUSED" // already exists: the key stands for another command
+	ReasonKeyNotFound      = "KEY_NOT_FOUND"          // not found: nothing is recorded for the key
+	ReasonTransferNotFound = "TRANSFER_NOT_FOUND"     // not found: the account has sent no such transfer
 )
 
 // Refusal is the error of a command that was not accepted, or of a question that has no answer.

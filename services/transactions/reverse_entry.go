@@ -41,6 +41,8 @@ func (w *reverseEntry) decide(v *view) (fact, *rejection) {
 		return nil, r
 	case e.Kind == event.EntryReversal:
 		return nil, reject(ReasonNotReversible, "entry %s is a reversal", w.entry)
+	case e.Counterparty != "":
+		return nil, reject(ReasonNotReversible, "entry %s is a transfer with an account of another partition: transfer it back", w.entry)
 	case became.ReversedBy != "":
 		return nil, reversed(w.entry, became)
 	case became.RefundedMinor != 0:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/topic"
 )
@@ -27,6 +30,9 @@ type Config struct {
 	Principal func(context.Context) string
 	// Validate checks a command of a Submit by the rules of its schema. Unary requests come validated.
 	Validate func(proto.Message) error
+	// Mail carries the messages of RelayTransfers, and Log takes what it cannot do.
+	Mail Mail
+	Log  *slog.Logger
 }
 
 // Server is bank.v1.TransactionsService. Its errors are a *Refusal, the sentinels of package journal, those
@@ -35,11 +41,12 @@ type Server struct {
 	bankv1.UnimplementedTransactionsServiceServer
 	cfg        Config
 	definition *projection.Definition
+	news       chan news
 }
 
 // NewServer returns the service. It does no I/O.
 func NewServer(cfg Config) *Server {
-	return &Server{cfg: cfg, definition: ledger.Definition()}
+	return &Server{cfg: cfg, definition: ledger.Definition(), news: make(chan news, maxNews)}
 }
 
 // OpenAccount implements bankv1.TransactionsServiceServer.
@@ -115,23 +122,36 @@ func call[F fact, A any](ctx context.Context, s *Server, r proto.Message, answer
 	return answer(&o, f, s.cfg.Topic), nil
 }
 
-// command makes a command of a request whose accounts all live in one partition.
+// command makes a command of a request, for the partition in which its accounts live.
 func (s *Server) command(r proto.Message, principal string) (*Command, *Refusal) {
 	c, refusal := commandOf(r, principal)
 	if refusal != nil {
 		return nil, refusal
 	}
-	if w, ok := c.wish.(spread); ok {
-		for _, id := range w.parties() {
-			if customer, _ := customerOf(id); s.partition(customer) != s.partition(c.customer) {
-				return nil, &Refusal{
-					Reason: ReasonCrossPartition,
-					Detail: fmt.Sprintf("accounts %s and %s live in different partitions", c.wish.accountID(), id),
-				}
+	w, ok := c.wish.(spread)
+	if !ok {
+		return c, nil
+	}
+	for _, id := range w.parties() {
+		if s.home(id) == s.partition(c.customer) {
+			continue
+		}
+		t, ok := c.wish.(*transfer)
+		if !ok {
+			return nil, &Refusal{
+				Reason: ReasonCrossPartition,
+				Detail: fmt.Sprintf("accounts %s and %s live in different partitions: only a transfer moves money between them", c.wish.accountID(), id),
 			}
 		}
+		c.wish = &sendTransfer{t}
 	}
 	return c, nil
+}
+
+// home returns the partition of an account.
+func (s *Server) home(account string) int32 {
+	customer, _ := customerOf(account)
+	return s.partition(customer)
 }
 
 // submit returns the outcome of a command that was accepted; a refusal is an error.
@@ -140,6 +160,7 @@ func (s *Server) submit(ctx context.Context, c *Command) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	s.committed(&o)
 	if r := o.refusal(s.cfg.Topic); r != nil {
 		return Outcome{}, r
 	}
@@ -154,7 +175,7 @@ func (s *Server) FindByKey(ctx context.Context, r *bankv1.FindByKeyRequest) (*ba
 	question := &Command{customer: r.GetCustomerId(), key: r.GetIdempotencyKey()}
 	o, err := s.cfg.Journal.Submit(ctx, s.partition(question.customer), question)
 	if errors.Is(err, journal.ErrNotOwner) {
-		o, err = s.saved(ctx, question)
+		o, err = s.savedOutcome(ctx, question)
 	}
 	if err != nil {
 		return nil, err
@@ -165,14 +186,23 @@ func (s *Server) FindByKey(ctx context.Context, r *bankv1.FindByKeyRequest) (*ba
 	return o.found(s.cfg.Topic), nil
 }
 
-// saved answers a question from the saved rows.
-func (s *Server) saved(ctx context.Context, question *Command) (Outcome, error) {
-	p := s.partition(question.customer)
-	m := machine{
+// savedOutcome answers a question from the saved rows.
+func (s *Server) savedOutcome(ctx context.Context, question *Command) (Outcome, error) {
+	o, _, err := s.machine(s.partition(question.customer)).Find(ctx, question)
+	return o, err
+}
+
+// saved is a view of the saved rows of a partition, of any that is followed here. They may have gone on since
+// a row was first read; what a row says is true all the same.
+func (s *Server) saved(ctx context.Context, p int32) *view {
+	return &view{partition: p, now: event.MicrosOf(time.Now()), rows: reading{s.machine(p), ctx}}
+}
+
+// machine is one that only reads.
+func (s *Server) machine(p int32) *machine {
+	return &machine{
 		Machines:  &Machines{codec: s.cfg.Codec},
 		partition: p,
 		overlay:   s.definition.NewFolder(s.cfg.Codec, s.cfg.Ledger.Base(p)),
 	}
-	o, _, err := m.Find(ctx, question)
-	return o, err
 }

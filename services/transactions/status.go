@@ -28,7 +28,7 @@ func (r *Refusal) code() grpccodes.Code {
 	switch r.Reason {
 	case ReasonMalformed, ReasonCurrencyUnknown, ReasonOccurredAt, ReasonExpiresAt:
 		return grpccodes.InvalidArgument
-	case ReasonAccountNotFound, ReasonHoldNotFound, ReasonEntryNotFound, ReasonKeyNotFound:
+	case ReasonAccountNotFound, ReasonHoldNotFound, ReasonEntryNotFound, ReasonKeyNotFound, ReasonTransferNotFound:
 		return grpccodes.NotFound
 	case ReasonAccountExists, ReasonKeyReused:
 		return grpccodes.AlreadyExists

@@ -180,6 +180,7 @@ func (b *submission) enqueue(tag uint64, c *Command) error {
 			b.lose(tag, c, err)
 			return
 		}
+		b.committed(&o)
 		b.put(result{tag: tag, outcome: o})
 	})
 	if err == nil {

@@ -5,7 +5,8 @@ import (
 	"github.com/refold/refold/schemas/event"
 )
 
-// transfer wants money to move from an account to another one of the same partition.
+// transfer wants money to move from an account to another one of the same partition; see sendTransfer for
+// that of another. An account that is frozen receives none.
 type transfer struct {
 	wishedLegs // from, to
 	category   string
@@ -30,11 +31,18 @@ func newTransfer(r *bankv1.TransferRequest, principal string) (*Command, *Refusa
 
 func (w *transfer) name() string { return "Transfer" }
 
-func (w *transfer) accountID() string { return w.wishedLegs[0].account }
+func (w *transfer) from() wishedLeg { return w.wishedLegs[0] }
+
+func (w *transfer) to() wishedLeg { return w.wishedLegs[1] }
+
+func (w *transfer) accountID() string { return w.from().account }
 
 func (w *transfer) content(c content) content { return w.wishedLegs.content(c).text(w.category) }
 
 func (w *transfer) decide(v *view) (fact, *rejection) {
+	if a := v.account(w.to().account); a != nil && a.Frozen {
+		return nil, frozen(w.to().account)
+	}
 	legs, r := w.book(v)
 	if r != nil {
 		return nil, r
@@ -47,15 +55,19 @@ func (w *transfer) differs(f fact) string {
 	if !ok || e.Kind != event.EntryTransfer || len(e.Legs) != 2 {
 		return "the command"
 	}
-	from, to := w.wishedLegs[0], w.wishedLegs[1]
+	return w.other(e, e.Legs[1].AccountID)
+}
+
+// other names the field in which an entry differs that moves money to an account, "" where none does.
+func (w *transfer) other(e *event.EntryPosted, to string) string {
 	switch {
-	case e.Legs[0].AccountID != from.account:
+	case e.Legs[0].AccountID != w.from().account:
 		return "account_id"
-	case e.Legs[1].AccountID != to.account:
+	case to != w.to().account:
 		return "to_account_id"
-	case e.Legs[1].AmountMinor != to.amount:
+	case e.Legs[1].AmountMinor != w.to().amount:
 		return "amount_minor"
-	case e.Legs[1].Currency != to.currency:
+	case e.Legs[1].Currency != w.to().currency:
 		return "currency"
 	case e.Category != w.category:
 		return "category"

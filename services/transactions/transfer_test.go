@@ -28,7 +28,7 @@ func TestTransferDecides(t *testing.T) {
 		"no payer":           {accounts{"c2.main": rich}, ReasonAccountNotFound},
 		"no payee":           {accounts{"c1.main": rich}, ReasonAccountNotFound},
 		"frozen payer":       {accounts{"c1.main": frozen, "c2.main": rich}, ReasonAccountFrozen},
-		"frozen payee":       {accounts{"c1.main": rich, "c2.main": frozen}, ""},
+		"frozen payee":       {accounts{"c1.main": rich, "c2.main": frozen}, ReasonAccountFrozen},
 		"closed payee":       {accounts{"c1.main": rich, "c2.main": closed}, ReasonAccountClosed},
 		"LG-6 other dollars": {accounts{"c1.main": rich, "c2.main": dollars}, ReasonCurrencyMismatch},
 	} {
@@ -79,25 +79,6 @@ func TestMalformedTransfer(t *testing.T) {
 		if _, refusal := commandOf(r, "tester"); refusal == nil || refusal.Reason != ReasonMalformed {
 			t.Errorf("%s: got %v, want %s", name, refusal, ReasonMalformed)
 		}
-	}
-}
-
-func TestTransferToAnotherPartitionIsNotRecorded(t *testing.T) {
-	i := newBank(t, 2).start()
-	i.open("c1.main")
-	i.open("c4.main")
-	_, err := i.Transfer(t.Context(), transferRequest("c1.main", "c4.main", "k", 1))
-	if got := reasonOf(t, err); got != ReasonCrossPartition {
-		t.Errorf("got %q, want %s", got, ReasonCrossPartition)
-	}
-	results := exchange(t, i.submitTo(), 1, []*bankv1.Command{{Tag: 1, Command: &bankv1.Command_Transfer{
-		Transfer: transferRequest("c1.main", "c4.main", "k", 1),
-	}}})
-	if r := results[1].GetRejected(); r.GetReason() != ReasonCrossPartition || r.GetRecord() != nil {
-		t.Errorf("in a batch: got %v, want %s without a record", results[1], ReasonCrossPartition)
-	}
-	if got := i.bank.recordsOf("k"); got != 0 {
-		t.Errorf("records: got %d, want 0", got)
 	}
 }
 

@@ -56,13 +56,18 @@ func (v *view) entry(customer, id string) (*event.EntryPosted, *ledger.Entry) {
 	if o == nil {
 		return nil, nil
 	}
-	f, err := v.rows.fact(o)
-	if err != nil && v.err == nil {
-		v.err = err
-	}
-	posted, ok := f.(*event.EntryPosted)
+	posted, ok := v.fact(o).(*event.EntryPosted)
 	if !ok {
 		return nil, nil
 	}
 	return posted, e
+}
+
+// fact returns what a row keeps as the answer to a key.
+func (v *view) fact(o *ledger.Outcome) fact {
+	f, err := v.rows.fact(o)
+	if err != nil && v.err == nil {
+		v.err = err
+	}
+	return f
 }

@@ -136,6 +136,19 @@ func Decode(s string) (Token, error) {
 	return t, nil
 }
 
+// Wanted returns the offset of a partition that a token of the log that topics were created with asks for; 0
+// where it asks for none, or is "". Every other text is ErrToken.
+func Wanted(token string, p Partition) (int64, error) {
+	if token == "" {
+		return 0, nil
+	}
+	t, err := Decode(token)
+	if err == nil && t.LogID != "" {
+		err = fmt.Errorf("%w: it is a position of another log", ErrToken)
+	}
+	return t.Positions[p], err
+}
+
 // reader takes fields off b. After the first failure it gives zeros.
 type reader struct {
 	b      []byte

@@ -21,6 +21,8 @@ import (
 const (
 	// Transactions is the journal of the bank.
 	Transactions = "bank.transactions"
+	// Transfers holds the messages between partitions of the journal about transfers.
+	Transfers = "bank.transfers"
 	// Acts holds what operators and the platform decided: one partition, kept for ever.
 	Acts = "refold.acts"
 	// Schemas holds the schema registry: one partition, kept for ever.
@@ -47,6 +49,7 @@ func All(partitions int32) []Topic {
 		{Name: Schemas, Partitions: 1, Config: forEver()},
 		{Name: Acts, Partitions: 1, Config: forEver()},
 		{Name: Transactions, Partitions: partitions, Config: forEver()},
+		{Name: Transfers, Partitions: partitions, Config: forEver()},
 	}
 }
 

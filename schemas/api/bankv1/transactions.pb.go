@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -100,33 +101,37 @@ const (
 	EntryKind_ENTRY_KIND_REVERSAL EntryKind = 8
 	// From an account to another one. It is posted by Transfer, or PostEntries.
 	EntryKind_ENTRY_KIND_TRANSFER EntryKind = 9
+	// Back from a transfer to another partition that was not received there.
+	EntryKind_ENTRY_KIND_TRANSFER_RETURN EntryKind = 10
 )
 
 // Enum value maps for EntryKind.
 var (
 	EntryKind_name = map[int32]string{
-		0: "ENTRY_KIND_UNSPECIFIED",
-		1: "ENTRY_KIND_DEPOSIT",
-		2: "ENTRY_KIND_WITHDRAWAL",
-		3: "ENTRY_KIND_CARD_PURCHASE",
-		4: "ENTRY_KIND_REFUND",
-		5: "ENTRY_KIND_FEE",
-		6: "ENTRY_KIND_INTEREST",
-		7: "ENTRY_KIND_SALARY",
-		8: "ENTRY_KIND_REVERSAL",
-		9: "ENTRY_KIND_TRANSFER",
+		0:  "ENTRY_KIND_UNSPECIFIED",
+		1:  "ENTRY_KIND_DEPOSIT",
+		2:  "ENTRY_KIND_WITHDRAWAL",
+		3:  "ENTRY_KIND_CARD_PURCHASE",
+		4:  "ENTRY_KIND_REFUND",
+		5:  "ENTRY_KIND_FEE",
+		6:  "ENTRY_KIND_INTEREST",
+		7:  "ENTRY_KIND_SALARY",
+		8:  "ENTRY_KIND_REVERSAL",
+		9:  "ENTRY_KIND_TRANSFER",
+		10: "ENTRY_KIND_TRANSFER_RETURN",
 	}
 	EntryKind_value = map[string]int32{
-		"ENTRY_KIND_UNSPECIFIED":   0,
-		"ENTRY_KIND_DEPOSIT":       1,
-		"ENTRY_KIND_WITHDRAWAL":    2,
-		"ENTRY_KIND_CARD_PURCHASE": 3,
-		"ENTRY_KIND_REFUND":        4,
-		"ENTRY_KIND_FEE":           5,
-		"ENTRY_KIND_INTEREST":      6,
-		"ENTRY_KIND_SALARY":        7,
-		"ENTRY_KIND_REVERSAL":      8,
-		"ENTRY_KIND_TRANSFER":      9,
+		"ENTRY_KIND_UNSPECIFIED":     0,
+		"ENTRY_KIND_DEPOSIT":         1,
+		"ENTRY_KIND_WITHDRAWAL":      2,
+		"ENTRY_KIND_CARD_PURCHASE":   3,
+		"ENTRY_KIND_REFUND":          4,
+		"ENTRY_KIND_FEE":             5,
+		"ENTRY_KIND_INTEREST":        6,
+		"ENTRY_KIND_SALARY":          7,
+		"ENTRY_KIND_REVERSAL":        8,
+		"ENTRY_KIND_TRANSFER":        9,
+		"ENTRY_KIND_TRANSFER_RETURN": 10,
 	}
 )
 
@@ -155,6 +160,62 @@ func (x EntryKind) Number() protoreflect.EnumNumber {
 // Deprecated: Use EntryKind.Descriptor instead.
 func (EntryKind) EnumDescriptor() ([]byte, []int) {
 	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{1}
+}
+
+// TransferState is how far a transfer is.
+type TransferState int32
+
+const (
+	TransferState_TRANSFER_STATE_UNSPECIFIED TransferState = 0
+	// The money has left the payer and not reached the receiver.
+	TransferState_TRANSFER_STATE_PENDING TransferState = 1
+	// The receiver has the money.
+	TransferState_TRANSFER_STATE_SETTLED TransferState = 2
+	// The payer has the money back.
+	TransferState_TRANSFER_STATE_RETURNED TransferState = 3
+)
+
+// Enum value maps for TransferState.
+var (
+	TransferState_name = map[int32]string{
+		0: "TRANSFER_STATE_UNSPECIFIED",
+		1: "TRANSFER_STATE_PENDING",
+		2: "TRANSFER_STATE_SETTLED",
+		3: "TRANSFER_STATE_RETURNED",
+	}
+	TransferState_value = map[string]int32{
+		"TRANSFER_STATE_UNSPECIFIED": 0,
+		"TRANSFER_STATE_PENDING":     1,
+		"TRANSFER_STATE_SETTLED":     2,
+		"TRANSFER_STATE_RETURNED":    3,
+	}
+)
+
+func (x TransferState) Enum() *TransferState {
+	p := new(TransferState)
+	*p = x
+	return p
+}
+
+func (x TransferState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TransferState) Descriptor() protoreflect.EnumDescriptor {
+	return file_bank_v1_transactions_proto_enumTypes[2].Descriptor()
+}
+
+func (TransferState) Type() protoreflect.EnumType {
+	return &file_bank_v1_transactions_proto_enumTypes[2]
+}
+
+func (x TransferState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TransferState.Descriptor instead.
+func (TransferState) EnumDescriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{2}
 }
 
 type OpenAccountRequest struct {
@@ -1663,7 +1724,11 @@ type TransferResponse struct {
 	Record *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
 	Entry  *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
 	// The answer was given before, to the same idempotency key.
-	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// event_id of the record: GetTransfer takes it.
+	TransferId string `protobuf:"bytes,4,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// Pending or settled, as it was when it was recorded, also in a repeated answer.
+	State         TransferState `protobuf:"varint,5,opt,name=state,proto3,enum=bank.v1.TransferState" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1719,6 +1784,327 @@ func (x *TransferResponse) GetReplayed() bool {
 	return false
 }
 
+func (x *TransferResponse) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+func (x *TransferResponse) GetState() TransferState {
+	if x != nil {
+		return x.State
+	}
+	return TransferState_TRANSFER_STATE_UNSPECIFIED
+}
+
+type GetTransferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From where.
+	AccountId  string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	TransferId string `protobuf:"bytes,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// Position token of a write that the answer must show.
+	MinPosition   string `protobuf:"bytes,3,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTransferRequest) Reset() {
+	*x = GetTransferRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTransferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTransferRequest) ProtoMessage() {}
+
+func (x *GetTransferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTransferRequest.ProtoReflect.Descriptor instead.
+func (*GetTransferRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GetTransferRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *GetTransferRequest) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+func (x *GetTransferRequest) GetMinPosition() string {
+	if x != nil {
+		return x.MinPosition
+	}
+	return ""
+}
+
+type GetTransferResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Transfer      *TransferStatus        `protobuf:"bytes,1,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTransferResponse) Reset() {
+	*x = GetTransferResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTransferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTransferResponse) ProtoMessage() {}
+
+func (x *GetTransferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTransferResponse.ProtoReflect.Descriptor instead.
+func (*GetTransferResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetTransferResponse) GetTransfer() *TransferStatus {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+type ListPendingTransfersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those that were sent at least so long ago.
+	OlderThan     *durationpb.Duration `protobuf:"bytes,1,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPendingTransfersRequest) Reset() {
+	*x = ListPendingTransfersRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPendingTransfersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPendingTransfersRequest) ProtoMessage() {}
+
+func (x *ListPendingTransfersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPendingTransfersRequest.ProtoReflect.Descriptor instead.
+func (*ListPendingTransfersRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListPendingTransfersRequest) GetOlderThan() *durationpb.Duration {
+	if x != nil {
+		return x.OlderThan
+	}
+	return nil
+}
+
+type ListPendingTransfersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The oldest of each partition, at most 1,000.
+	Transfers     []*TransferStatus `protobuf:"bytes,1,rep,name=transfers,proto3" json:"transfers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPendingTransfersResponse) Reset() {
+	*x = ListPendingTransfersResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPendingTransfersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPendingTransfersResponse) ProtoMessage() {}
+
+func (x *ListPendingTransfersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPendingTransfersResponse.ProtoReflect.Descriptor instead.
+func (*ListPendingTransfersResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListPendingTransfersResponse) GetTransfers() []*TransferStatus {
+	if x != nil {
+		return x.Transfers
+	}
+	return nil
+}
+
+// TransferStatus is a transfer and what became of it.
+type TransferStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TransferId    string                 `protobuf:"bytes,1,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	FromAccountId string                 `protobuf:"bytes,2,opt,name=from_account_id,json=fromAccountId,proto3" json:"from_account_id,omitempty"`
+	ToAccountId   string                 `protobuf:"bytes,3,opt,name=to_account_id,json=toAccountId,proto3" json:"to_account_id,omitempty"`
+	AmountMinor   int64                  `protobuf:"varint,4,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	Currency      string                 `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	State         TransferState          `protobuf:"varint,6,opt,name=state,proto3,enum=bank.v1.TransferState" json:"state,omitempty"`
+	SentAt        *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
+	// When it was settled or returned; unset while it is pending.
+	EndedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	// Why it was returned: the stable reason of the receiver's partition, such as ACCOUNT_CLOSED.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferStatus) Reset() {
+	*x = TransferStatus{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferStatus) ProtoMessage() {}
+
+func (x *TransferStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferStatus.ProtoReflect.Descriptor instead.
+func (*TransferStatus) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *TransferStatus) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+func (x *TransferStatus) GetFromAccountId() string {
+	if x != nil {
+		return x.FromAccountId
+	}
+	return ""
+}
+
+func (x *TransferStatus) GetToAccountId() string {
+	if x != nil {
+		return x.ToAccountId
+	}
+	return ""
+}
+
+func (x *TransferStatus) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *TransferStatus) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *TransferStatus) GetState() TransferState {
+	if x != nil {
+		return x.State
+	}
+	return TransferState_TRANSFER_STATE_UNSPECIFIED
+}
+
+func (x *TransferStatus) GetSentAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SentAt
+	}
+	return nil
+}
+
+func (x *TransferStatus) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
+func (x *TransferStatus) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type PostEntriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
@@ -1745,7 +2131,7 @@ type PostEntriesRequest struct {
 
 func (x *PostEntriesRequest) Reset() {
 	*x = PostEntriesRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +2143,7 @@ func (x *PostEntriesRequest) String() string {
 func (*PostEntriesRequest) ProtoMessage() {}
 
 func (x *PostEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[18]
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +2156,7 @@ func (x *PostEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntriesRequest.ProtoReflect.Descriptor instead.
 func (*PostEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{18}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PostEntriesRequest) GetIdempotencyKey() string {
@@ -1859,7 +2245,7 @@ type PostedLeg struct {
 
 func (x *PostedLeg) Reset() {
 	*x = PostedLeg{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +2257,7 @@ func (x *PostedLeg) String() string {
 func (*PostedLeg) ProtoMessage() {}
 
 func (x *PostedLeg) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[19]
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2270,7 @@ func (x *PostedLeg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostedLeg.ProtoReflect.Descriptor instead.
 func (*PostedLeg) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{19}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PostedLeg) GetAccountId() string {
@@ -1920,7 +2306,7 @@ type PostEntriesResponse struct {
 
 func (x *PostEntriesResponse) Reset() {
 	*x = PostEntriesResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1932,7 +2318,7 @@ func (x *PostEntriesResponse) String() string {
 func (*PostEntriesResponse) ProtoMessage() {}
 
 func (x *PostEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[20]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1945,7 +2331,7 @@ func (x *PostEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntriesResponse.ProtoReflect.Descriptor instead.
 func (*PostEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{20}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PostEntriesResponse) GetRecord() *Record {
@@ -1986,7 +2372,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[21]
+	mi := &file_bank_v1_transactions_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2384,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[21]
+	mi := &file_bank_v1_transactions_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2397,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{21}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Record) GetEventId() string {
@@ -2068,7 +2454,7 @@ type OpenAccountResponse struct {
 
 func (x *OpenAccountResponse) Reset() {
 	*x = OpenAccountResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[22]
+	mi := &file_bank_v1_transactions_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2466,7 @@ func (x *OpenAccountResponse) String() string {
 func (*OpenAccountResponse) ProtoMessage() {}
 
 func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[22]
+	mi := &file_bank_v1_transactions_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2479,7 @@ func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenAccountResponse.ProtoReflect.Descriptor instead.
 func (*OpenAccountResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{22}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OpenAccountResponse) GetRecord() *Record {
@@ -2129,7 +2515,7 @@ type PostEntryResponse struct {
 
 func (x *PostEntryResponse) Reset() {
 	*x = PostEntryResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[23]
+	mi := &file_bank_v1_transactions_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2141,7 +2527,7 @@ func (x *PostEntryResponse) String() string {
 func (*PostEntryResponse) ProtoMessage() {}
 
 func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[23]
+	mi := &file_bank_v1_transactions_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2154,7 +2540,7 @@ func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntryResponse.ProtoReflect.Descriptor instead.
 func (*PostEntryResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{23}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PostEntryResponse) GetRecord() *Record {
@@ -2193,14 +2579,20 @@ type Entry struct {
 	// The hold that the entry captured.
 	HoldId string `protobuf:"bytes,10,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
 	// The entry that a reversal takes back.
-	Reverses      string `protobuf:"bytes,11,opt,name=reverses,proto3" json:"reverses,omitempty"`
+	Reverses string `protobuf:"bytes,11,opt,name=reverses,proto3" json:"reverses,omitempty"`
+	// The account at the other end of a transfer to or from another partition.
+	Counterparty string `protobuf:"bytes,12,opt,name=counterparty,proto3" json:"counterparty,omitempty"`
+	// The transfer that the entry receives or returns.
+	TransferId string `protobuf:"bytes,13,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// Why a transfer is returned.
+	ReturnReason  string `protobuf:"bytes,14,opt,name=return_reason,json=returnReason,proto3" json:"return_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[24]
+	mi := &file_bank_v1_transactions_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2212,7 +2604,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[24]
+	mi := &file_bank_v1_transactions_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2225,7 +2617,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{24}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Entry) GetKind() EntryKind {
@@ -2305,6 +2697,27 @@ func (x *Entry) GetReverses() string {
 	return ""
 }
 
+func (x *Entry) GetCounterparty() string {
+	if x != nil {
+		return x.Counterparty
+	}
+	return ""
+}
+
+func (x *Entry) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+func (x *Entry) GetReturnReason() string {
+	if x != nil {
+		return x.ReturnReason
+	}
+	return ""
+}
+
 // Leg is one account's part of an entry.
 type Leg struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -2322,7 +2735,7 @@ type Leg struct {
 
 func (x *Leg) Reset() {
 	*x = Leg{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[25]
+	mi := &file_bank_v1_transactions_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +2747,7 @@ func (x *Leg) String() string {
 func (*Leg) ProtoMessage() {}
 
 func (x *Leg) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[25]
+	mi := &file_bank_v1_transactions_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +2760,7 @@ func (x *Leg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leg.ProtoReflect.Descriptor instead.
 func (*Leg) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{25}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Leg) GetAccountId() string {
@@ -2395,7 +2808,7 @@ type FindByKeyRequest struct {
 
 func (x *FindByKeyRequest) Reset() {
 	*x = FindByKeyRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[26]
+	mi := &file_bank_v1_transactions_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2820,7 @@ func (x *FindByKeyRequest) String() string {
 func (*FindByKeyRequest) ProtoMessage() {}
 
 func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[26]
+	mi := &file_bank_v1_transactions_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2833,7 @@ func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyRequest.ProtoReflect.Descriptor instead.
 func (*FindByKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{26}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *FindByKeyRequest) GetCustomerId() string {
@@ -2456,7 +2869,7 @@ type FindByKeyResponse struct {
 
 func (x *FindByKeyResponse) Reset() {
 	*x = FindByKeyResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[27]
+	mi := &file_bank_v1_transactions_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2468,7 +2881,7 @@ func (x *FindByKeyResponse) String() string {
 func (*FindByKeyResponse) ProtoMessage() {}
 
 func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[27]
+	mi := &file_bank_v1_transactions_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2481,7 +2894,7 @@ func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyResponse.ProtoReflect.Descriptor instead.
 func (*FindByKeyResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{27}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FindByKeyResponse) GetOutcome() isFindByKeyResponse_Outcome {
@@ -2630,7 +3043,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[28]
+	mi := &file_bank_v1_transactions_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +3055,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[28]
+	mi := &file_bank_v1_transactions_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +3068,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{28}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Rejection) GetReason() string {
@@ -2688,7 +3101,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[29]
+	mi := &file_bank_v1_transactions_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2700,7 +3113,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[29]
+	mi := &file_bank_v1_transactions_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2713,7 +3126,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{29}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SubmitRequest) GetCommands() []*Command {
@@ -2748,7 +3161,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[30]
+	mi := &file_bank_v1_transactions_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2760,7 +3173,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[30]
+	mi := &file_bank_v1_transactions_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2773,7 +3186,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{30}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Command) GetTag() uint64 {
@@ -2968,7 +3381,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[31]
+	mi := &file_bank_v1_transactions_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2980,7 +3393,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[31]
+	mi := &file_bank_v1_transactions_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2993,7 +3406,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{31}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SubmitResponse) GetResults() []*Result {
@@ -3025,7 +3438,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[32]
+	mi := &file_bank_v1_transactions_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3037,7 +3450,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[32]
+	mi := &file_bank_v1_transactions_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3050,7 +3463,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{32}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Result) GetTag() uint64 {
@@ -3214,7 +3627,7 @@ var File_bank_v1_transactions_proto protoreflect.FileDescriptor
 
 const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\n" +
-	"\x1abank/v1/transactions.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x05\n" +
+	"\x1abank/v1/transactions.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x05\n" +
 	"\x12OpenAccountRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
 	"\n" +
@@ -3232,12 +3645,14 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\x12<\n" +
 	"\x11daily_limit_minor\x18\t \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\x0fdailyLimitMinor\x12M\n" +
 	"\ttime_zone\x18\n" +
-	" \x01(\tB0\xbaH-r+\x18@2'^([A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*)?$R\btimeZone\"\xff\x04\n" +
+	" \x01(\tB0\xbaH-r+\x18@2'^([A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*)?$R\btimeZone\"\x81\x05\n" +
 	"\x10PostEntryRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
 	"\n" +
-	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x126\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\x0e\xbaH\v\x82\x01\b\x10\x01 \x00 \b \tR\x04kind\x123\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x128\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\x10\xbaH\r\x82\x01\n" +
+	"\x10\x01 \x00 \b \t \n" +
+	"R\x04kind\x123\n" +
 	"\famount_minor\x18\x04 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01 \x00R\vamountMinor\x12-\n" +
 	"\bcurrency\x18\x05 \x01(\tB\x11\xbaH\x0er\f2\n" +
 	"^[A-Z]{3}$R\bcurrency\x12;\n" +
@@ -3390,16 +3805,44 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"historical\x18\a \x01(\bR\n" +
 	"historical\x12.\n" +
 	"\x0ecorrelation_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\x12#\n" +
-	"\bcategory\x18\t \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\"}\n" +
+	"\bcategory\x18\t \x01(\tB\a\xbaH\x04r\x02\x18dR\bcategory\"\xcc\x01\n" +
 	"\x10TransferResponse\x12'\n" +
 	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
 	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
-	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xa9\x04\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\x12\x1f\n" +
+	"\vtransfer_id\x18\x04 \x01(\tR\n" +
+	"transferId\x12,\n" +
+	"\x05state\x18\x05 \x01(\x0e2\x16.bank.v1.TransferStateR\x05state\"\xd9\x01\n" +
+	"\x12GetTransferRequest\x12j\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12*\n" +
+	"\vtransfer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"transferId\x12+\n" +
+	"\fmin_position\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x90NR\vminPosition\"J\n" +
+	"\x13GetTransferResponse\x123\n" +
+	"\btransfer\x18\x01 \x01(\v2\x17.bank.v1.TransferStatusR\btransfer\"h\n" +
+	"\x1bListPendingTransfersRequest\x12I\n" +
+	"\n" +
+	"older_than\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\xe7\x84\x0f2\x00R\tolderThan\"U\n" +
+	"\x1cListPendingTransfersResponse\x125\n" +
+	"\ttransfers\x18\x01 \x03(\v2\x17.bank.v1.TransferStatusR\ttransfers\"\xee\x02\n" +
+	"\x0eTransferStatus\x12\x1f\n" +
+	"\vtransfer_id\x18\x01 \x01(\tR\n" +
+	"transferId\x12&\n" +
+	"\x0ffrom_account_id\x18\x02 \x01(\tR\rfromAccountId\x12\"\n" +
+	"\rto_account_id\x18\x03 \x01(\tR\vtoAccountId\x12!\n" +
+	"\famount_minor\x18\x04 \x01(\x03R\vamountMinor\x12\x1a\n" +
+	"\bcurrency\x18\x05 \x01(\tR\bcurrency\x12,\n" +
+	"\x05state\x18\x06 \x01(\x0e2\x16.bank.v1.TransferStateR\x05state\x123\n" +
+	"\asent_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x125\n" +
+	"\bended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"\xab\x04\n" +
 	"\x12PostEntriesRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
 	"\n" +
-	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x124\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \bR\x04kind\x122\n" +
+	"account_id\x18\x02 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x126\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x12.bank.v1.EntryKindB\x0e\xbaH\v\x82\x01\b\x10\x01 \x00 \b \n" +
+	"R\x04kind\x122\n" +
 	"\x04legs\x18\x04 \x03(\v2\x12.bank.v1.PostedLegB\n" +
 	"\xbaH\a\x92\x01\x04\b\x02\x10dR\x04legs\x12;\n" +
 	"\voccurred_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -3438,7 +3881,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x11PostEntryResponse\x12'\n" +
 	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12$\n" +
 	"\x05entry\x18\x02 \x01(\v2\x0e.bank.v1.EntryR\x05entry\x12\x1a\n" +
-	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xe8\x02\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\xd2\x03\n" +
 	"\x05Entry\x12&\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x12.bank.v1.EntryKindR\x04kind\x12 \n" +
 	"\x04legs\x18\x02 \x03(\v2\f.bank.v1.LegR\x04legs\x12;\n" +
@@ -3454,7 +3897,11 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\tprincipal\x18\t \x01(\tR\tprincipal\x12\x17\n" +
 	"\ahold_id\x18\n" +
 	" \x01(\tR\x06holdId\x12\x1a\n" +
-	"\breverses\x18\v \x01(\tR\breverses\"\xb4\x01\n" +
+	"\breverses\x18\v \x01(\tR\breverses\x12\"\n" +
+	"\fcounterparty\x18\f \x01(\tR\fcounterparty\x12\x1f\n" +
+	"\vtransfer_id\x18\r \x01(\tR\n" +
+	"transferId\x12#\n" +
+	"\rreturn_reason\x18\x0e \x01(\tR\freturnReason\"\xb4\x01\n" +
 	"\x03Leg\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12!\n" +
@@ -3519,7 +3966,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x18ACCOUNT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ACCOUNT_KIND_CURRENT\x10\x01\x12\x18\n" +
 	"\x14ACCOUNT_KIND_SAVINGS\x10\x02\x12\x15\n" +
-	"\x11ACCOUNT_KIND_CARD\x10\x03*\x85\x02\n" +
+	"\x11ACCOUNT_KIND_CARD\x10\x03*\xa5\x02\n" +
 	"\tEntryKind\x12\x1a\n" +
 	"\x16ENTRY_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ENTRY_KIND_DEPOSIT\x10\x01\x12\x19\n" +
@@ -3530,7 +3977,14 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x13ENTRY_KIND_INTEREST\x10\x06\x12\x15\n" +
 	"\x11ENTRY_KIND_SALARY\x10\a\x12\x17\n" +
 	"\x13ENTRY_KIND_REVERSAL\x10\b\x12\x17\n" +
-	"\x13ENTRY_KIND_TRANSFER\x10\t2\xd9\v\n" +
+	"\x13ENTRY_KIND_TRANSFER\x10\t\x12\x1e\n" +
+	"\x1aENTRY_KIND_TRANSFER_RETURN\x10\n" +
+	"*\x84\x01\n" +
+	"\rTransferState\x12\x1e\n" +
+	"\x1aTRANSFER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16TRANSFER_STATE_PENDING\x10\x01\x12\x1a\n" +
+	"\x16TRANSFER_STATE_SETTLED\x10\x02\x12\x1b\n" +
+	"\x17TRANSFER_STATE_RETURNED\x10\x032\xe4\r\n" +
 	"\x13TransactionsService\x12a\n" +
 	"\vOpenAccount\x12\x1b.bank.v1.OpenAccountRequest\x1a\x1c.bank.v1.OpenAccountResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/accounts\x12Z\n" +
 	"\tPostEntry\x12\x19.bank.v1.PostEntryRequest\x1a\x1a.bank.v1.PostEntryResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/entries\x12{\n" +
@@ -3541,7 +3995,9 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\vCaptureHold\x12\x1b.bank.v1.CaptureHoldRequest\x1a\x1c.bank.v1.CaptureHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:capture\x12\x86\x01\n" +
 	"\vReleaseHold\x12\x1b.bank.v1.ReleaseHoldRequest\x1a\x1c.bank.v1.ReleaseHoldResponse\"<\x82\xd3\xe4\x93\x026:\x01*\"1/v1/accounts/{account_id}/holds/{hold_id}:release\x12\x8c\x01\n" +
 	"\fReverseEntry\x12\x1c.bank.v1.ReverseEntryRequest\x1a\x1d.bank.v1.ReverseEntryResponse\"?\x82\xd3\xe4\x93\x029:\x01*\"4/v1/accounts/{account_id}/entries/{entry_id}:reverse\x12Y\n" +
-	"\bTransfer\x12\x18.bank.v1.TransferRequest\x1a\x19.bank.v1.TransferResponse\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/transfers\x12e\n" +
+	"\bTransfer\x12\x18.bank.v1.TransferRequest\x1a\x19.bank.v1.TransferResponse\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/transfers\x12\x83\x01\n" +
+	"\vGetTransfer\x12\x1b.bank.v1.GetTransferRequest\x1a\x1c.bank.v1.GetTransferResponse\"9\x82\xd3\xe4\x93\x023\x121/v1/accounts/{account_id}/transfers/{transfer_id}\x12\x82\x01\n" +
+	"\x14ListPendingTransfers\x12$.bank.v1.ListPendingTransfersRequest\x1a%.bank.v1.ListPendingTransfersResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/transfers:pending\x12e\n" +
 	"\vPostEntries\x12\x1b.bank.v1.PostEntriesRequest\x1a\x1c.bank.v1.PostEntriesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/entries:legs\x12u\n" +
 	"\tFindByKey\x12\x19.bank.v1.FindByKeyRequest\x1a\x1a.bank.v1.FindByKeyResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/entries:byKey\x12=\n" +
 	"\x06Submit\x12\x16.bank.v1.SubmitRequest\x1a\x17.bank.v1.SubmitResponse(\x010\x01B4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
@@ -3558,146 +4014,164 @@ func file_bank_v1_transactions_proto_rawDescGZIP() []byte {
 	return file_bank_v1_transactions_proto_rawDescData
 }
 
-var file_bank_v1_transactions_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_bank_v1_transactions_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_bank_v1_transactions_proto_goTypes = []any{
-	(AccountKind)(0),                // 0: bank.v1.AccountKind
-	(EntryKind)(0),                  // 1: bank.v1.EntryKind
-	(*OpenAccountRequest)(nil),      // 2: bank.v1.OpenAccountRequest
-	(*PostEntryRequest)(nil),        // 3: bank.v1.PostEntryRequest
-	(*FreezeAccountRequest)(nil),    // 4: bank.v1.FreezeAccountRequest
-	(*FreezeAccountResponse)(nil),   // 5: bank.v1.FreezeAccountResponse
-	(*UnfreezeAccountRequest)(nil),  // 6: bank.v1.UnfreezeAccountRequest
-	(*UnfreezeAccountResponse)(nil), // 7: bank.v1.UnfreezeAccountResponse
-	(*CloseAccountRequest)(nil),     // 8: bank.v1.CloseAccountRequest
-	(*CloseAccountResponse)(nil),    // 9: bank.v1.CloseAccountResponse
-	(*PlaceHoldRequest)(nil),        // 10: bank.v1.PlaceHoldRequest
-	(*PlaceHoldResponse)(nil),       // 11: bank.v1.PlaceHoldResponse
-	(*CaptureHoldRequest)(nil),      // 12: bank.v1.CaptureHoldRequest
-	(*CaptureHoldResponse)(nil),     // 13: bank.v1.CaptureHoldResponse
-	(*ReleaseHoldRequest)(nil),      // 14: bank.v1.ReleaseHoldRequest
-	(*ReleaseHoldResponse)(nil),     // 15: bank.v1.ReleaseHoldResponse
-	(*ReverseEntryRequest)(nil),     // 16: bank.v1.ReverseEntryRequest
-	(*ReverseEntryResponse)(nil),    // 17: bank.v1.ReverseEntryResponse
-	(*TransferRequest)(nil),         // 18: bank.v1.TransferRequest
-	(*TransferResponse)(nil),        // 19: bank.v1.TransferResponse
-	(*PostEntriesRequest)(nil),      // 20: bank.v1.PostEntriesRequest
-	(*PostedLeg)(nil),               // 21: bank.v1.PostedLeg
-	(*PostEntriesResponse)(nil),     // 22: bank.v1.PostEntriesResponse
-	(*Record)(nil),                  // 23: bank.v1.Record
-	(*OpenAccountResponse)(nil),     // 24: bank.v1.OpenAccountResponse
-	(*PostEntryResponse)(nil),       // 25: bank.v1.PostEntryResponse
-	(*Entry)(nil),                   // 26: bank.v1.Entry
-	(*Leg)(nil),                     // 27: bank.v1.Leg
-	(*FindByKeyRequest)(nil),        // 28: bank.v1.FindByKeyRequest
-	(*FindByKeyResponse)(nil),       // 29: bank.v1.FindByKeyResponse
-	(*Rejection)(nil),               // 30: bank.v1.Rejection
-	(*SubmitRequest)(nil),           // 31: bank.v1.SubmitRequest
-	(*Command)(nil),                 // 32: bank.v1.Command
-	(*SubmitResponse)(nil),          // 33: bank.v1.SubmitResponse
-	(*Result)(nil),                  // 34: bank.v1.Result
-	(*timestamppb.Timestamp)(nil),   // 35: google.protobuf.Timestamp
+	(AccountKind)(0),                     // 0: bank.v1.AccountKind
+	(EntryKind)(0),                       // 1: bank.v1.EntryKind
+	(TransferState)(0),                   // 2: bank.v1.TransferState
+	(*OpenAccountRequest)(nil),           // 3: bank.v1.OpenAccountRequest
+	(*PostEntryRequest)(nil),             // 4: bank.v1.PostEntryRequest
+	(*FreezeAccountRequest)(nil),         // 5: bank.v1.FreezeAccountRequest
+	(*FreezeAccountResponse)(nil),        // 6: bank.v1.FreezeAccountResponse
+	(*UnfreezeAccountRequest)(nil),       // 7: bank.v1.UnfreezeAccountRequest
+	(*UnfreezeAccountResponse)(nil),      // 8: bank.v1.UnfreezeAccountResponse
+	(*CloseAccountRequest)(nil),          // 9: bank.v1.CloseAccountRequest
+	(*CloseAccountResponse)(nil),         // 10: bank.v1.CloseAccountResponse
+	(*PlaceHoldRequest)(nil),             // 11: bank.v1.PlaceHoldRequest
+	(*PlaceHoldResponse)(nil),            // 12: bank.v1.PlaceHoldResponse
+	(*CaptureHoldRequest)(nil),           // 13: bank.v1.CaptureHoldRequest
+	(*CaptureHoldResponse)(nil),          // 14: bank.v1.CaptureHoldResponse
+	(*ReleaseHoldRequest)(nil),           // 15: bank.v1.ReleaseHoldRequest
+	(*ReleaseHoldResponse)(nil),          // 16: bank.v1.ReleaseHoldResponse
+	(*ReverseEntryRequest)(nil),          // 17: bank.v1.ReverseEntryRequest
+	(*ReverseEntryResponse)(nil),         // 18: bank.v1.ReverseEntryResponse
+	(*TransferRequest)(nil),              // 19: bank.v1.TransferRequest
+	(*TransferResponse)(nil),             // 20: bank.v1.TransferResponse
+	(*GetTransferRequest)(nil),           // 21: bank.v1.GetTransferRequest
+	(*GetTransferResponse)(nil),          // 22: bank.v1.GetTransferResponse
+	(*ListPendingTransfersRequest)(nil),  // 23: bank.v1.ListPendingTransfersRequest
+	(*ListPendingTransfersResponse)(nil), // 24: bank.v1.ListPendingTransfersResponse
+	(*TransferStatus)(nil),               // 25: bank.v1.TransferStatus
+	(*PostEntriesRequest)(nil),           // 26: bank.v1.PostEntriesRequest
+	(*PostedLeg)(nil),                    // 27: bank.v1.PostedLeg
+	(*PostEntriesResponse)(nil),          // 28: bank.v1.PostEntriesResponse
+	(*Record)(nil),                       // 29: bank.v1.Record
+	(*OpenAccountResponse)(nil),          // 30: bank.v1.OpenAccountResponse
+	(*PostEntryResponse)(nil),            // 31: bank.v1.PostEntryResponse
+	(*Entry)(nil),                        // 32: bank.v1.Entry
+	(*Leg)(nil),                          // 33: bank.v1.Leg
+	(*FindByKeyRequest)(nil),             // 34: bank.v1.FindByKeyRequest
+	(*FindByKeyResponse)(nil),            // 35: bank.v1.FindByKeyResponse
+	(*Rejection)(nil),                    // 36: bank.v1.Rejection
+	(*SubmitRequest)(nil),                // 37: bank.v1.SubmitRequest
+	(*Command)(nil),                      // 38: bank.v1.Command
+	(*SubmitResponse)(nil),               // 39: bank.v1.SubmitResponse
+	(*Result)(nil),                       // 40: bank.v1.Result
+	(*timestamppb.Timestamp)(nil),        // 41: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),          // 42: google.protobuf.Duration
 }
 var file_bank_v1_transactions_proto_depIdxs = []int32{
 	0,  // 0: bank.v1.OpenAccountRequest.kind:type_name -> bank.v1.AccountKind
-	35, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	41, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: bank.v1.PostEntryRequest.kind:type_name -> bank.v1.EntryKind
-	35, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	35, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
-	35, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
-	35, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
-	35, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
-	35, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
-	35, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
+	41, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	41, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	29, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
+	41, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	29, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
+	41, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	29, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
+	41, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
+	41, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	29, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
+	41, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
 	1,  // 14: bank.v1.CaptureHoldRequest.kind:type_name -> bank.v1.EntryKind
-	35, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
-	26, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
-	35, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
-	35, // 20: bank.v1.ReverseEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 21: bank.v1.ReverseEntryResponse.record:type_name -> bank.v1.Record
-	26, // 22: bank.v1.ReverseEntryResponse.entry:type_name -> bank.v1.Entry
-	35, // 23: bank.v1.TransferRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 24: bank.v1.TransferResponse.record:type_name -> bank.v1.Record
-	26, // 25: bank.v1.TransferResponse.entry:type_name -> bank.v1.Entry
-	1,  // 26: bank.v1.PostEntriesRequest.kind:type_name -> bank.v1.EntryKind
-	21, // 27: bank.v1.PostEntriesRequest.legs:type_name -> bank.v1.PostedLeg
-	35, // 28: bank.v1.PostEntriesRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 29: bank.v1.PostEntriesResponse.record:type_name -> bank.v1.Record
-	26, // 30: bank.v1.PostEntriesResponse.entry:type_name -> bank.v1.Entry
-	35, // 31: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
-	23, // 32: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
-	23, // 33: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
-	26, // 34: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
-	1,  // 35: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
-	27, // 36: bank.v1.Entry.legs:type_name -> bank.v1.Leg
-	35, // 37: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
-	24, // 38: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
-	25, // 39: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
-	30, // 40: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
-	5,  // 41: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
-	7,  // 42: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	9,  // 43: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
-	11, // 44: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
-	15, // 45: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
-	23, // 46: bank.v1.Rejection.record:type_name -> bank.v1.Record
-	32, // 47: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
-	2,  // 48: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
-	3,  // 49: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
-	4,  // 50: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
-	6,  // 51: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
-	8,  // 52: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
-	10, // 53: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
-	12, // 54: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
-	14, // 55: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
-	16, // 56: bank.v1.Command.reverse_entry:type_name -> bank.v1.ReverseEntryRequest
-	18, // 57: bank.v1.Command.transfer:type_name -> bank.v1.TransferRequest
-	20, // 58: bank.v1.Command.post_entries:type_name -> bank.v1.PostEntriesRequest
-	34, // 59: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
-	24, // 60: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
-	25, // 61: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
-	30, // 62: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
-	5,  // 63: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
-	7,  // 64: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	9,  // 65: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
-	11, // 66: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
-	15, // 67: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
-	2,  // 68: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
-	3,  // 69: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
-	4,  // 70: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
-	6,  // 71: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
-	8,  // 72: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
-	10, // 73: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
-	12, // 74: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
-	14, // 75: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
-	16, // 76: bank.v1.TransactionsService.ReverseEntry:input_type -> bank.v1.ReverseEntryRequest
-	18, // 77: bank.v1.TransactionsService.Transfer:input_type -> bank.v1.TransferRequest
-	20, // 78: bank.v1.TransactionsService.PostEntries:input_type -> bank.v1.PostEntriesRequest
-	28, // 79: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
-	31, // 80: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
-	24, // 81: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
-	25, // 82: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
-	5,  // 83: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
-	7,  // 84: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
-	9,  // 85: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
-	11, // 86: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
-	13, // 87: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
-	15, // 88: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
-	17, // 89: bank.v1.TransactionsService.ReverseEntry:output_type -> bank.v1.ReverseEntryResponse
-	19, // 90: bank.v1.TransactionsService.Transfer:output_type -> bank.v1.TransferResponse
-	22, // 91: bank.v1.TransactionsService.PostEntries:output_type -> bank.v1.PostEntriesResponse
-	29, // 92: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
-	33, // 93: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
-	81, // [81:94] is the sub-list for method output_type
-	68, // [68:81] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	41, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	29, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
+	32, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
+	41, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	29, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
+	41, // 20: bank.v1.ReverseEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	29, // 21: bank.v1.ReverseEntryResponse.record:type_name -> bank.v1.Record
+	32, // 22: bank.v1.ReverseEntryResponse.entry:type_name -> bank.v1.Entry
+	41, // 23: bank.v1.TransferRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	29, // 24: bank.v1.TransferResponse.record:type_name -> bank.v1.Record
+	32, // 25: bank.v1.TransferResponse.entry:type_name -> bank.v1.Entry
+	2,  // 26: bank.v1.TransferResponse.state:type_name -> bank.v1.TransferState
+	25, // 27: bank.v1.GetTransferResponse.transfer:type_name -> bank.v1.TransferStatus
+	42, // 28: bank.v1.ListPendingTransfersRequest.older_than:type_name -> google.protobuf.Duration
+	25, // 29: bank.v1.ListPendingTransfersResponse.transfers:type_name -> bank.v1.TransferStatus
+	2,  // 30: bank.v1.TransferStatus.state:type_name -> bank.v1.TransferState
+	41, // 31: bank.v1.TransferStatus.sent_at:type_name -> google.protobuf.Timestamp
+	41, // 32: bank.v1.TransferStatus.ended_at:type_name -> google.protobuf.Timestamp
+	1,  // 33: bank.v1.PostEntriesRequest.kind:type_name -> bank.v1.EntryKind
+	27, // 34: bank.v1.PostEntriesRequest.legs:type_name -> bank.v1.PostedLeg
+	41, // 35: bank.v1.PostEntriesRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	29, // 36: bank.v1.PostEntriesResponse.record:type_name -> bank.v1.Record
+	32, // 37: bank.v1.PostEntriesResponse.entry:type_name -> bank.v1.Entry
+	41, // 38: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
+	29, // 39: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
+	29, // 40: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
+	32, // 41: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
+	1,  // 42: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
+	33, // 43: bank.v1.Entry.legs:type_name -> bank.v1.Leg
+	41, // 44: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
+	30, // 45: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
+	31, // 46: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
+	36, // 47: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
+	6,  // 48: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
+	8,  // 49: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	10, // 50: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
+	12, // 51: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
+	16, // 52: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
+	29, // 53: bank.v1.Rejection.record:type_name -> bank.v1.Record
+	38, // 54: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
+	3,  // 55: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
+	4,  // 56: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
+	5,  // 57: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
+	7,  // 58: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
+	9,  // 59: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
+	11, // 60: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
+	13, // 61: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
+	15, // 62: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
+	17, // 63: bank.v1.Command.reverse_entry:type_name -> bank.v1.ReverseEntryRequest
+	19, // 64: bank.v1.Command.transfer:type_name -> bank.v1.TransferRequest
+	26, // 65: bank.v1.Command.post_entries:type_name -> bank.v1.PostEntriesRequest
+	40, // 66: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
+	30, // 67: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
+	31, // 68: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
+	36, // 69: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
+	6,  // 70: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
+	8,  // 71: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	10, // 72: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
+	12, // 73: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
+	16, // 74: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
+	3,  // 75: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
+	4,  // 76: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
+	5,  // 77: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
+	7,  // 78: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
+	9,  // 79: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
+	11, // 80: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
+	13, // 81: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
+	15, // 82: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
+	17, // 83: bank.v1.TransactionsService.ReverseEntry:input_type -> bank.v1.ReverseEntryRequest
+	19, // 84: bank.v1.TransactionsService.Transfer:input_type -> bank.v1.TransferRequest
+	21, // 85: bank.v1.TransactionsService.GetTransfer:input_type -> bank.v1.GetTransferRequest
+	23, // 86: bank.v1.TransactionsService.ListPendingTransfers:input_type -> bank.v1.ListPendingTransfersRequest
+	26, // 87: bank.v1.TransactionsService.PostEntries:input_type -> bank.v1.PostEntriesRequest
+	34, // 88: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
+	37, // 89: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
+	30, // 90: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
+	31, // 91: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
+	6,  // 92: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
+	8,  // 93: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
+	10, // 94: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
+	12, // 95: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
+	14, // 96: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
+	16, // 97: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
+	18, // 98: bank.v1.TransactionsService.ReverseEntry:output_type -> bank.v1.ReverseEntryResponse
+	20, // 99: bank.v1.TransactionsService.Transfer:output_type -> bank.v1.TransferResponse
+	22, // 100: bank.v1.TransactionsService.GetTransfer:output_type -> bank.v1.GetTransferResponse
+	24, // 101: bank.v1.TransactionsService.ListPendingTransfers:output_type -> bank.v1.ListPendingTransfersResponse
+	28, // 102: bank.v1.TransactionsService.PostEntries:output_type -> bank.v1.PostEntriesResponse
+	35, // 103: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
+	39, // 104: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
+	90, // [90:105] is the sub-list for method output_type
+	75, // [75:90] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_transactions_proto_init() }
@@ -3705,7 +4179,7 @@ func file_bank_v1_transactions_proto_init() {
 	if File_bank_v1_transactions_proto != nil {
 		return
 	}
-	file_bank_v1_transactions_proto_msgTypes[27].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[32].OneofWrappers = []any{
 		(*FindByKeyResponse_Opened)(nil),
 		(*FindByKeyResponse_Posted)(nil),
 		(*FindByKeyResponse_Rejected)(nil),
@@ -3715,7 +4189,7 @@ func file_bank_v1_transactions_proto_init() {
 		(*FindByKeyResponse_Held)(nil),
 		(*FindByKeyResponse_Released)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[30].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[35].OneofWrappers = []any{
 		(*Command_OpenAccount)(nil),
 		(*Command_PostEntry)(nil),
 		(*Command_FreezeAccount)(nil),
@@ -3728,7 +4202,7 @@ func file_bank_v1_transactions_proto_init() {
 		(*Command_Transfer)(nil),
 		(*Command_PostEntries)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[32].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[37].OneofWrappers = []any{
 		(*Result_Opened)(nil),
 		(*Result_Posted)(nil),
 		(*Result_Rejected)(nil),
@@ -3744,8 +4218,8 @@ func file_bank_v1_transactions_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_transactions_proto_rawDesc), len(file_bank_v1_transactions_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   33,
+			NumEnums:      3,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

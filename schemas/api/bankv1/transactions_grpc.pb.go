@@ -19,19 +19,21 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TransactionsService_OpenAccount_FullMethodName     = "/bank.v1.TransactionsService/OpenAccount"
-	TransactionsService_PostEntry_FullMethodName       = "/bank.v1.TransactionsService/PostEntry"
-	TransactionsService_FreezeAccount_FullMethodName   = "/bank.v1.TransactionsService/FreezeAccount"
-	TransactionsService_UnfreezeAccount_FullMethodName = "/bank.v1.TransactionsService/UnfreezeAccount"
-	TransactionsService_CloseAccount_FullMethodName    = "/bank.v1.TransactionsService/CloseAccount"
-	TransactionsService_PlaceHold_FullMethodName       = "/bank.v1.TransactionsService/PlaceHold"
-	TransactionsService_CaptureHold_FullMethodName     = "/bank.v1.TransactionsService/CaptureHold"
-	TransactionsService_ReleaseHold_FullMethodName     = "/bank.v1.TransactionsService/ReleaseHold"
-	TransactionsService_ReverseEntry_FullMethodName    = "/bank.v1.TransactionsService/ReverseEntry"
-	TransactionsService_Transfer_FullMethodName        = "/bank.v1.TransactionsService/Transfer"
-	TransactionsService_PostEntries_FullMethodName     = "/bank.v1.TransactionsService/PostEntries"
-	TransactionsService_FindByKey_FullMethodName       = "/bank.v1.TransactionsService/FindByKey"
-	TransactionsService_Submit_FullMethodName          = "/bank.v1.TransactionsService/Submit"
+	TransactionsService_OpenAccount_FullMethodName          = "/bank.v1.TransactionsService/OpenAccount"
+	TransactionsService_PostEntry_FullMethodName            = "/bank.v1.TransactionsService/PostEntry"
+	TransactionsService_FreezeAccount_FullMethodName        = "/bank.v1.TransactionsService/FreezeAccount"
+	TransactionsService_UnfreezeAccount_FullMethodName      = "/bank.v1.TransactionsService/UnfreezeAccount"
+	TransactionsService_CloseAccount_FullMethodName         = "/bank.v1.TransactionsService/CloseAccount"
+	TransactionsService_PlaceHold_FullMethodName            = "/bank.v1.TransactionsService/PlaceHold"
+	TransactionsService_CaptureHold_FullMethodName          = "/bank.v1.TransactionsService/CaptureHold"
+	TransactionsService_ReleaseHold_FullMethodName          = "/bank.v1.TransactionsService/ReleaseHold"
+	TransactionsService_ReverseEntry_FullMethodName         = "/bank.v1.TransactionsService/ReverseEntry"
+	TransactionsService_Transfer_FullMethodName             = "/bank.v1.TransactionsService/Transfer"
+	TransactionsService_GetTransfer_FullMethodName          = "/bank.v1.TransactionsService/GetTransfer"
+	TransactionsService_ListPendingTransfers_FullMethodName = "/bank.v1.TransactionsService/ListPendingTransfers"
+	TransactionsService_PostEntries_FullMethodName          = "/bank.v1.TransactionsService/PostEntries"
+	TransactionsService_FindByKey_FullMethodName            = "/bank.v1.TransactionsService/FindByKey"
+	TransactionsService_Submit_FullMethodName               = "/bank.v1.TransactionsService/Submit"
 )
 
 // TransactionsServiceClient is the client API for TransactionsService service.
@@ -60,8 +62,15 @@ type TransactionsServiceClient interface {
 	ReleaseHold(ctx context.Context, in *ReleaseHoldRequest, opts ...grpc.CallOption) (*ReleaseHoldResponse, error)
 	// ReverseEntry takes an entry back, leg by leg, once.
 	ReverseEntry(ctx context.Context, in *ReverseEntryRequest, opts ...grpc.CallOption) (*ReverseEntryResponse, error)
-	// Transfer moves money from an account to another one of the same partition, of which a customer has one.
+	// Transfer moves money from an account to another one. Between accounts of one customer, and of customers
+	// that share a partition, it is settled at once. Otherwise it is pending until the other partition has
+	// received it, or not; then it is settled, or returned: see GetTransfer.
 	Transfer(ctx context.Context, in *TransferRequest, opts ...grpc.CallOption) (*TransferResponse, error)
+	// GetTransfer returns what became of a transfer.
+	GetTransfer(ctx context.Context, in *GetTransferRequest, opts ...grpc.CallOption) (*GetTransferResponse, error)
+	// ListPendingTransfers returns transfers that have not ended, the oldest first: what is on its way for long
+	// is an alarm.
+	ListPendingTransfers(ctx context.Context, in *ListPendingTransfersRequest, opts ...grpc.CallOption) (*ListPendingTransfersResponse, error)
 	// PostEntries posts one entry of many legs, all or none, to accounts of one partition.
 	PostEntries(ctx context.Context, in *PostEntriesRequest, opts ...grpc.CallOption) (*PostEntriesResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
@@ -179,6 +188,26 @@ func (c *transactionsServiceClient) Transfer(ctx context.Context, in *TransferRe
 	return out, nil
 }
 
+func (c *transactionsServiceClient) GetTransfer(ctx context.Context, in *GetTransferRequest, opts ...grpc.CallOption) (*GetTransferResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTransferResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_GetTransfer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *transactionsServiceClient) ListPendingTransfers(ctx context.Context, in *ListPendingTransfersRequest, opts ...grpc.CallOption) (*ListPendingTransfersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPendingTransfersResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_ListPendingTransfers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *transactionsServiceClient) PostEntries(ctx context.Context, in *PostEntriesRequest, opts ...grpc.CallOption) (*PostEntriesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PostEntriesResponse)
@@ -238,8 +267,15 @@ type TransactionsServiceServer interface {
 	ReleaseHold(context.Context, *ReleaseHoldRequest) (*ReleaseHoldResponse, error)
 	// ReverseEntry takes an entry back, leg by leg, once.
 	ReverseEntry(context.Context, *ReverseEntryRequest) (*ReverseEntryResponse, error)
-	// Transfer moves money from an account to another one of the same partition, of which a customer has one.
+	// Transfer moves money from an account to another one. Between accounts of one customer, and of customers
+	// that share a partition, it is settled at once. Otherwise it is pending until the other partition has
+	// received it, or not; then it is settled, or returned: see GetTransfer.
 	Transfer(context.Context, *TransferRequest) (*TransferResponse, error)
+	// GetTransfer returns what became of a transfer.
+	GetTransfer(context.Context, *GetTransferRequest) (*GetTransferResponse, error)
+	// ListPendingTransfers returns transfers that have not ended, the oldest first: what is on its way for long
+	// is an alarm.
+	ListPendingTransfers(context.Context, *ListPendingTransfersRequest) (*ListPendingTransfersResponse, error)
 	// PostEntries posts one entry of many legs, all or none, to accounts of one partition.
 	PostEntries(context.Context, *PostEntriesRequest) (*PostEntriesResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
@@ -286,6 +322,12 @@ func (UnimplementedTransactionsServiceServer) ReverseEntry(context.Context, *Rev
 }
 func (UnimplementedTransactionsServiceServer) Transfer(context.Context, *TransferRequest) (*TransferResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Transfer not implemented")
+}
+func (UnimplementedTransactionsServiceServer) GetTransfer(context.Context, *GetTransferRequest) (*GetTransferResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTransfer not implemented")
+}
+func (UnimplementedTransactionsServiceServer) ListPendingTransfers(context.Context, *ListPendingTransfersRequest) (*ListPendingTransfersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPendingTransfers not implemented")
 }
 func (UnimplementedTransactionsServiceServer) PostEntries(context.Context, *PostEntriesRequest) (*PostEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PostEntries not implemented")
@@ -497,6 +539,42 @@ func _TransactionsService_Transfer_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TransactionsService_GetTransfer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTransferRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).GetTransfer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_GetTransfer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).GetTransfer(ctx, req.(*GetTransferRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TransactionsService_ListPendingTransfers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPendingTransfersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).ListPendingTransfers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_ListPendingTransfers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).ListPendingTransfers(ctx, req.(*ListPendingTransfersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TransactionsService_PostEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PostEntriesRequest)
 	if err := dec(in); err != nil {
@@ -586,6 +664,14 @@ var TransactionsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Transfer",
 			Handler:    _TransactionsService_Transfer_Handler,
+		},
+		{
+			MethodName: "GetTransfer",
+			Handler:    _TransactionsService_GetTransfer_Handler,
+		},
+		{
+			MethodName: "ListPendingTransfers",
+			Handler:    _TransactionsService_ListPendingTransfers_Handler,
 		},
 		{
 			MethodName: "PostEntries",
