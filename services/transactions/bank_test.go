@@ -43,18 +43,28 @@ type bank struct {
 // newBank starts a bank. When the test ends the whole log is verified.
 func newBank(t testing.TB, partitions int32, opts ...kfake.Opt) *bank {
 	t.Helper()
-	kafka, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1), kfake.SeedTopics(partitions, topic.Transactions, topic.Transfers))...)
+	kafka, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(kafka.Close)
-	b := &bank{
-		t:          t,
-		kafka:      kafka,
-		cluster:    cluster.Cluster{Seeds: kafka.ListenAddrs(), ClientID: "test"},
-		codec:      codec.New(&schemas{}),
-		partitions: partitions,
+	b := newBankOn(t, partitions, cluster.Cluster{Seeds: kafka.ListenAddrs(), ClientID: "test"})
+	b.kafka = kafka
+	return b
+}
+
+// newBankOn starts a bank on brokers whose topics it makes where they are missing.
+func newBankOn(t testing.TB, partitions int32, c cluster.Cluster) *bank {
+	t.Helper()
+	client, err := c.Client()
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer client.Close()
+	if err := topic.Ensure(t.Context(), client, topic.All(partitions)); err != nil {
+		t.Fatal(err)
+	}
+	b := &bank{t: t, cluster: c, codec: codec.New(&schemas{}), partitions: partitions}
 	t.Cleanup(func() {
 		if !b.spoiled {
 			b.verify()

@@ -89,7 +89,7 @@ func (v *view) dueOf(accounts []string) []ledger.Item {
 	return out
 }
 
-// expire lets holds expire by records at an offset and behind it.
+// expire lets holds expire by records at an offset and behind it, without their timestamps.
 func (m *machine) expire(due []ledger.Item, offset int64, at event.Micros) ([]journal.Record, error) {
 	var out []journal.Record
 	for _, d := range due {
@@ -107,13 +107,12 @@ func (m *machine) expire(due []ledger.Item, offset int64, at event.Micros) ([]jo
 		customer, _ := customerOf(d.AccountID)
 		c := &Command{customer: customer, key: expiryKey + d.ID, principal: platform}
 		f := &event.HoldExpired{AccountID: d.AccountID, HoldID: d.ID, AmountMinor: row.Hold.AmountMinor, ExpiresAt: d.At}
-		moment := max(at, head.RecordedAt+1)
-		c.complete(f, head, moment)
+		c.complete(f, head, max(at, head.RecordedAt+1))
 		value, err := m.append(f, offset+int64(len(out)))
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, journal.Record{Key: []byte(customer), Value: value, Time: moment.Time()})
+		out = append(out, journal.Record{Key: []byte(customer), Value: value})
 	}
 	return out, nil
 }

@@ -111,6 +111,9 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 		return journal.Decision[Outcome]{Outcome: o}, err
 	}
 	before, err := m.overdue(ctx, c, offset, event.MicrosOf(now))
+	for i := range before {
+		before[i].Time = now
+	}
 	if err != nil || c.sweep {
 		return journal.Decision[Outcome]{Before: before}, err
 	}
@@ -134,7 +137,7 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 		Before:  before,
 		Key:     []byte(c.customer),
 		Value:   value,
-		Time:    at.Time(),
+		Time:    now, // not the log's time, which may be ahead: a broker refuses times that are
 		Outcome: Outcome{fact: f, partition: m.partition, offset: offset},
 	}, nil
 }

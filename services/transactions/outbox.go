@@ -17,6 +17,8 @@ const (
 	// pendingAlarm is the age from which on a transfer that has not ended is an alarm.
 	pendingAlarm = time.Minute
 	alarmEvery   = time.Minute
+	// maxLogAhead is how far the time of the log may be ahead of the clock before that is an alarm.
+	maxLogAhead = time.Hour
 )
 
 // outbox sends the transfers of a partition again that have not ended, until ctx ends.
@@ -30,7 +32,7 @@ func (r *relay) outbox(ctx context.Context, p int32) {
 		now := v.logTime()
 		v.aged(looked, now, func(i ledger.Item) bool { return r.resend(v, i) })
 		looked = now
-		if time.Since(rung) > alarmEvery && r.alarm(v, now) {
+		if time.Since(rung) > alarmEvery && (r.alarm(v, now) || r.ahead(p, now)) {
 			rung = time.Now()
 		}
 		if v.err != nil {
@@ -89,6 +91,16 @@ func (r *relay) alarm(v *view, now event.Micros) bool {
 	r.cfg.Log.Error("a transfer is on its way for long", "partition", v.partition, "account", oldest.AccountID,
 		"transfer", oldest.ID, "age", time.Duration(now-oldest.At)*time.Microsecond)
 	return true
+}
+
+// ahead tells that the log's time is ahead of this clock: its records were written by a clock that was wrong, or
+// this one is. Time goes on from there by a microsecond with each record. It reports whether it is so.
+func (r *relay) ahead(p int32, logTime event.Micros) bool {
+	by := time.Until(logTime.Time())
+	if by > maxLogAhead {
+		r.cfg.Log.Error("the log is ahead of the clock", "partition", p, "by", by)
+	}
+	return by > maxLogAhead
 }
 
 // sentTransfer returns the entry that sent a transfer to another partition, and its offset; nil where there is

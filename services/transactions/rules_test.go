@@ -1,6 +1,7 @@
 package transactions
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/broker"
+	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/topic"
@@ -187,5 +190,28 @@ func TestRecordSaysWhatWasAsked(t *testing.T) {
 	at := position.Partition{Topic: topic.Transactions, Partition: rec.GetPartition()}
 	if err != nil || token.Positions[at] != rec.GetOffset()+1 {
 		t.Errorf("token: got %v, %v, want offset %d", token, err, rec.GetOffset()+1)
+	}
+}
+
+// A clock that jumps far ahead does not write a time from which nobody could come back.
+func TestLG19FarFutureIsRefused(t *testing.T) {
+	var c clock
+	c.at.Store(time.Now().UnixMicro())
+	embedded, err := broker.Open(t.Context(), broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { embedded.Close() })
+	b := newBankOn(t, 1, cluster.Cluster{Seeds: []string{embedded.Addr()}, ClientID: "test"})
+	i := b.start(func(cfg *journal.Config[*Command, Outcome]) { cfg.Clock = c.now })
+	i.open("c1.main")
+	c.at.Add((24 * time.Hour).Microseconds())
+	if _, err := i.post(deposit("c1.main", "k", 1)); !errors.Is(err, journal.ErrUnavailable) {
+		t.Errorf("a day ahead: got %v, want ErrUnavailable", err)
+	}
+	c.at.Add(-(24 * time.Hour).Microseconds())
+	got := i.posted(deposit("c1.main", "k", 1)).GetRecord().GetRecordedAt().AsTime()
+	if ahead := time.Until(got); ahead > time.Minute {
+		t.Errorf("it was recorded %s ahead", ahead)
 	}
 }

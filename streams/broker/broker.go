@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -41,6 +42,9 @@ type Config struct {
 	MinFree uint64
 	// FreeBytes tells the free space at a folder; nil asks the file system.
 	FreeBytes func(dir string) (uint64, error)
+	// Clock tells the time that no record may be more than an hour ahead of; nil takes one that does not follow when
+	// the machine's clock jumps.
+	Clock func() time.Time
 	// Logger takes what is worth telling an operator; nil discards it.
 	Logger *slog.Logger
 }
@@ -88,6 +92,9 @@ func newBroker(c Config) *Broker {
 	}
 	if c.FreeBytes == nil {
 		c.FreeBytes = freeBytes
+	}
+	if c.Clock == nil {
+		c.Clock = steadyTime()
 	}
 	log := c.Logger
 	if log == nil {

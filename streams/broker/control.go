@@ -12,7 +12,7 @@ import (
 func (b *Broker) control() {
 	space := &space{dir: b.config.Dir, min: b.config.MinFree, free: b.config.FreeBytes}
 	b.handle(kmsg.Produce, func(r kmsg.Request) (kmsg.Response, error) {
-		return guardProduce(r.(*kmsg.ProduceRequest), space)
+		return guardProduce(r.(*kmsg.ProduceRequest), space, b.config.Clock().Add(maxAhead))
 	})
 	b.handle(kmsg.Fetch, func(r kmsg.Request) (kmsg.Response, error) {
 		boundFetch(r.(*kmsg.FetchRequest))

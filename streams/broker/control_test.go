@@ -256,7 +256,8 @@ func TestFreeBytesOfARealDisk(t *testing.T) {
 func TestProduceRefusesWhatCannotBeKept(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	b := open(t, Config{Dir: dir})
+	at := time.Now()
+	b := open(t, Config{Dir: dir, Clock: func() time.Time { return at }})
 	createTopic(t, b.Addr(), topicName, 1)
 	z := newZombie(t, b.Addr(), kversion.Stable())
 	z.connect(b.Addr(), kversion.Stable())
@@ -267,6 +268,7 @@ func TestProduceRefusesWhatCannotBeKept(t *testing.T) {
 		"the broker's timestamps": {kmsg.RecordBatch{Magic: batchMagic, Attributes: attrLogAppendTime, NumRecords: 1, ProducerID: -1, ProducerEpoch: -1}, kerr.InvalidTimestamp},
 		"no records":              {kmsg.RecordBatch{Magic: batchMagic, NumRecords: 0, LastOffsetDelta: -1, ProducerID: -1, ProducerEpoch: -1}, kerr.InvalidRecord},
 		"cut off":                 {kmsg.RecordBatch{}, kerr.CorruptMessage},
+		"the far future":          {kmsg.RecordBatch{Magic: batchMagic, NumRecords: 1, MaxTimestamp: at.Add(maxAhead + time.Millisecond).UnixMilli(), ProducerID: -1, ProducerEpoch: -1}, kerr.InvalidTimestamp},
 	} {
 		resp := z.send(c.batch)
 		if got := kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode); !errors.Is(got, c.want) {

@@ -38,13 +38,13 @@ func (s *space) check() error {
 
 // guardProduce refuses records that there is no room for, and batches that kfake would take but could not read again.
 // The refusal is one that clients do not repeat by themselves; they can go on once there is room.
-func guardProduce(r *kmsg.ProduceRequest, s *space) (kmsg.Response, error) {
+func guardProduce(r *kmsg.ProduceRequest, s *space, latest time.Time) (kmsg.Response, error) {
 	if err := s.check(); err != nil {
 		return refuseProduce(r, kerr.PolicyViolation, err.Error())
 	}
 	for _, t := range r.Topics {
 		for _, p := range t.Partitions {
-			if refused, why := checkBatch(p.Records); refused != nil {
+			if refused, why := checkBatch(p.Records, latest); refused != nil {
 				return refuseProduce(r, refused, why)
 			}
 		}
@@ -56,11 +56,16 @@ const (
 	attrLogAppendTime = 0x08
 	attributesAt      = 21
 	lastDeltaAt       = 23
+	maxTimestampAt    = 35
+	// maxAhead is how far a record's time may be ahead of the broker's: Kafka's message.timestamp.after.max.ms
+	// (KIP-937) as it is where nothing else is said.
+	maxAhead = time.Hour
 )
 
 // checkBatch refuses what Kafka refuses and kfake takes: a batch that claims the broker's own timestamps, whose
-// header kfake changes without its checksum, and a batch without records, which takes no offset.
-func checkBatch(raw []byte) (*kerr.Error, string) {
+// header kfake changes without its checksum, a batch without records, which takes no offset, and one of the far future,
+// whose writer's clock has jumped.
+func checkBatch(raw []byte, latest time.Time) (*kerr.Error, string) {
 	if len(raw) < batchHeader {
 		return nil, ""
 	}
@@ -69,6 +74,10 @@ func checkBatch(raw []byte) (*kerr.Error, string) {
 	}
 	if int32(binary.BigEndian.Uint32(raw[lastDeltaAt:])) < 0 {
 		return kerr.InvalidRecord, "a batch must have a record"
+	}
+	if at := int64(binary.BigEndian.Uint64(raw[maxTimestampAt:])); at > latest.UnixMilli() {
+		return kerr.InvalidTimestamp, "a record is of " + time.UnixMilli(at).UTC().Format(time.RFC3339) +
+			", more than an hour ahead: the clock of its producer, or that of the broker, is wrong"
 	}
 	return nil, ""
 }
