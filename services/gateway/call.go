@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -18,14 +21,21 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 		return nil, err
 	}
 	if m, ok := request.(proto.Message); ok {
-		if err := takeKey(ctx, m); err != nil {
-			return nil, err
-		}
-		if err := s.cfg.Validator.Validate(m); err != nil {
+		if err := s.examine(m, metadata.ValueFromIncomingContext(ctx, keyHeader)); err != nil {
 			return nil, err
 		}
 	}
 	return handle(ctx, request)
+}
+
+// examine puts the key beside a request into it, and returns everything that is wrong with both.
+func (s *Server) examine(m proto.Message, keys []string) error {
+	wrong := takeKey(m, keys)
+	err := s.cfg.Validator.Validate(m)
+	if broken := new(Malformed); errors.As(err, &broken) {
+		return malformed(wrong, broken.Violations)
+	}
+	return cmp.Or(err, malformed(wrong))
 }
 
 // stream is what a stream comes through.

@@ -26,6 +26,7 @@ const domain = "refold"
 const (
 	reasonMalformed  = "MALFORMED"
 	reasonTooLarge   = "BODY_TOO_LARGE"
+	reasonMediaType  = "UNSUPPORTED_MEDIA_TYPE"
 	reasonActRefused = "ACT_REFUSED"
 	reasonInternal   = "INTERNAL"
 )

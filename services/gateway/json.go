@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -12,51 +11,69 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Bounds of what an answer repeats of a request.
-const (
-	maxViolations = 100
-	maxName       = 100
-)
+// maxName bounds what is repeated of a name that a client chose.
+const maxName = 100
 
 // errEnough ends the walk through a body in which enough is wrong.
 var errEnough = errors.New("there are more violations than are told")
 
-// checkJSON refuses a body that must not be read as a message, with every field that is wrong.
+// checkJSON returns what is wrong with the form of a body, every field of it, and the body without that,
+// nil where there is no such thing. Fixed are fields that the path of the request has set.
 //
 // The decoder of protobuf reads the body after this. By itself it takes "1.0" and 1e2 for the integers 1
 // and 100, which amounts of money must never be; it is handed the first value of a body only, whatever
 // follows; and it stops at the first mistake.
-func checkJSON(input protoreflect.MessageDescriptor, body []byte) error {
-	w := &walk{decoder: json.NewDecoder(bytes.NewReader(body))}
+func checkJSON(input protoreflect.MessageDescriptor, body []byte, fixed map[string]string) (violations []*Violation, rest []byte) {
+	w := &walk{decoder: json.NewDecoder(bytes.NewReader(body)), body: body, fixed: fixed}
 	w.decoder.UseNumber()
-	if err := w.body(input); err != nil && !errors.Is(err, errEnough) {
-		w.violations = append(w.violations, &Violation{Field: w.at, Description: "is not JSON: " + err.Error()})
+	switch err := w.whole(input); {
+	case errors.Is(err, errEnough):
+		return w.violations, nil
+	case err != nil:
+		return append(w.violations, &Violation{Field: w.at, Description: "is not JSON: " + err.Error()}), nil
 	}
-	if len(w.violations) == 0 {
-		return nil
-	}
-	return &Malformed{Violations: w.violations}
+	return w.violations, w.rest
 }
 
 // walk goes through a body beside the descriptor of its message. It never recurses into what is no message
 // field, so that its depth is that of the descriptors.
 type walk struct {
 	decoder    *json.Decoder
+	body       []byte
+	fixed      map[string]string
 	at         string // path of the value that is being read
 	violations []*Violation
+	rest       []byte // of the body, without what is wrong
+	kept       int64  // offset up to which the body is in rest
 }
 
-func (w *walk) violate(format string, args ...any) error {
-	w.violations = append(w.violations, &Violation{Field: w.at, Description: fmt.Sprintf(format, args...)})
+func (w *walk) violate(description string) error {
+	w.violations = append(w.violations, &Violation{Field: w.at, Description: description})
 	if len(w.violations) == maxViolations {
 		return errEnough
 	}
 	return nil
 }
 
-func (w *walk) body(input protoreflect.MessageDescriptor) error {
+// mend puts something else into rest than what the body has from an offset to the last token.
+func (w *walk) mend(from int64, with string) {
+	w.keep(from)
+	if bytes.HasPrefix(bytes.TrimLeft(w.body[from:], " \t\r\n"), []byte(",")) {
+		w.rest = append(w.rest, ',')
+	}
+	w.rest = append(w.rest, with...)
+	w.kept = w.decoder.InputOffset()
+}
+
+func (w *walk) keep(until int64) {
+	w.rest = append(w.rest, w.body[w.kept:until]...)
+	w.kept = until
+}
+
+func (w *walk) whole(input protoreflect.MessageDescriptor) error {
 	first, err := w.decoder.Token()
 	if errors.Is(err, io.EOF) {
+		w.rest = []byte("{}")
 		return nil // an empty body is the empty message
 	}
 	if err != nil {
@@ -68,7 +85,7 @@ func (w *walk) body(input protoreflect.MessageDescriptor) error {
 	if err := w.object(input); err != nil {
 		return err
 	}
-	w.at = ""
+	w.keep(w.decoder.InputOffset())
 	if _, err := w.decoder.Token(); !errors.Is(err, io.EOF) {
 		return w.violate("something follows the object")
 	}
@@ -80,17 +97,7 @@ func (w *walk) object(m protoreflect.MessageDescriptor) error {
 	outside := w.at
 	seen := make(map[protoreflect.FieldNumber]bool)
 	for w.decoder.More() {
-		key, err := w.decoder.Token()
-		if err != nil {
-			return err
-		}
-		name, _ := key.(string)
-		fd := field(m, name)
-		if fd != nil {
-			name = string(fd.Name())
-		}
-		w.at = strings.TrimPrefix(outside+"."+clip(name), ".")
-		if err := w.member(m, fd, seen); err != nil {
+		if err := w.member(m, outside, seen); err != nil {
 			return err
 		}
 	}
@@ -99,70 +106,112 @@ func (w *walk) object(m protoreflect.MessageDescriptor) error {
 	return err
 }
 
-// clip shortens a name that a client chose.
-func clip(name string) string { return strings.ToValidUTF8(name[:min(len(name), maxName)], "?") }
-
-// field returns the field that a name stands for, as .proto files or as JSON spell it.
-func field(m protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
-	if fd := m.Fields().ByJSONName(name); fd != nil {
-		return fd
+// member walks through one name of the object at a path, and its value.
+func (w *walk) member(m protoreflect.MessageDescriptor, outside string, seen map[protoreflect.FieldNumber]bool) error {
+	from := w.decoder.InputOffset()
+	key, err := w.decoder.Token()
+	if err != nil {
+		return err
 	}
-	return m.Fields().ByName(protoreflect.Name(name))
-}
-
-// member walks through the value of one name of an object.
-func (w *walk) member(m protoreflect.MessageDescriptor, fd protoreflect.FieldDescriptor, seen map[protoreflect.FieldNumber]bool) error {
+	name, _ := key.(string)
+	fd := field(m, name)
+	if fd != nil {
+		name = string(fd.Name())
+	}
+	w.at = strings.TrimPrefix(outside+"."+clip(name), ".")
 	first, err := w.decoder.Token()
 	if err != nil {
 		return err
 	}
+	var wrong string
 	switch {
 	case fd == nil:
-		err = w.violate("%s has no such field", m.Name())
+		wrong = string(m.Name()) + " has no such field"
 	case seen[fd.Number()]:
-		err = w.violate("is given twice")
+		wrong = "is given twice"
+	case outside == "" && w.contradicts(name, first):
+		wrong = "differs from the one in the path"
 	default:
-		seen[fd.Number()] = true
-		return w.value(fd, first)
+		wrong, err = w.value(fd, first)
 	}
-	if err != nil {
+	if fd != nil {
+		seen[fd.Number()] = true
+	}
+	if err != nil || wrong == "" {
 		return err
 	}
-	return w.skip(first)
+	return w.replace(first, from, wrong, `"-":null`)
 }
 
-// value walks through the value of a field, of which one token is taken.
-func (w *walk) value(fd protoreflect.FieldDescriptor, first json.Token) error {
-	if !fd.IsList() || first != json.Delim('[') {
+// contradicts reports whether the path of the request has set a field to something else.
+func (w *walk) contradicts(name string, value json.Token) bool {
+	fixed, ok := w.fixed[name]
+	return ok && value != nil && value != fixed
+}
+
+// replace says that a value is wrong, of which one token is taken, and leaves it out of rest.
+func (w *walk) replace(first json.Token, from int64, wrong, with string) error {
+	if err := w.skip(first); err != nil {
+		return err
+	}
+	w.mend(from, with)
+	return w.violate(wrong)
+}
+
+// value walks through the value of a field, of which one token is taken. Where it is wrong, it stays there.
+func (w *walk) value(fd protoreflect.FieldDescriptor, first json.Token) (wrong string, err error) {
+	switch {
+	case first == nil:
+		return "", nil
+	case fd.IsMap() && first == json.Delim('{'):
+		return "", w.skip(first)
+	case fd.IsMap():
+		return "must be an object", nil
+	case !fd.IsList():
 		return w.single(fd, first)
+	case first != json.Delim('['):
+		return "must be a list", nil
 	}
 	list := w.at
 	for i := 0; w.decoder.More(); i++ {
 		w.at = list + "[" + strconv.Itoa(i) + "]"
-		first, err := w.decoder.Token()
-		if err != nil {
-			return err
-		}
-		if err := w.single(fd, first); err != nil {
-			return err
+		if err := w.item(fd); err != nil {
+			return "", err
 		}
 	}
 	w.at = list
-	_, err := w.decoder.Token()
-	return err
+	_, err = w.decoder.Token()
+	return "", err
+}
+
+// item walks through one item of the list of a field.
+func (w *walk) item(fd protoreflect.FieldDescriptor) error {
+	at, from := w.at, w.decoder.InputOffset()
+	first, err := w.decoder.Token()
+	if err != nil {
+		return err
+	}
+	wrong := "must not be null"
+	if first != nil {
+		wrong, err = w.single(fd, first)
+	}
+	if err != nil || wrong == "" {
+		return err
+	}
+	w.at = at
+	return w.replace(first, from, wrong, blank(fd))
 }
 
 // single walks through one value: of a field, or of an item of its list.
-func (w *walk) single(fd protoreflect.FieldDescriptor, first json.Token) error {
-	if m := fd.Message(); m != nil && !fd.IsMap() && first == json.Delim('{') && m.ParentFile().Package() != "google.protobuf" {
-		return w.object(m)
+func (w *walk) single(fd protoreflect.FieldDescriptor, first json.Token) (wrong string, err error) {
+	m := fd.Message()
+	if m == nil || m.ParentFile().Package() == "google.protobuf" {
+		return misfit(fd, first), nil
 	}
-	if wrong := misfit(fd, first); wrong != "" {
-		if err := w.violate("%s", wrong); err != nil {
-			return err
-		}
+	if first != json.Delim('{') {
+		return "must be an object", nil
 	}
-	return w.skip(first)
+	return "", w.object(m)
 }
 
 // skip takes the rest of a value, however deep it is.
@@ -183,61 +232,4 @@ func (w *walk) skip(first json.Token) error {
 			return err
 		}
 	}
-}
-
-// misfit says why a value cannot be that of a field, "" where it can. Null stands for no value.
-func misfit(fd protoreflect.FieldDescriptor, value json.Token) string {
-	if value == nil {
-		return ""
-	}
-	text, isString := value.(string)
-	number, isNumber := value.(json.Number)
-	_, isBool := value.(bool)
-	switch kind := fd.Kind(); {
-	case integer(kind) && !isString && !isNumber:
-		return "must be a whole number"
-	case integer(kind):
-		return outside(kind, text+number.String())
-	case kind == protoreflect.BoolKind && !isBool:
-		return "must be true or false"
-	case kind == protoreflect.StringKind && !isString:
-		return "must be a string"
-	case kind == protoreflect.EnumKind && isString && fd.Enum().Values().ByName(protoreflect.Name(text)) == nil:
-		return fmt.Sprintf("is no %s", fd.Enum().Name())
-	}
-	return ""
-}
-
-func integer(kind protoreflect.Kind) bool { return bits(kind) != 0 }
-
-// bits returns the width of an integer kind, negative where it has no sign; 0 for other kinds.
-func bits(kind protoreflect.Kind) int {
-	switch kind {
-	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
-		return 32
-	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
-		return 64
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		return -32
-	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return -64
-	}
-	return 0
-}
-
-// outside says why a text is not an integer of a kind.
-func outside(kind protoreflect.Kind, text string) string {
-	var err error
-	if width := bits(kind); width > 0 {
-		_, err = strconv.ParseInt(text, 10, width)
-	} else {
-		_, err = strconv.ParseUint(text, 10, -width)
-	}
-	switch {
-	case errors.Is(err, strconv.ErrRange):
-		return "is out of range"
-	case err != nil:
-		return "must be a whole number, without fraction or exponent"
-	}
-	return ""
 }

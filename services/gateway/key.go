@@ -1,10 +1,8 @@
 package gateway
 
 import (
-	"context"
 	"net/http"
 
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -16,46 +14,46 @@ const (
 	keyField  = "idempotency_key"
 )
 
-// takeKey puts the key that came beside a request into it. Requests without such a field are left alone.
-func takeKey(ctx context.Context, m proto.Message) error {
+// takeKey puts the key that came beside a request into it, and returns why it cannot. Requests without such a
+// field are left alone.
+func takeKey(m proto.Message, given []string) []*Violation {
 	request := m.ProtoReflect()
 	field := request.Descriptor().Fields().ByName(keyField)
-	given := metadata.ValueFromIncomingContext(ctx, keyHeader)
 	if field == nil || len(given) == 0 {
 		return nil
 	}
-	if err := checkKey(given); err != nil {
-		return err
+	if wrong := checkKey(given); wrong != "" {
+		return []*Violation{{Field: keyField, Description: wrong}}
 	}
 	if set := request.Get(field).String(); set != "" && set != given[0] {
-		return malformed(keyField, "differs from the key given beside the request")
+		return []*Violation{{Field: keyField, Description: "differs from the key given beside the request"}}
 	}
 	request.Set(field, protoreflect.ValueOfString(given[0]))
 	return nil
 }
 
-// checkKey refuses what the field could not hold, or what would be lost on the way to it: of two headers one,
-// of a header that is not ASCII everything. The rules of the field say the rest.
-func checkKey(given []string) error {
+// checkKey says why a key cannot be meant: of two headers one would be lost, of a header that is not ASCII
+// everything, and of one that is empty nobody knows whether it was to be one. The rules of the field say the
+// rest.
+func checkKey(given []string) string {
 	if len(given) > 1 {
-		return malformed(keyField, "is given more than once beside the request")
+		return "is given more than once beside the request"
+	}
+	if given[0] == "" {
+		return "is given beside the request, and is empty"
 	}
 	for _, c := range []byte(given[0]) {
 		if c < '!' || c > '~' {
-			return malformed(keyField, "must be of visible ASCII characters")
+			return "must be of visible ASCII characters, without spaces"
 		}
 	}
-	return nil
+	return ""
 }
 
-// checkKeyHeader refuses a request that writes under a key that is none. Reads have no use for the header.
-func checkKeyHeader(r *http.Request) error {
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		r.Header.Del(keyHeader)
-		return nil
+// keysOf returns the keys beside a request over REST. Reads have no use for them.
+func keysOf(q *http.Request) []string {
+	if q.Method == http.MethodGet || q.Method == http.MethodHead {
+		q.Header.Del(keyHeader)
 	}
-	if given := r.Header.Values(keyHeader); len(given) > 0 {
-		return checkKey(given)
-	}
-	return nil
+	return q.Header.Values(keyHeader)
 }

@@ -86,12 +86,16 @@ func (r *rest) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 // checked reads the body of a request whose path is known, and refuses what would be misread.
 func (r *rest) checked(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, q *http.Request, params map[string]string) {
+		if wrong := checkMedia(q); wrong != "" {
+			write(w, http.StatusUnsupportedMediaType, detailed(codes.InvalidArgument, wrong, info(reasonMediaType)))
+			return
+		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, q.Body, maxBody))
 		if err != nil {
 			truncated(w, err)
 			return
 		}
-		if err := r.check(q, body); err != nil {
+		if err := r.check(q, params, body); err != nil {
 			runtime.HTTPError(q.Context(), r.mux, nil, w, q, r.answer(q.URL.Path, err))
 			return
 		}
@@ -100,24 +104,11 @@ func (r *rest) checked(next runtime.HandlerFunc) runtime.HandlerFunc {
 	}
 }
 
-// check refuses a request of which a part would be misread or not be read at all.
-func (r *rest) check(q *http.Request, body []byte) error {
-	pattern, _ := runtime.HTTPPattern(q.Context())
-	to, err := r.routes.find(q.Method, pattern.String())
-	if err != nil {
-		return err
-	}
-	if err := to.check(q.URL.Query(), body); err != nil {
-		return err
-	}
-	return checkKeyHeader(q)
-}
-
 // truncated answers a request whose body was not read to its end.
 func truncated(w http.ResponseWriter, err error) {
 	var large *http.MaxBytesError
 	if !errors.As(err, &large) {
-		write(w, http.StatusBadRequest, status.Convert(malformed("", "the body did not come whole")))
+		write(w, http.StatusBadRequest, status.Convert(malformed([]*Violation{{Description: "the body did not come whole"}})))
 		return
 	}
 	text := fmt.Sprintf("the body is larger than %d bytes", large.Limit)

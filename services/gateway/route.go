@@ -2,10 +2,7 @@ package gateway
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -85,24 +82,4 @@ func (r routes) find(method, pattern string) (route, error) {
 		return route{}, fmt.Errorf("%s %s is not in any .proto file of a registered service", method, pattern)
 	}
 	return found, nil
-}
-
-// check refuses what the generated code would take no notice of, or take for something else.
-func (r route) check(query url.Values, body []byte) error {
-	if r.body {
-		if err := checkJSON(r.input, body); err != nil {
-			return err
-		}
-	}
-	out := &Malformed{}
-	for _, name := range slices.Sorted(maps.Keys(query)) {
-		top, _, _ := strings.Cut(name, ".")
-		if (r.body || field(r.input, top) == nil) && len(out.Violations) < maxViolations {
-			out.Violations = append(out.Violations, &Violation{Field: clip(name), Description: "this call has no such parameter"})
-		}
-	}
-	if len(out.Violations) > 0 {
-		return out
-	}
-	return nil
 }
