@@ -298,7 +298,8 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	n.parts.add("mailbox", func() error { mail.Close(); return nil })
 	service := transactions.NewServer(transactions.Config{
 		Journal: j, Ledger: f, Codec: n.codec, Topic: topic.Transactions, Partitions: n.cfg.Partitions,
-		Principal: gateway.PrincipalFrom, Validate: n.validator.Validate, Mail: mail, Log: n.cfg.Logger,
+		Principal: gateway.PrincipalFrom, Validate: n.validator.Validate, Explain: gateway.Explain,
+		Mail: mail, Log: n.cfg.Logger,
 	})
 	n.parts.start("hold expiry", service.ExpireHolds)
 	n.parts.start("transfers", service.RelayTransfers)

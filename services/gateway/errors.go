@@ -98,11 +98,26 @@ func (s *Server) answer(method string, err error) error {
 	return detailed(codes.Internal, "internal error", hidden).Err()
 }
 
-func (m meaning) status(err error) *status.Status {
-	text := m.sentinel.Error()
-	if m.told {
-		text = err.Error()
+// Explain returns the reason of an error that a call of its own would be answered with, and the text.
+func Explain(err error) (reason, text string) {
+	for _, m := range meanings() {
+		if errors.Is(err, m.sentinel) {
+			return m.reason, m.text(err)
+		}
 	}
+	return reasonInternal, "internal error"
+}
+
+// text is what callers are told of an error.
+func (m meaning) text(err error) string {
+	if m.told {
+		return err.Error()
+	}
+	return m.sentinel.Error()
+}
+
+func (m meaning) status(err error) *status.Status {
+	text := m.text(err)
 	if m.retry == 0 {
 		return detailed(m.code, text, info(m.reason))
 	}

@@ -197,7 +197,7 @@ func (o *Outcome) put(out *bankv1.Result, topic string) {
 }
 
 func (r *Refusal) rejection() *bankv1.Rejection {
-	return &bankv1.Rejection{Reason: r.Reason, Detail: r.Detail, Record: r.Record}
+	return &bankv1.Rejection{Reason: r.Reason, Detail: r.Detail, Record: r.Record, Violations: r.Violations}
 }
 
 // The enums of the API are those of the events, with these prefixes.

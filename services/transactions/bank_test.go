@@ -126,6 +126,7 @@ func (b *bank) start(options ...option) *instance {
 		Principal: func(context.Context) string { return "tester" },
 		Validate:  func(proto.Message) error { return nil },
 		Mail:      carried, Log: cfg.Log,
+		Explain: func(err error) (string, string) { return "TEST", err.Error() },
 	})
 	relayed := make(chan error, 1)
 	go func() { relayed <- i.RelayTransfers(ctx) }()

@@ -1,6 +1,7 @@
 package transactions
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -86,12 +87,12 @@ func (l wishedLegs) are(legs []event.Leg) bool {
 	})
 }
 
-// malformed says what makes the legs no entry, "" where they are one.
+// malformed says which field makes the legs no entry, "" where they are one.
 func (l wishedLegs) malformed() string {
 	type place struct{ account, currency string }
 	seen := make(map[place]bool)
 	sums := make(map[string]int64)
-	for _, leg := range l {
+	for i, leg := range l {
 		at := place{account: leg.account}
 		side := leg.side()
 		if side != "" {
@@ -100,18 +101,18 @@ func (l wishedLegs) malformed() string {
 		_, ok := customerOf(leg.account)
 		switch {
 		case !ok && side != world && side != fees:
-			return "account_id: must be customer.name, @world or @fees"
+			return fmt.Sprintf("legs[%d].account_id: must be customer.name, @world or @fees", i)
 		case leg.amount == 0 || leg.amount > maxAmount || leg.amount < -maxAmount:
-			return "amount_minor: must not be zero, and fit"
+			return fmt.Sprintf("legs[%d].amount_minor: must not be zero, and fit", i)
 		case seen[at]:
-			return "account " + leg.account + " must not be there twice"
+			return fmt.Sprintf("legs[%d].account_id: must not be there twice", i)
 		}
 		seen[at] = true
 		sums[leg.currency] += leg.amount
 	}
 	for _, sum := range sums {
 		if sum != 0 {
-			return "must sum to zero in every currency"
+			return "legs: must sum to zero in every currency"
 		}
 	}
 	return ""

@@ -33,7 +33,7 @@ func newPostEntries(r *bankv1.PostEntriesRequest, principal string) (*Command, *
 		w.wishedLegs = append(w.wishedLegs, wishedLeg{l.GetAccountId(), l.GetAmountMinor(), l.GetCurrency()})
 	}
 	if wrong := w.malformed(); wrong != "" {
-		return nil, malformed("legs: %s", wrong)
+		return nil, malformed("%s", wrong)
 	}
 	if !slices.Contains(w.parties(), w.account) {
 		return nil, malformed("account_id: must be the account of a leg")

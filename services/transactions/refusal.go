@@ -2,6 +2,10 @@ package transactions
 
 import (
 	"fmt"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
 
 	"github.com/refold/refold/schemas/api/bankv1"
 )
@@ -58,10 +62,33 @@ type Refusal struct {
 	Record *bankv1.Record
 	// Replayed says that the key was answered so before.
 	Replayed bool
+	// Violations are what is wrong with a malformed command, by field.
+	Violations []*bankv1.Violation
 }
 
 func (r *Refusal) Error() string { return r.Reason + ": " + r.Detail }
 
+// malformed refuses a command for one field: the text begins with its path and a colon.
 func malformed(format string, args ...any) *Refusal {
-	return &Refusal{Reason: ReasonMalformed, Detail: fmt.Sprintf(format, args...)}
+	detail := fmt.Sprintf(format, args...)
+	field, description, _ := strings.Cut(detail, ": ")
+	return &Refusal{
+		Reason: ReasonMalformed, Detail: detail,
+		Violations: []*bankv1.Violation{{Field: field, Description: description}},
+	}
+}
+
+// broken refuses a command that breaks the rules of its schema, as the check of the rules says it.
+func broken(err error) *Refusal {
+	out := &Refusal{Reason: ReasonMalformed, Detail: err.Error()}
+	for _, d := range status.Convert(err).Details() {
+		bad, ok := d.(*errdetails.BadRequest)
+		if !ok {
+			continue
+		}
+		for _, v := range bad.GetFieldViolations() {
+			out.Violations = append(out.Violations, &bankv1.Violation{Field: v.GetField(), Description: v.GetDescription()})
+		}
+	}
+	return out
 }

@@ -33,6 +33,8 @@ type Config struct {
 	// Mail carries the messages of RelayTransfers, and Log takes what it cannot do.
 	Mail Mail
 	Log  *slog.Logger
+	// Explain returns the stable reason of an error of the journal, and the text that callers are told.
+	Explain func(error) (reason, text string)
 }
 
 // Server is bank.v1.TransactionsService. Its errors are a *Refusal, the sentinels of package journal, those

@@ -25,6 +25,9 @@ const (
 var errOvertaken = errors.New("an earlier command of this customer on this stream is unavailable: " +
 	"send both again on another stream, in their order and with the same idempotency keys")
 
+// reasonOvertaken is the reason of errOvertaken.
+const reasonOvertaken = "OVERTAKEN"
+
 type submitStream = grpc.BidiStreamingServer[bankv1.SubmitRequest, bankv1.SubmitResponse]
 
 // Submit implements bankv1.TransactionsServiceServer.
@@ -130,7 +133,7 @@ func (b *submission) command(m *bankv1.Command) (*Command, *Refusal) {
 		return nil, malformed("command: must be set")
 	}
 	if err := b.cfg.Validate(r); err != nil {
-		return nil, malformed("%s", err)
+		return nil, broken(err)
 	}
 	return b.Server.command(r, b.principal)
 }
@@ -252,24 +255,29 @@ func (b *submission) next(ctx context.Context) []result {
 func (b *submission) message(results []result) *bankv1.SubmitResponse {
 	m := &bankv1.SubmitResponse{Results: make([]*bankv1.Result, 0, len(results))}
 	for i := range results {
-		m.Results = append(m.Results, results[i].proto(b.cfg.Topic))
+		m.Results = append(m.Results, b.result(&results[i]))
 	}
 	return m
 }
 
-func (r *result) proto(topic string) *bankv1.Result {
+func (b *submission) result(r *result) *bankv1.Result {
 	out := &bankv1.Result{Tag: r.tag}
 	refusal := r.refusal
 	if r.lost == nil && refusal == nil {
-		refusal = r.outcome.refusal(topic)
+		refusal = r.outcome.refusal(b.cfg.Topic)
 	}
 	switch {
+	case errors.Is(r.lost, errOvertaken):
+		out.UnavailableReason = reasonOvertaken
+		out.Outcome = &bankv1.Result_Unavailable{Unavailable: errOvertaken.Error()}
 	case r.lost != nil:
-		out.Outcome = &bankv1.Result_Unavailable{Unavailable: r.lost.Error()}
+		reason, text := b.cfg.Explain(r.lost)
+		out.UnavailableReason = reason
+		out.Outcome = &bankv1.Result_Unavailable{Unavailable: text}
 	case refusal != nil:
 		out.Outcome = &bankv1.Result_Rejected{Rejected: refusal.rejection()}
 	default:
-		r.outcome.put(out, topic)
+		r.outcome.put(out, b.cfg.Topic)
 	}
 	return out
 }

@@ -3036,7 +3036,9 @@ type Rejection struct {
 	// The reason in a sentence.
 	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
 	// Unset where nothing was recorded, because the command was malformed.
-	Record        *Record `protobuf:"bytes,3,opt,name=record,proto3" json:"record,omitempty"`
+	Record *Record `protobuf:"bytes,3,opt,name=record,proto3" json:"record,omitempty"`
+	// Everything that is wrong with a malformed command.
+	Violations    []*Violation `protobuf:"bytes,4,rep,name=violations,proto3" json:"violations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3092,6 +3094,67 @@ func (x *Rejection) GetRecord() *Record {
 	return nil
 }
 
+func (x *Rejection) GetViolations() []*Violation {
+	if x != nil {
+		return x.Violations
+	}
+	return nil
+}
+
+// Violation is one thing that is wrong with a command.
+type Violation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path of the field, such as legs[2].currency; empty where it is the command itself.
+	Field         string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Description   string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Violation) Reset() {
+	*x = Violation{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Violation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Violation) ProtoMessage() {}
+
+func (x *Violation) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Violation.ProtoReflect.Descriptor instead.
+func (*Violation) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Violation) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Violation) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
 type SubmitRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Commands      []*Command             `protobuf:"bytes,1,rep,name=commands,proto3" json:"commands,omitempty"`
@@ -3101,7 +3164,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[34]
+	mi := &file_bank_v1_transactions_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3113,7 +3176,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[34]
+	mi := &file_bank_v1_transactions_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3126,7 +3189,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{34}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SubmitRequest) GetCommands() []*Command {
@@ -3161,7 +3224,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[35]
+	mi := &file_bank_v1_transactions_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3173,7 +3236,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[35]
+	mi := &file_bank_v1_transactions_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3186,7 +3249,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{35}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Command) GetTag() uint64 {
@@ -3381,7 +3444,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[36]
+	mi := &file_bank_v1_transactions_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3393,7 +3456,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[36]
+	mi := &file_bank_v1_transactions_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3406,7 +3469,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{36}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SubmitResponse) GetResults() []*Result {
@@ -3431,14 +3494,17 @@ type Result struct {
 	//	*Result_Closed
 	//	*Result_Held
 	//	*Result_Released
-	Outcome       isResult_Outcome `protobuf_oneof:"outcome"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Outcome isResult_Outcome `protobuf_oneof:"outcome"`
+	// Why it is unavailable. Stable: OUTCOME_UNKNOWN and DISK_NEARLY_FULL, where it may have happened; BUSY,
+	// NOT_OWNER and OVERTAKEN, where it has not.
+	UnavailableReason string `protobuf:"bytes,20,opt,name=unavailable_reason,json=unavailableReason,proto3" json:"unavailable_reason,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[37]
+	mi := &file_bank_v1_transactions_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3450,7 +3516,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[37]
+	mi := &file_bank_v1_transactions_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3463,7 +3529,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{37}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Result) GetTag() uint64 {
@@ -3559,6 +3625,13 @@ func (x *Result) GetReleased() *ReleaseHoldResponse {
 		}
 	}
 	return nil
+}
+
+func (x *Result) GetUnavailableReason() string {
+	if x != nil {
+		return x.UnavailableReason
+	}
+	return ""
 }
 
 type isResult_Outcome interface {
@@ -3923,11 +3996,17 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x06closed\x18\x06 \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closed\x120\n" +
 	"\x04held\x18\a \x01(\v2\x1a.bank.v1.PlaceHoldResponseH\x00R\x04held\x12:\n" +
 	"\breleased\x18\b \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleasedB\t\n" +
-	"\aoutcome\"d\n" +
+	"\aoutcome\"\x98\x01\n" +
 	"\tRejection\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12'\n" +
-	"\x06record\x18\x03 \x01(\v2\x0f.bank.v1.RecordR\x06record\"J\n" +
+	"\x06record\x18\x03 \x01(\v2\x0f.bank.v1.RecordR\x06record\x122\n" +
+	"\n" +
+	"violations\x18\x04 \x03(\v2\x12.bank.v1.ViolationR\n" +
+	"violations\"C\n" +
+	"\tViolation\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\"J\n" +
 	"\rSubmitRequest\x129\n" +
 	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xfe\x05\n" +
 	"\aCommand\x12\x10\n" +
@@ -3948,7 +4027,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\fpost_entries\x18\f \x01(\v2\x1b.bank.v1.PostEntriesRequestH\x00R\vpostEntriesB\t\n" +
 	"\acommand\";\n" +
 	"\x0eSubmitResponse\x12)\n" +
-	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\x8a\x04\n" +
+	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\xb9\x04\n" +
 	"\x06Result\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x126\n" +
 	"\x06opened\x18\x02 \x01(\v2\x1c.bank.v1.OpenAccountResponseH\x00R\x06opened\x124\n" +
@@ -3960,7 +4039,8 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x06closed\x18\b \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closed\x120\n" +
 	"\x04held\x18\t \x01(\v2\x1a.bank.v1.PlaceHoldResponseH\x00R\x04held\x12:\n" +
 	"\breleased\x18\n" +
-	" \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleasedB\t\n" +
+	" \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleased\x12-\n" +
+	"\x12unavailable_reason\x18\x14 \x01(\tR\x11unavailableReasonB\t\n" +
 	"\aoutcome*v\n" +
 	"\vAccountKind\x12\x1c\n" +
 	"\x18ACCOUNT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -4015,7 +4095,7 @@ func file_bank_v1_transactions_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_transactions_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_bank_v1_transactions_proto_goTypes = []any{
 	(AccountKind)(0),                     // 0: bank.v1.AccountKind
 	(EntryKind)(0),                       // 1: bank.v1.EntryKind
@@ -4054,59 +4134,60 @@ var file_bank_v1_transactions_proto_goTypes = []any{
 	(*FindByKeyRequest)(nil),             // 34: bank.v1.FindByKeyRequest
 	(*FindByKeyResponse)(nil),            // 35: bank.v1.FindByKeyResponse
 	(*Rejection)(nil),                    // 36: bank.v1.Rejection
-	(*SubmitRequest)(nil),                // 37: bank.v1.SubmitRequest
-	(*Command)(nil),                      // 38: bank.v1.Command
-	(*SubmitResponse)(nil),               // 39: bank.v1.SubmitResponse
-	(*Result)(nil),                       // 40: bank.v1.Result
-	(*timestamppb.Timestamp)(nil),        // 41: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),          // 42: google.protobuf.Duration
+	(*Violation)(nil),                    // 37: bank.v1.Violation
+	(*SubmitRequest)(nil),                // 38: bank.v1.SubmitRequest
+	(*Command)(nil),                      // 39: bank.v1.Command
+	(*SubmitResponse)(nil),               // 40: bank.v1.SubmitResponse
+	(*Result)(nil),                       // 41: bank.v1.Result
+	(*timestamppb.Timestamp)(nil),        // 42: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),          // 43: google.protobuf.Duration
 }
 var file_bank_v1_transactions_proto_depIdxs = []int32{
 	0,  // 0: bank.v1.OpenAccountRequest.kind:type_name -> bank.v1.AccountKind
-	41, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: bank.v1.PostEntryRequest.kind:type_name -> bank.v1.EntryKind
-	41, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	41, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	29, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
-	41, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	29, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
-	41, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	29, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
-	41, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
-	41, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
+	42, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	29, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
-	41, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
+	42, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
 	1,  // 14: bank.v1.CaptureHoldRequest.kind:type_name -> bank.v1.EntryKind
-	41, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	29, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
 	32, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
-	41, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	29, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
-	41, // 20: bank.v1.ReverseEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 20: bank.v1.ReverseEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	29, // 21: bank.v1.ReverseEntryResponse.record:type_name -> bank.v1.Record
 	32, // 22: bank.v1.ReverseEntryResponse.entry:type_name -> bank.v1.Entry
-	41, // 23: bank.v1.TransferRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 23: bank.v1.TransferRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	29, // 24: bank.v1.TransferResponse.record:type_name -> bank.v1.Record
 	32, // 25: bank.v1.TransferResponse.entry:type_name -> bank.v1.Entry
 	2,  // 26: bank.v1.TransferResponse.state:type_name -> bank.v1.TransferState
 	25, // 27: bank.v1.GetTransferResponse.transfer:type_name -> bank.v1.TransferStatus
-	42, // 28: bank.v1.ListPendingTransfersRequest.older_than:type_name -> google.protobuf.Duration
+	43, // 28: bank.v1.ListPendingTransfersRequest.older_than:type_name -> google.protobuf.Duration
 	25, // 29: bank.v1.ListPendingTransfersResponse.transfers:type_name -> bank.v1.TransferStatus
 	2,  // 30: bank.v1.TransferStatus.state:type_name -> bank.v1.TransferState
-	41, // 31: bank.v1.TransferStatus.sent_at:type_name -> google.protobuf.Timestamp
-	41, // 32: bank.v1.TransferStatus.ended_at:type_name -> google.protobuf.Timestamp
+	42, // 31: bank.v1.TransferStatus.sent_at:type_name -> google.protobuf.Timestamp
+	42, // 32: bank.v1.TransferStatus.ended_at:type_name -> google.protobuf.Timestamp
 	1,  // 33: bank.v1.PostEntriesRequest.kind:type_name -> bank.v1.EntryKind
 	27, // 34: bank.v1.PostEntriesRequest.legs:type_name -> bank.v1.PostedLeg
-	41, // 35: bank.v1.PostEntriesRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 35: bank.v1.PostEntriesRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	29, // 36: bank.v1.PostEntriesResponse.record:type_name -> bank.v1.Record
 	32, // 37: bank.v1.PostEntriesResponse.entry:type_name -> bank.v1.Entry
-	41, // 38: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
+	42, // 38: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
 	29, // 39: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
 	29, // 40: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
 	32, // 41: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
 	1,  // 42: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
 	33, // 43: bank.v1.Entry.legs:type_name -> bank.v1.Leg
-	41, // 44: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 44: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
 	30, // 45: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
 	31, // 46: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
 	36, // 47: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
@@ -4116,62 +4197,63 @@ var file_bank_v1_transactions_proto_depIdxs = []int32{
 	12, // 51: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
 	16, // 52: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
 	29, // 53: bank.v1.Rejection.record:type_name -> bank.v1.Record
-	38, // 54: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
-	3,  // 55: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
-	4,  // 56: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
-	5,  // 57: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
-	7,  // 58: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
-	9,  // 59: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
-	11, // 60: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
-	13, // 61: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
-	15, // 62: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
-	17, // 63: bank.v1.Command.reverse_entry:type_name -> bank.v1.ReverseEntryRequest
-	19, // 64: bank.v1.Command.transfer:type_name -> bank.v1.TransferRequest
-	26, // 65: bank.v1.Command.post_entries:type_name -> bank.v1.PostEntriesRequest
-	40, // 66: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
-	30, // 67: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
-	31, // 68: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
-	36, // 69: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
-	6,  // 70: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
-	8,  // 71: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	10, // 72: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
-	12, // 73: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
-	16, // 74: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
-	3,  // 75: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
-	4,  // 76: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
-	5,  // 77: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
-	7,  // 78: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
-	9,  // 79: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
-	11, // 80: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
-	13, // 81: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
-	15, // 82: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
-	17, // 83: bank.v1.TransactionsService.ReverseEntry:input_type -> bank.v1.ReverseEntryRequest
-	19, // 84: bank.v1.TransactionsService.Transfer:input_type -> bank.v1.TransferRequest
-	21, // 85: bank.v1.TransactionsService.GetTransfer:input_type -> bank.v1.GetTransferRequest
-	23, // 86: bank.v1.TransactionsService.ListPendingTransfers:input_type -> bank.v1.ListPendingTransfersRequest
-	26, // 87: bank.v1.TransactionsService.PostEntries:input_type -> bank.v1.PostEntriesRequest
-	34, // 88: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
-	37, // 89: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
-	30, // 90: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
-	31, // 91: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
-	6,  // 92: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
-	8,  // 93: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
-	10, // 94: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
-	12, // 95: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
-	14, // 96: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
-	16, // 97: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
-	18, // 98: bank.v1.TransactionsService.ReverseEntry:output_type -> bank.v1.ReverseEntryResponse
-	20, // 99: bank.v1.TransactionsService.Transfer:output_type -> bank.v1.TransferResponse
-	22, // 100: bank.v1.TransactionsService.GetTransfer:output_type -> bank.v1.GetTransferResponse
-	24, // 101: bank.v1.TransactionsService.ListPendingTransfers:output_type -> bank.v1.ListPendingTransfersResponse
-	28, // 102: bank.v1.TransactionsService.PostEntries:output_type -> bank.v1.PostEntriesResponse
-	35, // 103: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
-	39, // 104: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
-	90, // [90:105] is the sub-list for method output_type
-	75, // [75:90] is the sub-list for method input_type
-	75, // [75:75] is the sub-list for extension type_name
-	75, // [75:75] is the sub-list for extension extendee
-	0,  // [0:75] is the sub-list for field type_name
+	37, // 54: bank.v1.Rejection.violations:type_name -> bank.v1.Violation
+	39, // 55: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
+	3,  // 56: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
+	4,  // 57: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
+	5,  // 58: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
+	7,  // 59: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
+	9,  // 60: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
+	11, // 61: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
+	13, // 62: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
+	15, // 63: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
+	17, // 64: bank.v1.Command.reverse_entry:type_name -> bank.v1.ReverseEntryRequest
+	19, // 65: bank.v1.Command.transfer:type_name -> bank.v1.TransferRequest
+	26, // 66: bank.v1.Command.post_entries:type_name -> bank.v1.PostEntriesRequest
+	41, // 67: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
+	30, // 68: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
+	31, // 69: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
+	36, // 70: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
+	6,  // 71: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
+	8,  // 72: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	10, // 73: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
+	12, // 74: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
+	16, // 75: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
+	3,  // 76: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
+	4,  // 77: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
+	5,  // 78: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
+	7,  // 79: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
+	9,  // 80: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
+	11, // 81: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
+	13, // 82: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
+	15, // 83: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
+	17, // 84: bank.v1.TransactionsService.ReverseEntry:input_type -> bank.v1.ReverseEntryRequest
+	19, // 85: bank.v1.TransactionsService.Transfer:input_type -> bank.v1.TransferRequest
+	21, // 86: bank.v1.TransactionsService.GetTransfer:input_type -> bank.v1.GetTransferRequest
+	23, // 87: bank.v1.TransactionsService.ListPendingTransfers:input_type -> bank.v1.ListPendingTransfersRequest
+	26, // 88: bank.v1.TransactionsService.PostEntries:input_type -> bank.v1.PostEntriesRequest
+	34, // 89: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
+	38, // 90: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
+	30, // 91: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
+	31, // 92: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
+	6,  // 93: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
+	8,  // 94: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
+	10, // 95: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
+	12, // 96: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
+	14, // 97: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
+	16, // 98: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
+	18, // 99: bank.v1.TransactionsService.ReverseEntry:output_type -> bank.v1.ReverseEntryResponse
+	20, // 100: bank.v1.TransactionsService.Transfer:output_type -> bank.v1.TransferResponse
+	22, // 101: bank.v1.TransactionsService.GetTransfer:output_type -> bank.v1.GetTransferResponse
+	24, // 102: bank.v1.TransactionsService.ListPendingTransfers:output_type -> bank.v1.ListPendingTransfersResponse
+	28, // 103: bank.v1.TransactionsService.PostEntries:output_type -> bank.v1.PostEntriesResponse
+	35, // 104: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
+	40, // 105: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
+	91, // [91:106] is the sub-list for method output_type
+	76, // [76:91] is the sub-list for method input_type
+	76, // [76:76] is the sub-list for extension type_name
+	76, // [76:76] is the sub-list for extension extendee
+	0,  // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_transactions_proto_init() }
@@ -4189,7 +4271,7 @@ func file_bank_v1_transactions_proto_init() {
 		(*FindByKeyResponse_Held)(nil),
 		(*FindByKeyResponse_Released)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[35].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[36].OneofWrappers = []any{
 		(*Command_OpenAccount)(nil),
 		(*Command_PostEntry)(nil),
 		(*Command_FreezeAccount)(nil),
@@ -4202,7 +4284,7 @@ func file_bank_v1_transactions_proto_init() {
 		(*Command_Transfer)(nil),
 		(*Command_PostEntries)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[37].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[38].OneofWrappers = []any{
 		(*Result_Opened)(nil),
 		(*Result_Posted)(nil),
 		(*Result_Rejected)(nil),
@@ -4219,7 +4301,7 @@ func file_bank_v1_transactions_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_transactions_proto_rawDesc), len(file_bank_v1_transactions_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
