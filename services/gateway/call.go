@@ -65,7 +65,7 @@ func (c *call) Context() context.Context { return c.ctx }
 // RecvMsg implements grpc.ServerStream.
 func (c *call) RecvMsg(message any) error {
 	if err := c.ServerStream.RecvMsg(message); err != nil {
-		return err
+		return undecoded(err)
 	}
 	if m, ok := message.(proto.Message); ok {
 		return c.check(m)

@@ -62,6 +62,7 @@ func meanings() []meaning {
 		{sentinel: engine.ErrBehind, code: codes.DeadlineExceeded, reason: "PROJECTION_BEHIND", retry: time.Second},
 		{sentinel: journal.ErrNotOwner, code: codes.Unavailable, reason: "NOT_OWNER", retry: time.Second},
 		{sentinel: journal.ErrBusy, code: codes.Unavailable, reason: "BUSY", retry: time.Second},
+		{sentinel: journal.ErrFull, code: codes.Unavailable, reason: "DISK_NEARLY_FULL", retry: 5 * time.Second},
 		{sentinel: journal.ErrUnavailable, code: codes.Unavailable, reason: "OUTCOME_UNKNOWN", retry: time.Second},
 		{sentinel: errUnreachable, code: codes.Unavailable, reason: "UNREACHABLE", retry: time.Second},
 		{sentinel: context.DeadlineExceeded, code: codes.DeadlineExceeded, reason: "DEADLINE_EXCEEDED"},

@@ -34,6 +34,9 @@ const (
 	// maxMessage bounds a gRPC message, maxBody the body of a REST request, both in bytes.
 	maxMessage = 4 << 20
 	maxBody    = 1 << 20
+	// maxStreams bounds the calls of one connection that are under way; a client waits with more. All calls
+	// over REST are one client.
+	maxStreams = 1024
 	// maxHeaders bounds the headers of a request, in bytes.
 	maxHeaders = 64 << 10
 	// maxCall bounds a call over REST. What a client reads or writes has a bound of its own, which must
@@ -82,6 +85,7 @@ func NewServer(cfg Config) *Server {
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(maxRead),
+		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
@@ -92,7 +96,7 @@ func NewServer(cfg Config) *Server {
 
 // Register adds services. It must not be called once Serve was. Those that have REST paths are served over
 // REST too.
-func (s *Server) Register(add func(grpc.ServiceRegistrar)) { add(s.grpc) }
+func (s *Server) Register(add func(grpc.ServiceRegistrar)) { add(registrar{s.grpc}) }
 
 // Serve serves until ctx ends, or one of the listeners fails. Calls under way may end within the grace, and
 // are cut then. It closes both listeners, and is called once.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/api/refoldv1"
+	"github.com/refold/refold/streams/journal"
 )
 
 // marshal and unmarshal are JSON as this process speaks it.
@@ -138,7 +139,14 @@ func (r *rest) adopt(q *http.Request, st *status.Status) *status.Status {
 	switch st.Code() {
 	case codes.InvalidArgument:
 		return withInfo(status.New(st.Code(), strings.TrimLeft(strings.TrimPrefix(st.Message(), "proto:"), " \u00a0")))
-	case codes.Unavailable:
+	case codes.Unavailable, codes.DeadlineExceeded:
+		if q.Method != http.MethodGet {
+			// The call may have been made: only its answer did not come.
+			return status.Convert(r.answer(q.URL.Path, fmt.Errorf("%w: %s", journal.ErrUnavailable, st.Message())))
+		}
+		if st.Code() == codes.DeadlineExceeded {
+			return withInfo(st)
+		}
 		return status.Convert(r.answer(q.URL.Path, fmt.Errorf("%w: %s", errUnreachable, st.Message())))
 	case codes.Internal, codes.Unknown:
 		return status.Convert(r.answer(q.URL.Path, fmt.Errorf("over REST: %s", st.Message())))

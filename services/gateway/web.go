@@ -35,7 +35,7 @@ func (s *Server) handler(ctx context.Context, conn *grpc.ClientConn) (http.Handl
 	foreign.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusForbidden, withInfo(status.New(codes.PermissionDenied, "this comes from a page of another site")))
 	}))
-	return secured(foreign.Handler(mux)), nil
+	return secured(s.recovered(foreign.Handler(mux))), nil
 }
 
 // secured tells browsers to do with an answer nothing but show it.
@@ -46,6 +46,22 @@ func secured(next http.Handler) http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+		next.ServeHTTP(w, q)
+	})
+}
+
+// recovered answers for a handler that panics. By itself net/http would only close the connection.
+func (s *Server) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		defer func() {
+			with := recover()
+			if with == http.ErrAbortHandler {
+				panic(with) // it wants the connection to be closed
+			}
+			if err := s.answer(q.URL.Path, panicked(with, nil)); err != nil {
+				write(w, http.StatusInternalServerError, status.Convert(err))
+			}
+		}()
 		next.ServeHTTP(w, q)
 	})
 }

@@ -34,6 +34,9 @@ var (
 	// ErrUnavailable says that it is not known whether the command was decided. Retry with the same
 	// idempotency key: it is then decided, or answered with what was decided.
 	ErrUnavailable = errors.New("the outcome is unknown: retry with the same idempotency key")
+	// ErrFull is an ErrUnavailable of which the cause is known: the broker takes no records, since its disk
+	// is nearly full. It goes on by itself when there is room.
+	ErrFull = fmt.Errorf("the disk of the broker is nearly full: %w", ErrUnavailable)
 )
 
 // Machine is the state of one partition that commands are decided against. Its methods are called by one
@@ -222,8 +225,8 @@ func (j *Journal[C, O]) Enqueue(partition int32, command C, done func(O, error))
 	return nil
 }
 
-// Submit queues a command and waits for its answer. Where ctx ends first its error is returned, and the
-// command is decided all the same, or not: as with ErrUnavailable the caller does not know.
+// Submit queues a command and waits for its answer. Where ctx ends first the error is that of ctx and
+// ErrUnavailable: the command is decided all the same, or not.
 func (j *Journal[C, O]) Submit(ctx context.Context, partition int32, command C) (O, error) {
 	type answer struct {
 		outcome O
@@ -240,7 +243,7 @@ func (j *Journal[C, O]) Submit(ctx context.Context, partition int32, command C) 
 		return a.outcome, a.err
 	case <-ctx.Done():
 		var none O
-		return none, fmt.Errorf("append to %s/%d: %w", j.cfg.Topic, partition, ctx.Err())
+		return none, fmt.Errorf("append to %s/%d: %w: %w", j.cfg.Topic, partition, ErrUnavailable, ctx.Err())
 	}
 }
 

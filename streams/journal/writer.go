@@ -39,6 +39,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -66,6 +67,7 @@ type writer[C, O any] struct {
 	machine  Machine[C, O]
 	log      *fenced // nil unless fenced
 	failures int     // in a row, since the last time that it served
+	lost     error   // what a command of unknown outcome is answered with; see failed
 	batch    []item[C, O]
 	outcomes []O           // of the batch, as far as it is decided
 	records  []*kgo.Record // that the batch appends
@@ -77,6 +79,7 @@ func newWriter[C, O any](cfg *Config[C, O], partition int32) *writer[C, O] {
 		partition: partition,
 		queue:     newQueue[C, O](cfg.MaxQueue),
 		machine:   cfg.NewMachine(partition),
+		lost:      ErrUnavailable,
 	}
 }
 
@@ -163,8 +166,8 @@ func (w *writer[C, O]) settle(ctx context.Context) error {
 	w.batch = found
 	w.answer()
 	if len(missing) > 0 {
-		w.refuse(missing, ErrUnavailable)
-		w.giveUp(fmt.Errorf("%w: a command before it was not appended", ErrUnavailable))
+		w.refuse(missing, w.lost)
+		w.giveUp(fmt.Errorf("%w: a command before it was not appended", w.lost))
 	}
 	return nil
 }
@@ -226,6 +229,7 @@ func (w *writer[C, O]) commit(ctx context.Context) error {
 	if err := w.log.append(ctx, w.records); err != nil {
 		return err
 	}
+	w.lost = ErrUnavailable
 	w.meter.committed(len(w.records), time.Since(begun), w.log.next)
 	w.answer()
 	return nil
@@ -247,12 +251,24 @@ func (w *writer[C, O]) failed(ctx context.Context, state State, err error) {
 	}
 	w.failures++
 	w.meter.failed(err)
+	if state == Committing {
+		// The code words the answer. What is done is the same for every code.
+		w.lost = lost(err)
+	}
 	w.cfg.Log.Warn("journal lost a partition and takes it again", "topic", w.cfg.Topic,
 		"partition", w.partition, "state", string(state), "failures", w.failures, "error", err)
 	if w.failures > 1 {
 		// It could not be taken again at once. Nobody waits longer.
-		w.giveUp(ErrUnavailable)
+		w.giveUp(w.lost)
 	}
+}
+
+// lost returns what to answer after a commit that failed.
+func lost(err error) error {
+	if errors.Is(err, kerr.PolicyViolation) {
+		return ErrFull // the embedded broker says so
+	}
+	return ErrUnavailable
 }
 
 // unknown ends all that the lost client may still do, and waits a little: two processes that both believe
