@@ -67,7 +67,10 @@ type Config struct {
 	// and its topics are there. 0 means what the folder has, in a new one topic.DefaultPartitions; any other
 	// number than the folder's is topic.ErrPartitions.
 	Partitions int32
-	Logger     *slog.Logger
+	// Patience and MaxQueue bound how long and how many commands wait for the journal; see journal.Config.
+	Patience time.Duration
+	MaxQueue int
+	Logger   *slog.Logger
 }
 
 func (c Config) has(r Role) bool { return len(c.Roles) == 0 || slices.Contains(c.Roles, r) }
@@ -288,6 +291,7 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	}
 	j := journal.New(journal.Config[*transactions.Command, transactions.Outcome]{
 		Cluster: n.cluster, Topic: topic.Transactions, NewMachine: machines.New, Instance: n.folder.Instance, Log: n.cfg.Logger,
+		Patience: n.cfg.Patience, MaxQueue: n.cfg.MaxQueue,
 	})
 	n.parts.start("journal", j.Run)
 	n.checks = append(n.checks, func() error { return n.journalReady(j) })

@@ -31,6 +31,10 @@ func open(t *testing.T, cfg node.Config) *node.Node {
 	t.Helper()
 	mine := local(t.TempDir())
 	mine.Kafka, mine.RegistryURL, mine.Roles, mine.Partitions = cfg.Kafka, cfg.RegistryURL, cfg.Roles, 3
+	mine.Patience, mine.MaxQueue = cfg.Patience, cfg.MaxQueue
+	if cfg.Logger != nil {
+		mine.Logger = cfg.Logger
+	}
 	n, err := node.Open(t.Context(), mine)
 	if err != nil {
 		t.Fatal(err)
