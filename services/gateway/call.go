@@ -30,6 +30,9 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 
 // examine puts the key beside a request into it, and returns everything that is wrong with both.
 func (s *Server) examine(m proto.Message, keys []string) error {
+	if err := decoded(m); err != nil {
+		return err
+	}
 	wrong := takeKey(m, keys)
 	err := s.cfg.Validator.Validate(m)
 	if broken := new(Malformed); errors.As(err, &broken) {
@@ -65,12 +68,16 @@ func (c *call) Context() context.Context { return c.ctx }
 // RecvMsg implements grpc.ServerStream.
 func (c *call) RecvMsg(message any) error {
 	if err := c.ServerStream.RecvMsg(message); err != nil {
-		return undecoded(err)
+		return err
 	}
-	if m, ok := message.(proto.Message); ok {
-		return c.check(m)
+	m, ok := message.(proto.Message)
+	if !ok {
+		return nil
 	}
-	return nil
+	if err := decoded(m); err != nil {
+		return err
+	}
+	return c.check(m)
 }
 
 // panicked returns what became of a call: what it panicked with, if it did. The process goes on, as it does

@@ -1,44 +1,48 @@
 package gateway
 
 import (
-	"context"
-	"slices"
 	"strings"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/encoding"
+	encodingproto "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 )
 
-// registrar registers services so that a request that cannot be decoded is malformed. By itself gRPC answers
-// it as an internal error, before any interceptor sees the call.
-type registrar struct{ to *grpc.Server }
+// undecodable is the number of the unknown field in which codec says why there is no message.
+const undecodable = protowire.MaxValidNumber
 
-// RegisterService implements grpc.ServiceRegistrar.
-func (r registrar) RegisterService(service *grpc.ServiceDesc, implementation any) {
-	checked := *service
-	checked.Methods = slices.Clone(service.Methods)
-	for i := range checked.Methods {
-		checked.Methods[i].Handler = decoding(service.Methods[i].Handler)
-	}
-	r.to.RegisterService(&checked, implementation)
-}
+// codec is that of protobuf, but that bytes which are no message become an empty one with a field that says
+// so. By itself gRPC answers an internal error, and ends the call, before anybody sees it.
+type codec struct{ encoding.CodecV2 }
 
-func decoding(handle grpc.MethodHandler) grpc.MethodHandler {
-	return func(service any, ctx context.Context, decode func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
-		return handle(service, ctx, func(m any) error { return undecoded(decode(m)) }, through)
-	}
-}
+func newCodec() codec { return codec{encoding.GetCodecV2(encodingproto.Name)} }
 
-// undecoded returns what to answer for an error of receiving a message.
-func undecoded(err error) error {
-	if status.Code(err) != codes.Internal {
+// Unmarshal implements encoding.CodecV2.
+func (c codec) Unmarshal(data mem.BufferSlice, into any) error {
+	err := c.CodecV2.Unmarshal(data, into)
+	m, ok := into.(proto.Message)
+	if err == nil || !ok {
 		return err
 	}
-	_, why, _ := strings.Cut(status.Convert(err).Message(), "proto:")
-	why = strings.TrimLeft(why, " \u00a0")
-	if why == "" {
-		why = "the bytes are no message"
+	proto.Reset(m)
+	field := protowire.AppendTag(nil, undecodable, protowire.BytesType)
+	m.ProtoReflect().SetUnknown(protowire.AppendString(field, err.Error()))
+	return nil
+}
+
+// decoded returns an error for a message that could not be decoded.
+func decoded(m proto.Message) error {
+	unknown := m.ProtoReflect().GetUnknown()
+	if len(unknown) == 0 {
+		return nil
 	}
+	number, kind, n := protowire.ConsumeTag(unknown)
+	if number != undecodable || kind != protowire.BytesType {
+		return nil
+	}
+	why, _ := protowire.ConsumeString(unknown[n:])
+	why = strings.ToValidUTF8(strings.TrimLeft(strings.TrimPrefix(why, "proto:"), " \u00a0"), "?")
 	return malformed([]*Violation{{Description: "cannot be decoded: " + why}})
 }

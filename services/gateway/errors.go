@@ -26,6 +26,7 @@ const domain = "refold"
 const (
 	reasonMalformed  = "MALFORMED"
 	reasonTooLarge   = "BODY_TOO_LARGE"
+	reasonTooSlow    = "BODY_TOO_SLOW"
 	reasonMediaType  = "UNSUPPORTED_MEDIA_TYPE"
 	reasonActRefused = "ACT_REFUSED"
 	reasonInternal   = "INTERNAL"

@@ -39,10 +39,9 @@ const (
 	maxStreams = 1024
 	// maxHeaders bounds the headers of a request, in bytes.
 	maxHeaders = 64 << 10
-	// maxCall bounds a call over REST. What a client reads or writes has a bound of its own, which must
-	// leave time to say so.
+	// maxCall bounds a call over REST. What a client reads has a bound of its own, which must leave time to
+	// say so.
 	maxCall  = 30 * time.Second
-	maxRead  = 15 * time.Second
 	maxWrite = maxCall + 15*time.Second
 	maxIdle  = 2 * time.Minute
 )
@@ -59,6 +58,9 @@ type Config struct {
 	// HeaderTimeout is how long a client over HTTP may take for the headers of a request; 5 s where it is
 	// zero.
 	HeaderTimeout time.Duration
+	// ReadTimeout is how long a client may take for a request over HTTP, and for the beginning of a
+	// connection over gRPC; 15 s where it is zero.
+	ReadTimeout time.Duration
 	// Grace is how long calls may take to end once the server stops; 5 s where it is zero.
 	Grace time.Duration
 }
@@ -73,6 +75,7 @@ type Server struct {
 func NewServer(cfg Config) *Server {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	cfg.HeaderTimeout = cmp.Or(cfg.HeaderTimeout, 5*time.Second)
+	cfg.ReadTimeout = cmp.Or(cfg.ReadTimeout, 15*time.Second)
 	cfg.Grace = cmp.Or(cfg.Grace, 5*time.Second)
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) error { return nil }
@@ -82,9 +85,10 @@ func NewServer(cfg Config) *Server {
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 		grpc.UnknownServiceHandler(unknown),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxHeaders),
-		grpc.ConnectionTimeout(maxRead),
+		grpc.ConnectionTimeout(cfg.ReadTimeout),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
@@ -96,7 +100,7 @@ func NewServer(cfg Config) *Server {
 
 // Register adds services. It must not be called once Serve was. Those that have REST paths are served over
 // REST too.
-func (s *Server) Register(add func(grpc.ServiceRegistrar)) { add(registrar{s.grpc}) }
+func (s *Server) Register(add func(grpc.ServiceRegistrar)) { add(s.grpc) }
 
 // Serve serves until ctx ends, or one of the listeners fails. Calls under way may end within the grace, and
 // are cut then. It closes both listeners, and is called once.
@@ -135,7 +139,7 @@ func (s *Server) web(ctx context.Context, target net.Addr) (*grpc.ClientConn, *h
 	return conn, &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
-		ReadTimeout:       maxRead,
+		ReadTimeout:       s.cfg.ReadTimeout,
 		WriteTimeout:      maxWrite,
 		IdleTimeout:       maxIdle,
 		MaxHeaderBytes:    maxHeaders,

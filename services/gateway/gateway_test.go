@@ -19,6 +19,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/services/gateway"
@@ -315,4 +317,25 @@ func TestJSONShowsZerosAndNamesOfProto(t *testing.T) {
 			t.Errorf("got header %s: %s, want none", name, v)
 		}
 	}
+}
+
+// narrow returns a connection that takes no more than some bytes of headers.
+func (h *house) narrow(headers uint32) *grpc.ClientConn {
+	h.t.Helper()
+	conn, err := grpc.NewClient(h.conn.Target(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithMaxHeaderListSize(headers))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// newMessage returns an empty message of a kind.
+func newMessage(t *testing.T, m protoreflect.MessageDescriptor) protoreflect.Message {
+	t.Helper()
+	kind, err := protoregistry.GlobalTypes.FindMessageByName(m.FullName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kind.New()
 }

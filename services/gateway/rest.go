@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 
@@ -108,12 +109,15 @@ func (r *rest) checked(next runtime.HandlerFunc) runtime.HandlerFunc {
 // truncated answers a request whose body was not read to its end.
 func truncated(w http.ResponseWriter, err error) {
 	var large *http.MaxBytesError
-	if !errors.As(err, &large) {
-		write(w, http.StatusBadRequest, status.Convert(malformed([]*Violation{{Description: "the body did not come whole"}})))
-		return
+	switch {
+	case errors.As(err, &large):
+		text := fmt.Sprintf("the body is larger than %d bytes", large.Limit)
+		write(w, http.StatusRequestEntityTooLarge, detailed(codes.ResourceExhausted, text, info(reasonTooLarge)))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		write(w, http.StatusRequestTimeout, detailed(codes.DeadlineExceeded, "the body came too slowly", info(reasonTooSlow)))
+	default:
+		write(w, http.StatusBadRequest, detailed(codes.InvalidArgument, "the body did not come whole", info(reasonMalformed)))
 	}
-	text := fmt.Sprintf("the body is larger than %d bytes", large.Limit)
-	write(w, http.StatusRequestEntityTooLarge, detailed(codes.ResourceExhausted, text, info(reasonTooLarge)))
 }
 
 // fail answers with the status of a call, or with what kept it from being one.

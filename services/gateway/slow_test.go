@@ -1,0 +1,129 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/refold/refold/services/gateway"
+)
+
+// A client that sends too slowly is let go of, wherever it stops.
+func TestSE13SlowClients(t *testing.T) {
+	h := open(t, new(bank), func(c *gateway.Config) { c.HeaderTimeout, c.ReadTimeout = 50*time.Millisecond, 100*time.Millisecond })
+	post := "POST /v1/entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"nothing":               {"", ""},
+		"half a line":           {"POST /v1/ent", ""},
+		"half the headers":      {post, ""},
+		"no body":               {post + "Content-Length: 100\r\n\r\n", "HTTP/1.1 408 "},
+		"half a body":           {post + "Content-Length: 100\r\n\r\n{\"idem", "HTTP/1.1 408 "},
+		"chunks without an end": {post + "Transfer-Encoding: chunked\r\n\r\n4\r\n    \r\n4\r\n    \r\n", "HTTP/1.1 408 "},
+	} {
+		if got := h.raw(c.text); !strings.HasPrefix(got, c.want) || c.want == "" && strings.Contains(got, " 200 ") {
+			t.Errorf("%s: got %.200q, want %q", name, got, c.want)
+		}
+	}
+	for name, text := range map[string]string{"nothing": "", "half a preface": "PRI * HTTP/2.0\r\n", "another protocol": "GET / HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		if !closes(t, h.conn.Target(), text) {
+			t.Errorf("gRPC, %s: the connection is left open", name)
+		}
+	}
+	if calls := h.calls(); len(calls) != 0 {
+		t.Errorf("the service was asked: %v", calls)
+	}
+}
+
+// closes reports whether a server closes a connection over which some bytes came and no more.
+func closes(t *testing.T, address, text string) bool {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.ReadAll(c)
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func TestSE13MetadataIsBounded(t *testing.T) {
+	h := open(t, new(bank), nil)
+	many := metadata.MD{}
+	for i := range 10_000 {
+		many.Set(fmt.Sprintf("x-%d", i), "value")
+	}
+	_, err := h.client.PostEntry(metadata.NewOutgoingContext(t.Context(), many), entry())
+	if code := status.Code(err); code == codes.OK || code == codes.Unavailable || len(h.calls()) != 0 {
+		t.Errorf("got %v and %d calls, want it refused", err, len(h.calls()))
+	}
+}
+
+func TestSE13CallsOfAConnectionAreBounded(t *testing.T) {
+	var inside, most atomic.Int64
+	release := make(chan struct{})
+	h := open(t, &bank{fail: func(context.Context) error {
+		n := inside.Add(1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		<-release
+		inside.Add(-1)
+		return nil
+	}}, nil)
+	var calls sync.WaitGroup
+	for range 1100 {
+		calls.Go(func() {
+			if _, err := h.client.PostEntry(t.Context(), entry()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	until(t, "1024 calls are in the service", func() bool { return inside.Load() == 1024 })
+	close(release)
+	calls.Wait()
+	if got := most.Load(); got > 1024 {
+		t.Errorf("%d calls were in the service at once, want 1024", got)
+	}
+}
+
+// Wherever a mistake of ours shows, the caller is told no more than its number, and it is logged once.
+func TestSE13PanicIsLoggedOnce(t *testing.T) {
+	h := open(t, &bank{fail: func(context.Context) error { panic("a mistake") }}, func(c *gateway.Config) {
+		c.Ready = func(context.Context) error { panic("a mistake") }
+	})
+	for i, call := range []func() answer{
+		func() answer { return h.send("POST", "/v1/entries", entryJSON) },
+		func() answer { return h.send("GET", "/readyz", "") },
+	} {
+		got := call()
+		if reason, _ := got.reason(t); got.status != http.StatusInternalServerError || reason != "INTERNAL" || strings.Contains(got.body, "mistake") {
+			t.Errorf("got %d %s: %s", got.status, reason, got.body)
+		}
+		if logged := strings.Count(h.log.String(), "panic: a mistake"); logged != i+1 {
+			t.Errorf("logged %d times, want %d: %s", logged, i+1, h.log)
+		}
+	}
+	for line := range strings.Lines(h.log.String()) {
+		if !strings.HasPrefix(line, "time=") {
+			t.Errorf("the log has a line %q", line)
+		}
+	}
+}
