@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 
+	"github.com/refold/refold/schemas/api"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/api/refoldv1"
 	"github.com/refold/refold/services/gateway"
@@ -174,5 +176,34 @@ func TestListenerThatFailsEndsTheServer(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 		stop()
+	}
+}
+
+// Of every write the document says how it is repeated, and how it is put off.
+func TestDocumentTellsOfKeys(t *testing.T) {
+	var document struct {
+		Paths map[string]map[string]struct {
+			Tags       []string
+			Parameters []struct{ Name, In string }
+			Responses  map[string]any
+		}
+	}
+	if err := json.Unmarshal(api.OpenAPI, &document); err != nil {
+		t.Fatal(err)
+	}
+	writes := 0
+	for path, methods := range document.Paths {
+		call, ok := methods["post"]
+		if !ok || !slices.Contains(call.Tags, "TransactionsService") {
+			continue
+		}
+		writes++
+		keyed := slices.ContainsFunc(call.Parameters, func(p struct{ Name, In string }) bool { return p.Name == "Idempotency-Key" && p.In == "header" })
+		if !keyed || call.Responses["400"] == nil || call.Responses["409"] == nil || call.Responses["413"] == nil || call.Responses["503"] == nil {
+			t.Errorf("%s: got %v and %v", path, call.Parameters, call.Responses)
+		}
+	}
+	if writes < 11 {
+		t.Errorf("got %d writes, want at least 11", writes)
 	}
 }
