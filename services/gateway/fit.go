@@ -51,12 +51,6 @@ func misfit(fd protoreflect.FieldDescriptor, value json.Token) string {
 	number, isNumber := value.(json.Number)
 	_, isBool := value.(bool)
 	switch kind := fd.Kind(); {
-	case bits(kind) != 0 && !isString && !isNumber:
-		return "must be a whole number"
-	case bits(kind) != 0 && isNumber:
-		return inexact(kind, number.String())
-	case bits(kind) != 0:
-		return outside(kind, text)
 	case kind == protoreflect.BoolKind && !isBool:
 		return "must be true or false"
 	case kind == protoreflect.StringKind && !isString:
@@ -67,10 +61,16 @@ func misfit(fd protoreflect.FieldDescriptor, value json.Token) string {
 		return outside(protoreflect.Int32Kind, number.String())
 	case kind == protoreflect.EnumKind && (!isString || fd.Enum().Values().ByName(protoreflect.Name(text)) == nil):
 		return fmt.Sprintf("is no %s", fd.Enum().Name())
-	case fd.Message() != nil && fd.Message().FullName() == "google.protobuf.Timestamp" && (!isString || !isTime(text)):
+	case kind == protoreflect.MessageKind && fd.Message().FullName() == "google.protobuf.Timestamp" && (!isString || !isTime(text)):
 		return "must be a time such as 2026-01-31T12:00:00Z"
+	case bits(kind) == 0:
+		return ""
+	case isNumber:
+		return inexact(kind, number.String())
+	case isString:
+		return outside(kind, text)
 	}
-	return ""
+	return "must be a whole number"
 }
 
 // isTime reports whether a text is a time as protojson takes it.

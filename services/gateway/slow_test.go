@@ -78,11 +78,11 @@ func TestSE13MetadataIsBounded(t *testing.T) {
 }
 
 func TestSE13CallsOfAConnectionAreBounded(t *testing.T) {
-	var inside, most atomic.Int64
+	var inside, beyond atomic.Int64
 	release := make(chan struct{})
 	h := open(t, &bank{fail: func(context.Context) error {
-		n := inside.Add(1)
-		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		if inside.Add(1) > 1024 {
+			beyond.Add(1)
 		}
 		<-release
 		inside.Add(-1)
@@ -99,8 +99,8 @@ func TestSE13CallsOfAConnectionAreBounded(t *testing.T) {
 	until(t, "1024 calls are in the service", func() bool { return inside.Load() == 1024 })
 	close(release)
 	calls.Wait()
-	if got := most.Load(); got > 1024 {
-		t.Errorf("%d calls were in the service at once, want 1024", got)
+	if got := beyond.Load(); got > 0 {
+		t.Errorf("%d calls were in the service beside 1024 others", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"google.golang.org/grpc"
@@ -55,7 +56,7 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		defer func() {
 			with := recover()
-			if with == http.ErrAbortHandler {
+			if err, ok := with.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(with) // it wants the connection to be closed
 			}
 			if err := s.answer(q.URL.Path, panicked(with, nil)); err != nil {
