@@ -91,12 +91,31 @@ func TestParametersAreTold(t *testing.T) {
 	for query, field := range map[string]string{
 		"page_size=1e2": "page_size", "page_size=": "page_size", "page_size=99999999999": "page_size", "page_size=-1&x=y": "page_size",
 		"from=yesterday": "from", "page_size=1&pageSize=2": "page_size", "account_id=c2.main": "account_id", "from.seconds=1": "from.seconds",
-		"page_token=%FF": "page_token", "page_token=%00": "page_token",
+		"page_token=%FF": "page_token", "page_token=%00": "page_token", "page_size=%zz": "", "page_size=1;x=2": "",
 	} {
 		got := h.send("GET", "/v1/accounts/c1.main/entries?"+query, "")
 		if reason, fields := got.reason(t); got.status != http.StatusBadRequest || reason != "MALFORMED" || fields[field] == "" {
-			t.Errorf("%s: got %d %s %v, want one of %s", query, got.status, reason, fields, field)
+			t.Errorf("%s: got %d %s %v, want one of %q", query, got.status, reason, fields, field)
 		}
+	}
+}
+
+func TestPathsAreTold(t *testing.T) {
+	h := open(t, new(bank), nil)
+	freeze := `{"idempotency_key":"k1","reason":"r"}`
+	for _, id := range []string{"%FF", "%00", "%0A", "a%2Fb", "c1", "%E2%80%AEc1.main", strings.Repeat("x", 10_000)} {
+		got := h.send("POST", "/v1/accounts/"+id+":freeze", freeze)
+		if reason, fields := got.reason(t); got.status != http.StatusBadRequest || reason != "MALFORMED" || fields["account_id"] == "" || len(fields) != 1 {
+			t.Errorf("%.20s: got %d %s %v, want one of account_id", id, got.status, reason, fields)
+		}
+	}
+	for _, path := range []string{"/%FF", "/v1/%FF", "/%0Alevel=ERROR"} {
+		if reason, _ := h.send("GET", path, "").reason(t); reason != "NOT_FOUND" {
+			t.Errorf("%s: got %s", path, reason)
+		}
+	}
+	if calls := h.calls(); len(calls) != 0 || strings.Contains(h.log.String(), "level=ERROR") {
+		t.Errorf("the service was asked: %v, or an error was logged: %s", calls, h.log)
 	}
 }
 

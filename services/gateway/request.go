@@ -25,7 +25,12 @@ func (r *rest) check(q *http.Request, params map[string]string, body []byte) err
 	if err != nil {
 		return err
 	}
-	wrong, rest := to.check(q.URL.Query(), params, body)
+	query, err := url.ParseQuery(q.URL.RawQuery)
+	if err != nil {
+		return malformed([]*Violation{{Description: "the query cannot be read: " + err.Error()}})
+	}
+	wrong, rest := to.check(query, params, body)
+	wrong = append(wrong, checkPath(params)...)
 	keys := keysOf(q)
 	if len(keys) > 0 {
 		if text := checkKey(keys); text != "" {
@@ -37,6 +42,16 @@ func (r *rest) check(q *http.Request, params map[string]string, body []byte) err
 		return nil
 	}
 	return malformed(wrong, r.breaches(to, params, rest, keys))
+}
+
+// checkPath returns the fields in the path of a request that gRPC could not carry, or that are refused anyway.
+func checkPath(params map[string]string) (wrong []*Violation) {
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if text := unclear(params[name]); text != "" {
+			wrong = append(wrong, &Violation{Field: name, Description: text})
+		}
+	}
+	return wrong
 }
 
 // checkMedia says why the body of a request cannot be read as JSON, "" where it can, or there is none. A body

@@ -173,7 +173,9 @@ func misrouted(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, 
 
 // write writes a status as JSON.
 func write(w http.ResponseWriter, httpStatus int, st *status.Status) {
-	body, err := marshal().Marshal(st.Proto())
+	problem := st.Proto()
+	problem.Message = strings.ToValidUTF8(problem.GetMessage(), "?") // it may repeat a path
+	body, err := marshal().Marshal(problem)
 	if err != nil {
 		body = []byte(`{"code":13,"message":"internal error","details":[]}`)
 	}
