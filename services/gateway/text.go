@@ -15,34 +15,62 @@ const (
 )
 
 // checkText returns the strings of a message, and of all messages in it, which could make a line of a log
-// or a statement look like another one. At is the path of the message.
-func checkText(m protoreflect.Message, at string) (out []*Violation) {
+// or a statement look like another one.
+func checkText(m protoreflect.Message) []*Violation {
+	if plain(m) {
+		return nil // nearly always, and nothing was allocated for it
+	}
+	return unclearIn(m, "")
+}
+
+// plain reports whether there is no such string.
+func plain(m protoreflect.Message) (ok bool) {
+	ok = true
 	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		single := fd.Kind() == protoreflect.StringKind || fd.Message() != nil
-		switch path := at + string(fd.Name()); {
-		case fd.IsMap() || !single:
+		switch {
+		case fd.IsMap() || fd.Kind() != protoreflect.StringKind && fd.Message() == nil:
 		case fd.IsList():
 			for i := range v.List().Len() {
-				out = append(out, checkValue(v.List().Get(i), fmt.Sprintf("%s[%d]", path, i))...)
+				ok = ok && plainValue(fd, v.List().Get(i))
 			}
 		default:
-			out = append(out, checkValue(v, path)...)
+			ok = plainValue(fd, v)
+		}
+		return ok
+	})
+	return ok
+}
+
+func plainValue(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+	if fd.Message() != nil {
+		return plain(v.Message())
+	}
+	return unclear(v.String()) == ""
+}
+
+// unclearIn returns such strings of the message at a path, which ends with a dot or is empty.
+func unclearIn(m protoreflect.Message, at string) (out []*Violation) {
+	add := func(fd protoreflect.FieldDescriptor, v protoreflect.Value, path string) {
+		if fd.Message() != nil {
+			out = append(out, unclearIn(v.Message(), path+".")...)
+		} else if wrong := unclear(v.String()); wrong != "" {
+			out = append(out, &Violation{Field: path, Description: wrong})
+		}
+	}
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		path := at + string(fd.Name())
+		switch {
+		case fd.IsMap() || fd.Kind() != protoreflect.StringKind && fd.Message() == nil:
+		case fd.IsList():
+			for i := range v.List().Len() {
+				add(fd, v.List().Get(i), fmt.Sprintf("%s[%d]", path, i))
+			}
+		default:
+			add(fd, v, path)
 		}
 		return len(out) < maxViolations
 	})
 	return out
-}
-
-// checkValue does so with one value, which is a string or a message.
-func checkValue(v protoreflect.Value, at string) []*Violation {
-	text, ok := v.Interface().(string)
-	if !ok {
-		return checkText(v.Message(), at+".")
-	}
-	if wrong := unclear(text); wrong != "" {
-		return []*Violation{{Field: at, Description: wrong}}
-	}
-	return nil
 }
 
 // unclear says why a text is refused, "" where it is not.
