@@ -60,6 +60,10 @@ func TestSE13Bodies(t *testing.T) {
 			t.Errorf("%s: got %d %s %v, want one of %q", name, got.status, reason, fields, c.field)
 		}
 	}
+	beyond := h.send("POST", "/v1/accounts", `{"overdraft_limit_minor":9007199254740992}`)
+	if _, fields := beyond.reason(t); !strings.HasPrefix(fields["overdraft_limit_minor"], "must be a string") {
+		t.Errorf("got %v, want it to be a string", fields)
+	}
 	if calls := h.calls(); len(calls) != 0 {
 		t.Errorf("the service was asked: %v", calls)
 	}
@@ -163,11 +167,11 @@ func TestViolationsFitIntoHeaders(t *testing.T) {
 	conn := h.narrow(8 << 10)
 	r := &bankv1.PostEntriesRequest{}
 	for range 100 {
-		r.Legs = append(r.Legs, &bankv1.PostedLeg{AccountId: strings.Repeat("é", 101)})
+		r.Legs = append(r.Legs, &bankv1.PostedLeg{AccountId: "a\nb"})
 	}
 	_, err := bankv1.NewTransactionsServiceClient(conn).PostEntries(t.Context(), r)
 	reason, fields := told(err)
-	if reason != "refold/MALFORMED" || fields["idempotency_key"] == "" || fields["legs[9].currency"] == "" || !strings.HasSuffix(fields[""], "more fields are wrong") {
+	if reason != "refold/MALFORMED" || fields["legs[9].account_id"] == "" || !strings.HasSuffix(fields[""], "more fields are wrong") {
 		t.Errorf("got %v, %s, %d fields, %q", err, reason, len(fields), fields[""])
 	}
 }
