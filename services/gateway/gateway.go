@@ -4,12 +4,16 @@
 // A call is met by call.go: somebody asks (principal.go), the Idempotency-Key is put where it belongs
 // (key.go), the request keeps the rules of its schema (validate.go), and whatever goes wrong becomes one
 // status with a stable reason (errors.go). REST is the same call: rest.go hands it to the gRPC server, once
-// json.go and route.go have refused what would otherwise be misread in silence.
+// json.go and request.go have refused what would otherwise be misread in silence.
 //
 // What a caller may rely on: every error is a google.rpc.Status with a google.rpc.ErrorInfo of the domain
-// "refold", over REST as JSON; a request is refused with everything that is wrong with it at once; no text
-// of a driver and no stack leaves the process. In JSON, 64-bit integers are strings, as protojson has it,
-// fields are named as in the .proto files, and fields that are zero are shown.
+// "refold", over REST as JSON, but for what gRPC itself refuses, such as a message of more than 4 MiB; a
+// request is refused with everything that is wrong with it at once; no text of a driver and no stack leaves
+// the process. In JSON, 64-bit integers are strings, as protojson has it; numbers are taken up to 2^53-1, and
+// no fraction or exponent, not even of zero. Fields are named as in the .proto files, and those that are zero
+// are shown. Fields that nobody knows are refused over REST; over gRPC they are passed over, as protobuf has
+// it. No string may hold control characters, separators of lines, overrides of the writing direction, or
+// what is not Unicode; any other text is kept as it is.
 package gateway
 
 import (
