@@ -95,7 +95,7 @@ func TestParametersAreTold(t *testing.T) {
 	for query, field := range map[string]string{
 		"page_size=1e2": "page_size", "page_size=": "page_size", "page_size=99999999999": "page_size", "page_size=-1&x=y": "page_size",
 		"from=yesterday": "from", "page_size=1&pageSize=2": "page_size", "account_id=c2.main": "account_id", "from.seconds=1": "from.seconds",
-		"page_token=%FF": "page_token", "page_token=%00": "page_token", "page_size=%zz": "", "page_size=1;x=2": "",
+		"page_token=%FF": "page_token", "page_token=%00": "page_token", "page_size=%zz": "", "pageSize=1&pageSize=1": "page_size", "page_size=1;x=2": "",
 	} {
 		got := h.send("GET", "/v1/accounts/c1.main/entries?"+query, "")
 		if reason, fields := got.reason(t); got.status != http.StatusBadRequest || reason != "MALFORMED" || fields[field] == "" {

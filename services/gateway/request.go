@@ -125,12 +125,13 @@ func (r route) checkQuery(query url.Values, params map[string]string) (wrong []*
 			wrong = append(wrong, &Violation{Field: clip(name), Description: "this call has no such parameter"})
 			continue
 		}
-		name, value := string(fd.Name()), parameter(fd, query[name][0])
+		given := query[name]
+		name, value := string(fd.Name()), parameter(fd, given[0])
 		_, fixed := params[name]
 		switch text := misfit(fd, value); {
 		case fixed:
 			wrong = append(wrong, &Violation{Field: name, Description: "is given in the path"})
-		case right[name] != nil || len(query[name]) > 1:
+		case right[name] != nil || len(given) > 1:
 			wrong = append(wrong, &Violation{Field: name, Description: "is given twice"})
 		case text != "":
 			wrong = append(wrong, &Violation{Field: name, Description: text})
