@@ -8,6 +8,7 @@ import (
 
 	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/transactions/pile"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
@@ -16,8 +17,11 @@ import (
 type audit struct {
 	Verifier
 	report   Report
+	named    map[int32]bool // the partitions of which a problem is in the report
 	heads    map[int32]*ledger.Head
 	accounts map[string]*audited
+	claims   pile.Pile
+	transit  map[string]int64 // what is on its way to other partitions, by currency
 
 	// Scratch space: views of the record at hand.
 	posted   event.EntryPosted
@@ -49,28 +53,23 @@ type audited struct {
 type auditedHold struct{ amount, day int64 }
 
 func newAudit(v Verifier) *audit {
-	return &audit{Verifier: v, heads: make(map[int32]*ledger.Head), accounts: make(map[string]*audited)}
+	return &audit{
+		Verifier: v,
+		report:   Report{Problems: []Problem{}},
+		named:    make(map[int32]bool),
+		heads:    make(map[int32]*ledger.Head),
+		accounts: make(map[string]*audited),
+		transit:  make(map[string]int64),
+	}
 }
 
 func (a *audit) problem(partition int32, offset int64, format string, args ...any) {
 	a.report.Found++
-	if len(a.report.Problems) < maxProblems {
+	if len(a.report.Problems) < maxProblems || !a.named[partition] {
+		a.named[partition] = true
 		what := fmt.Sprintf(format, args...)
 		a.report.Problems = append(a.report.Problems, Problem{Partition: partition, Offset: offset, What: what})
 	}
-}
-
-// batch checks the records of a batch below end.
-func (a *audit) batch(ctx context.Context, b timeline.Batch, end int64) error {
-	for _, rec := range b.Records {
-		if rec.Offset >= end {
-			break
-		}
-		if err := a.record(ctx, rec); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (a *audit) record(ctx context.Context, rec *timeline.Record) error {
@@ -97,6 +96,9 @@ func (a *audit) record(ctx context.Context, rec *timeline.Record) error {
 		return nil
 	}
 	a.chain(rec, f.Envelop(), found)
+	if err := a.claim(rec, f); err != nil {
+		return err
+	}
 	switch e := f.(type) {
 	case *event.AccountOpened:
 		a.open(e, found)
@@ -302,20 +304,4 @@ func (a *audit) account(id, currency string) *audited {
 		a.accounts[strings.Clone(id)] = acc
 	}
 	return acc
-}
-
-// close adds up.
-func (a *audit) close() Report {
-	a.report.Accounts = int64(len(a.accounts))
-	a.report.Totals = make(map[string]int64)
-	for _, acc := range a.accounts {
-		a.report.Totals[acc.currency] += acc.balance
-	}
-	for currency, total := range a.report.Totals {
-		if total != 0 {
-			a.report.Found++
-			a.report.Problems = append(a.report.Problems, Problem{Partition: -1, Offset: -1, What: fmt.Sprintf("all accounts together have %d %s, not zero", total, currency)})
-		}
-	}
-	return a.report
 }

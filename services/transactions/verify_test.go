@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/topic"
@@ -37,6 +38,7 @@ func goodLog(t *testing.T) *copied {
 	}
 	i.status()
 	i.holds()
+	i.taken()
 	if _, err := i.post(withdrawal("c1.main", "no", 1000)); reasonOf(t, err) != ReasonInsufficientFunds {
 		t.Fatal(err)
 	}
@@ -59,6 +61,21 @@ func (i *instance) holds() {
 	_, released := i.ReleaseHold(i.bank.t.Context(), releaseRequest("c4.main", "release", second))
 	if err := errors.Join(captured, released); err != nil {
 		i.bank.t.Fatal(err)
+	}
+}
+
+// taken posts entries of an account of c4 that are refunded and reversed.
+func (i *instance) taken() {
+	i.bank.t.Helper()
+	buy, refund := withdrawal("c4.main", "buy", 40), deposit("c4.main", "refund", 10)
+	buy.Kind, refund.Kind = bankv1.EntryKind_ENTRY_KIND_CARD_PURCHASE, bankv1.EntryKind_ENTRY_KIND_REFUND
+	refund.RefundOf = i.posted(buy).Record.EventId
+	i.posted(refund)
+	for _, key := range []string{"one", "two"} {
+		in := i.posted(deposit("c4.main", "in-"+key, 7))
+		if _, err := i.ReverseEntry(i.bank.t.Context(), reverseRequest("c4.main", "back-"+key, in.Record.EventId)); err != nil {
+			i.bank.t.Fatal(err)
+		}
 	}
 }
 
@@ -86,6 +103,12 @@ func (c *copied) find(customer, key string) int {
 	}
 	c.bank.t.Fatalf("there is no record of %s %s", customer, key)
 	return 0
+}
+
+// fact returns the fact of a record.
+func (c *copied) fact(customer, key string) fact {
+	c.bank.t.Helper()
+	return c.bank.decode(c.records[c.find(customer, key)])
 }
 
 // change changes the fact of a record.
@@ -135,20 +158,38 @@ func TestVerifyAcceptsAGoodLog(t *testing.T) {
 	c := goodLog(t)
 	c.write(kgo.TransactionalID("copy"))
 	got := c.bank.report()
-	want := "{Records:19 Entries:9 Accounts:5 Totals:map[EUR:0] Found:0 Problems:[]}"
+	want := "{Records:25 Entries:15 Accounts:5 Totals:map[EUR:0] Found:0 Problems:[]}"
 	if fmt.Sprintf("%+v", got) != want {
 		t.Errorf("got %+v, want %s", got, want)
 	}
 }
 
-func TestVerifyNamesWhatIsWrong(t *testing.T) {
-	entry := func(how func(*event.EntryPosted)) func(fact) {
-		return func(f fact) { how(f.(*event.EntryPosted)) }
+// spoiled is what is done to a good log, and what is said of it.
+type spoiled struct {
+	spoil func(*copied)
+	want  []string
+}
+
+func (x spoiled) test(t *testing.T) {
+	t.Parallel()
+	c := goodLog(t)
+	x.spoil(c)
+	c.write(kgo.TransactionalID("copy"))
+	got := fmt.Sprint(c.bank.report().Problems)
+	for _, want := range x.want {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s, want %q", got, want)
+		}
 	}
-	for name, x := range map[string]struct {
-		spoil func(*copied)
-		want  []string
-	}{
+}
+
+// entry changes an entry.
+func entry(how func(*event.EntryPosted)) func(fact) {
+	return func(f fact) { how(f.(*event.EntryPosted)) }
+}
+
+func TestVerifyNamesWhatIsWrong(t *testing.T) {
+	for name, x := range map[string]spoiled{
 		"a record is missing": {
 			func(c *copied) { n := c.find("c1", "w1"); c.records = slices.Delete(c.records, n, n+1) },
 			[]string{
@@ -286,18 +327,69 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 			[]string{"offset 0: cannot be decoded"},
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := goodLog(t)
-			x.spoil(c)
-			c.write(kgo.TransactionalID("copy"))
-			got := fmt.Sprint(c.bank.report().Problems)
-			for _, want := range x.want {
-				if !strings.Contains(got, want) {
-					t.Errorf("got %s, want %q", got, want)
-				}
-			}
-		})
+		t.Run(name, x.test)
+	}
+}
+
+func TestVerifyNamesWhatIsDoneTwice(t *testing.T) {
+	for name, x := range map[string]spoiled{
+		"a key is used again": {
+			func(c *copied) {
+				c.change("c4", "d2", entry(func(e *event.EntryPosted) { e.IdempotencyKey = "d1" }))
+			},
+			[]string{"answers a key that offset 1 has answered"},
+		},
+		"an entry is reversed twice": {
+			func(c *copied) {
+				was := c.fact("c4", "back-one").(*event.EntryPosted).Reverses
+				c.change("c4", "back-two", entry(func(e *event.EntryPosted) { e.Reverses = was }))
+			},
+			[]string{"reverses an entry that offset "},
+		},
+		"what was never posted is reversed": {
+			func(c *copied) {
+				c.change("c4", "back-two", entry(func(e *event.EntryPosted) { e.Reverses = "x" }))
+			},
+			[]string{"reverses an entry that was never posted"},
+		},
+		"a refunded purchase is reversed": {
+			func(c *copied) {
+				was := c.fact("c4", "refund").(*event.EntryPosted).RefundOf
+				c.change("c4", "back-two", entry(func(e *event.EntryPosted) { e.Reverses = was }))
+			},
+			[]string{"reverses an entry of which 10 were refunded"},
+		},
+		"more is refunded than was paid": {
+			func(c *copied) {
+				c.change("c4", "refund", entry(func(e *event.EntryPosted) { e.Legs[0].AmountMinor = 41 }))
+			},
+			[]string{"makes the refunds of a purchase of 40 together 41"},
+		},
+		"what is refunded is no purchase": {
+			func(c *copied) {
+				was := c.fact("c4", "in-one").Envelop().EventID
+				c.change("c4", "refund", entry(func(e *event.EntryPosted) { e.RefundOf = was }))
+				n, m := c.find("c4", "in-one"), c.find("c4", "refund")
+				c.records[n], c.records[m] = c.records[m], c.records[n]
+			},
+			[]string{"refunds an entry that is no purchase"},
+		},
+		"a transfer that nobody sent": {
+			func(c *copied) {
+				c.change("c4", "d2", entry(func(e *event.EntryPosted) {
+					e.Kind, e.Counterparty, e.TransferID = event.EntryTransfer, "c1.main", "t"
+				}))
+			},
+			[]string{"is about a transfer that was never sent"},
+		},
+		"a transfer that is not in the clearing accounts": {
+			func(c *copied) {
+				c.change("c4", "w1", entry(func(e *event.EntryPosted) { e.Kind, e.Counterparty = event.EntryTransfer, "c1.main" }))
+			},
+			[]string{"30 EUR are on their way that are not in the clearing accounts"},
+		},
+	} {
+		t.Run(name, x.test)
 	}
 }
 
