@@ -18,6 +18,7 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/transactions/model"
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/mailbox"
@@ -324,21 +325,28 @@ func (b *bank) decode(rec *kgo.Record) fact {
 }
 
 // verify holds the log against the standing invariants I-SUM, I-GLOBAL, I-FLOOR, I-ONCE, I-SEQ, I-CHAIN and
-// I-WRITER.
+// I-WRITER, and every outcome in it against the model: I-MODEL.
 func (b *bank) verify() {
 	b.t.Helper()
 	report := b.report()
 	for _, p := range report.Problems {
 		b.t.Errorf("verify: %s", p)
 	}
-	seen := make(map[string]int64)
-	b.read(func(rec *kgo.Record, f fact) {
-		key := f.Envelop().CustomerID + " " + f.Envelop().IdempotencyKey
-		if at, twice := seen[key]; twice {
-			b.t.Errorf("key %q stands at offset %d and at %d", key, at, rec.Offset)
-		}
-		seen[key] = rec.Offset
-	})
+	for _, p := range b.modelled().Problems {
+		b.t.Errorf("model: %s", p)
+	}
+}
+
+// modelled holds the log against the model.
+func (b *bank) modelled() model.Report {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	report, err := model.Verifier{Cluster: b.cluster, Codec: b.codec, Topic: topic.Transactions}.Verify(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return report
 }
 
 func (b *bank) report() Report {
