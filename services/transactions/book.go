@@ -66,7 +66,8 @@ func bookTo(a *ledger.Account, id string, amount int64, currency string) (event.
 
 // enough refuses to take an amount from what is available of an account: its balance less what is held.
 func enough(a *ledger.Account, id string, amount int64) *rejection {
-	if a.BalanceMinor-a.HeldMinor-amount >= -a.OverdraftLimitMinor {
+	// Neither side can leave 64 bits, whatever the amount: what is held is never more than there is.
+	if amount-a.OverdraftLimitMinor <= a.BalanceMinor-a.HeldMinor {
 		return nil
 	}
 	held := ""

@@ -1,6 +1,7 @@
 package transactions
 
 import (
+	"math"
 	"reflect"
 	"testing"
 
@@ -47,9 +48,13 @@ func TestPlaceHoldDecides(t *testing.T) {
 		given  accounts
 		want   string
 	}{
-		"all there is":       {nil, accounts{"c1.main": account(80, 0, 1)}, ""},
-		"down to the limit":  {nil, accounts{"c1.main": account(30, 50, 1)}, ""},
-		"below the limit":    {nil, accounts{"c1.main": account(29, 50, 1)}, ReasonInsufficientFunds},
+		"all there is":      {nil, accounts{"c1.main": account(80, 0, 1)}, ""},
+		"down to the limit": {nil, accounts{"c1.main": account(30, 50, 1)}, ""},
+		"below the limit":   {nil, accounts{"c1.main": account(29, 50, 1)}, ReasonInsufficientFunds},
+		"beyond 64 bits": {
+			func(r *bankv1.PlaceHoldRequest) { r.AmountMinor = math.MaxInt64 },
+			accounts{"c1.main": account(-10, 30, 1)}, ReasonInsufficientFunds,
+		},
 		"beside another":     {nil, accounts{"c1.main": holding(100, 0, 20)}, ""},
 		"too much of both":   {nil, accounts{"c1.main": holding(100, 0, 21)}, ReasonInsufficientFunds},
 		"one too many":       {nil, accounts{"c1.main": holding(100, 0, many...)}, ReasonTooManyHolds},
