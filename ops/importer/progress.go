@@ -26,31 +26,35 @@ type Progress struct {
 // Summary is what an import did.
 type Summary struct {
 	// Rows is the number of rows read. In an import without an error it is Accepted + Replayed + Rejected.
-	Rows int64
+	Rows int64 `json:"rows"`
 	// Accepted is the number of rows posted by this import, Replayed of those that were in the bank before;
 	// to these belong rows that this import posted on a stream which broke before it answered.
-	Accepted, Replayed int64
+	Accepted int64 `json:"accepted"`
+	Replayed int64 `json:"replayed"`
 	// Rejected is the number of rows that are not in the bank; RejectsFile has them. It is empty where
 	// there are none.
-	Rejected    int64
-	RejectsFile string
+	Rejected    int64  `json:"rejected"`
+	RejectsFile string `json:"rejects_file"`
 	// Accounts is the number of different accounts in the rows that could be read.
-	Accounts int
+	Accounts int `json:"accounts"`
 	// Bytes is how much of the file was read, as it is stored.
-	Bytes int64
+	Bytes int64 `json:"bytes"`
 	// Elapsed is how long it took.
-	Elapsed time.Duration
+	Elapsed time.Duration `json:"elapsed_ns"`
 	// Sums are by currency, over the rows accepted or replayed.
-	Sums map[string]Sum
+	Sums map[string]Sum `json:"sums"`
 }
 
 // Sum adds up rows of one currency. Amounts are in minor units and never negative; one that would not fit
 // into an int64 stays at its maximum.
 type Sum struct {
 	// Count is the number of rows, InMinor and OutMinor what they brought into the accounts and took out.
-	Count, InMinor, OutMinor int64
+	Count    int64 `json:"count"`
+	InMinor  int64 `json:"in_minor"`
+	OutMinor int64 `json:"out_minor"`
 	// Refunds is the number of refunds, RefundsMinor their part of InMinor.
-	Refunds, RefundsMinor int64
+	Refunds      int64 `json:"refunds"`
+	RefundsMinor int64 `json:"refunds_minor"`
 }
 
 // NetMinor returns money in less money out: what the balances of the accounts changed by in all.

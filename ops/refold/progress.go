@@ -45,6 +45,9 @@ func (b *bar) show(done, all int64, eta time.Duration) {
 	b.say(done, all, rest)
 }
 
+// count is show for work whose rest nobody estimates.
+func (b *bar) count(done, all int64) { b.say(done, all, "") }
+
 // say is show with words of the caller behind the bar.
 func (b *bar) say(done, all int64, words string) {
 	if b.moves != nil {

@@ -2,72 +2,170 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"maps"
+	"math"
+	"os"
+	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/refold/refold/projections/store/pebble"
+	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/money"
 	"github.com/refold/refold/services/transactions"
+	"github.com/refold/refold/services/transactions/model"
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
 
+// verification is what `refold verify` found: by itself it asks both, its subcommands one.
+type verification struct {
+	Journal *transactions.Report `json:"journal,omitempty"`
+	Model   *model.Report        `json:"model,omitempty"`
+}
+
+// check finds out a part of a verification.
+type check func(context.Context, *cli, source, *verification) error
+
+// source is the journal that is verified.
+type source struct {
+	cluster    cluster.Cluster
+	codec      *codec.Codec
+	partitions int32
+}
+
 func (c *cli) verify() *cobra.Command {
 	var kafka, registry string
-	cmd := &cobra.Command{
-		Use:   "verify",
-		Short: "Read the whole journal and doubt every record: sums, sequences, hash chain",
-		Args:  args(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.runVerify(cmd.Context(), kafka, registry)
-		},
+	command := func(use, short string, checks ...check) *cobra.Command {
+		return &cobra.Command{
+			Use: use, Short: short, Args: args(0),
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return c.runVerify(cmd.Context(), kafka, registry, checks)
+			},
+		}
 	}
-	cmd.Flags().StringVar(&kafka, "kafka", "", "Kafka address; without it the data folder says")
-	cmd.Flags().StringVar(&registry, "registry", "", "registry address; without it the data folder says")
+	cmd := command("verify", "Read the whole journal and doubt every record and every outcome: both of the below", verifyJournal, verifyModel)
+	cmd.AddCommand(
+		command("journal", "Doubt every record of the journal: sums, sequences, keys, hash chain; names the first that is wrong", verifyJournal),
+		command("model", "Decide every command of the journal again by a reference model, and compare the outcomes", verifyModel))
+	cmd.PersistentFlags().StringVar(&kafka, "kafka", "", "Kafka address; without it the data folder says")
+	cmd.PersistentFlags().StringVar(&registry, "registry", "", "registry address; without it the data folder says")
 	return cmd
 }
 
-func (c *cli) runVerify(ctx context.Context, kafka, registry string) error {
+func (c *cli) runVerify(ctx context.Context, kafka, registry string, checks []check) error {
 	where, codec, err := c.log(kafka, registry)
 	if err != nil {
 		return err
 	}
-	client, err := where.Client()
+	spans, err := timeline.Spans(ctx, where, topic.Transactions)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	ends, err := cluster.Ends(ctx, client, topic.Transactions)
-	if err != nil {
-		return err
+	frugal()
+	var v verification
+	for _, check := range checks {
+		if err := check(ctx, c, source{where, codec, int32(len(spans))}, &v); err != nil {
+			return err
+		}
 	}
+	if c.json {
+		if err := c.printJSON(v); err != nil {
+			return err
+		}
+	}
+	return v.verdict()
+}
+
+func verifyJournal(ctx context.Context, c *cli, s source, v *verification) error {
+	b := newBar(c.stderr, "verify journal")
+	defer b.finish()
 	report, err := transactions.Verifier{
-		Cluster: where, Codec: codec, Topic: topic.Transactions, Partitions: int32(len(ends)),
+		Cluster: s.cluster, Codec: s.codec, Topic: topic.Transactions, Partitions: s.partitions, Progress: b.count,
 	}.Verify(ctx)
 	if err != nil {
 		return err
 	}
-	if c.json {
-		if err := c.printJSON(report); err != nil {
-			return err
-		}
-	} else {
-		c.printReport(report)
-	}
-	if report.Found > 0 {
-		return fmt.Errorf("%w: %d problems in %d records", errNotAllWell, report.Found, report.Records)
+	v.Journal = &report
+	if !c.json {
+		printJournal(c.stdout, report)
 	}
 	return nil
 }
 
-func (c *cli) printReport(r transactions.Report) {
-	fmt.Fprintf(c.stdout, "%d records, %d entries, %d accounts: %d problems\n", r.Records, r.Entries, r.Accounts, r.Found)
+// frugal lets the collector work harder before the process takes much memory: what verifies makes much garbage
+// and keeps little. Who has set GOMEMLIMIT is heeded.
+func frugal() {
+	const bytes = 256 << 20
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(bytes)
+	}
+}
+
+// cacheBytes bounds what the model keeps of its temporary database in memory.
+const cacheBytes = 32 << 20
+
+func verifyModel(ctx context.Context, c *cli, s source, v *verification) (err error) {
+	dir, err := os.MkdirTemp("", "refold-model-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	stores := pebble.New(dir, cacheBytes, slog.New(slog.DiscardHandler))
+	defer stores.Close()
+	b := newBar(c.stderr, "verify model")
+	defer b.finish()
+	report, err := model.Verifier{
+		Cluster: s.cluster, Codec: s.codec, Topic: topic.Transactions, Stores: stores, Progress: b.count,
+	}.Verify(ctx)
+	if err != nil {
+		return err
+	}
+	v.Model = &report
+	if !c.json {
+		printModel(c.stdout, report)
+	}
+	return nil
+}
+
+// verdict is the error of a journal in which not all is well.
+func (v verification) verdict() error {
+	found, records := int64(0), int64(0)
+	if v.Journal != nil {
+		found, records = v.Journal.Found, v.Journal.Records
+	}
+	if v.Model != nil {
+		found, records = found+v.Model.Found, max(records, v.Model.Records)
+	}
+	if found == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d problems in %d records", errNotAllWell, found, records)
+}
+
+func printJournal(out io.Writer, r transactions.Report) {
+	fmt.Fprintf(out, "%d records, %d entries, %d accounts: %d problems\n", r.Records, r.Entries, r.Accounts, r.Found)
 	for _, currency := range slices.Sorted(maps.Keys(r.Totals)) {
-		fmt.Fprintf(c.stdout, "%s: all balances sum to %s\n", currency, money.Format(r.Totals[currency], currency))
+		fmt.Fprintf(out, "%s: all balances sum to %s\n", currency, money.Format(r.Totals[currency], currency))
 	}
 	for _, p := range r.Problems {
-		fmt.Fprintln(c.stdout, p)
+		fmt.Fprintln(out, p)
+	}
+}
+
+func printModel(out io.Writer, r model.Report) {
+	fmt.Fprintf(out, "%d outcomes held against the model, %d of them rejections, and %d expiries: %d problems\n",
+		r.Accepted+r.Rejected, r.Rejected, r.Expired, r.Found)
+	if r.NotCompared > 0 {
+		fmt.Fprintf(out, "%d rejections were not compared: they are of before rejections kept their command\n", r.NotCompared)
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintln(out, p)
 	}
 }
