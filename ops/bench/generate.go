@@ -11,6 +11,7 @@ import (
 
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/transactions/model"
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/topic"
 )
@@ -29,7 +30,7 @@ const (
 var firstDay = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // generator writes a journal as the transactions service does: balanced entries, gapless sequences, a hash
-// chain. `refold verify` finds no fault in it.
+// chain, digests of commands. `refold verify` finds no fault in it.
 type generator struct {
 	client         *kgo.Client
 	opened, posted *codec.Encoder
@@ -49,14 +50,11 @@ type head struct {
 }
 
 func newGenerator(ctx context.Context, c cluster.Cluster, cd *codec.Codec) (*generator, error) {
-	g := &generator{}
-	var err error
-	if g.opened, err = cd.Encoder(ctx, topic.Transactions, event.NameAccountOpened); err != nil {
+	both, err := encoders(ctx, cd)
+	if err != nil {
 		return nil, err
 	}
-	if g.posted, err = cd.Encoder(ctx, topic.Transactions, event.NameEntryPosted); err != nil {
-		return nil, err
-	}
+	g := &generator{opened: both[0], posted: both[1]}
 	g.client, err = c.Client(
 		kgo.TransactionalID("bench"),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
@@ -103,16 +101,26 @@ func (g *generator) envelope(c int, key string, at time.Time) event.Envelope {
 	h.recorded = max(h.recorded+1, at.UnixMicro())
 	return event.Envelope{
 		EventID: strings.ToLower(fmt.Sprintf("%x", sum[:13])), PartitionSeq: h.seq, RecordedAt: event.Micros(h.recorded),
-		PrevHash: h.hash, CustomerID: id, IdempotencyKey: key, CommandHash: event.CommandHash(sum[16:]),
+		PrevHash: h.hash, CustomerID: id, IdempotencyKey: key,
 		Principal: "local-operator", Historical: true, OccurredAt: event.MicrosOf(at),
 	}
 }
 
 func (g *generator) account(c int) *event.AccountOpened {
-	return &event.AccountOpened{
+	e := &event.AccountOpened{
 		Envelope: g.envelope(c, "open", firstDay), AccountID: customer(c) + ".card",
 		Kind: event.AccountCard, Currency: "GBP", OverdraftLimitMinor: 1e12,
 	}
+	e.CommandHash = asked(&e.Envelope, model.Command{
+		Name: model.OpenAccount, Account: e.AccountID, Kind: e.Kind, Currency: e.Currency, Overdraft: e.OverdraftLimitMinor,
+	})
+	return e
+}
+
+// asked returns the digest of the command that an event answers.
+func asked(e *event.Envelope, c model.Command) event.CommandHash {
+	c.Historical, c.OccurredAt = e.Historical, &e.OccurredAt
+	return c.Digest()
 }
 
 func (g *generator) purchase(i int, at time.Time) *event.EntryPosted {
@@ -131,6 +139,9 @@ func (g *generator) purchase(i int, at time.Time) *event.EntryPosted {
 		{AccountID: e.CustomerID + ".card", AmountMinor: -amount, Currency: "GBP", BalanceAfterMinor: g.balances[c], AccountSeq: g.seqs[c]},
 		{AccountID: fmt.Sprintf("@world.%d.GBP", p), AmountMinor: amount, Currency: "GBP", BalanceAfterMinor: h.world, AccountSeq: h.worldSeq},
 	}
+	e.CommandHash = asked(&e.Envelope, model.Command{
+		Name: model.PostEntry, Account: e.Legs[0].AccountID, Kind: e.Kind, Currency: "GBP", Amount: amount, Merchant: e.Merchant, Category: e.Category,
+	})
 	return e
 }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/refold/refold/projections/store/pebble"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
-	"github.com/refold/refold/services/transactions"
 	"github.com/refold/refold/streams/broker"
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/topic"
@@ -77,22 +76,7 @@ func (b *bench) measureLog(ctx context.Context, c cluster.Cluster, cd *codec.Cod
 	if err := b.decode(ctx, cd, sample); err != nil {
 		return err
 	}
-	return b.verify(ctx, c, cd, raw)
-}
-
-// verify measures doubting every record, beside reading them raw.
-func (b *bench) verify(ctx context.Context, c cluster.Cluster, cd *codec.Codec, raw float64) error {
-	start := time.Now()
-	report, err := transactions.Verifier{Cluster: c, Codec: cd, Topic: topic.Transactions, Partitions: topic.DefaultPartitions}.Verify(ctx)
-	if err != nil {
-		return err
-	}
-	if report.Found > 0 {
-		return fmt.Errorf("the generated journal is not as the service writes it: %v", report.Problems[0])
-	}
-	rate := float64(report.Records) / time.Since(start).Seconds()
-	b.add(figure{Name: "verify", Value: rate, Unit: "records/s", Ratio: rate / raw, Of: "raw consume"})
-	return nil
+	return b.verify(ctx, c, raw)
 }
 
 // consume reads the whole topic with a plain client and returns the rate and some values.

@@ -57,7 +57,11 @@ func (b *bench) value(name string) float64 {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
+	work := run
+	if address := os.Getenv(asVerifier); address != "" {
+		work = func(ctx context.Context) error { return verifier(ctx, address, os.Args[1]) }
+	}
+	err := work(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

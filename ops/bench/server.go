@@ -154,8 +154,10 @@ func (c *child) end(s syscall.Signal) error {
 }
 
 // memory returns a figure of the process in MB: VmRSS is what it takes, VmHWM the most it ever took.
-func (c *child) memory(name string) (float64, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+func (c *child) memory(name string) (float64, error) { return memoryOf(c.cmd.Process.Pid, name) }
+
+func memoryOf(pid int, name string) (float64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("read the memory of refold: %w", err)
 	}
