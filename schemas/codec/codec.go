@@ -61,7 +61,8 @@ type Schema struct {
 	// Text is the schema as it was registered.
 	Text string
 
-	resolved *avro.Schema
+	writer   *avro.Schema // as it was registered
+	resolved *avro.Schema // to this build's event, if it is one
 	dynamic  func() (*goavro.Codec, error)
 }
 
@@ -108,7 +109,7 @@ func resolve(id int, text string) (*Schema, error) {
 		return nil, fmt.Errorf("parse schema %d: %w", id, err)
 	}
 	root := writer.Root()
-	s := &Schema{ID: id, Name: fullName(root), Text: text, resolved: writer}
+	s := &Schema{ID: id, Name: fullName(root), Text: text, writer: writer, resolved: writer}
 	s.dynamic = sync.OnceValues(func() (*goavro.Codec, error) { return goavro.NewCodec(text) })
 	ours := event.Schema(s.Name)
 	if ours == "" {

@@ -15,6 +15,12 @@ func (c *Codec) JSON(ctx context.Context, value []byte) (name string, fields jso
 	if err != nil {
 		return "", nil, err
 	}
+	// The dynamic library makes room for as many items as an array says that it has, before it looks for them.
+	// So what is damaged is refused by the other one first.
+	var sound any
+	if _, err := s.writer.Decode(value[headerSize:], &sound); err != nil {
+		return s.Name, nil, fmt.Errorf("decode %s: %w", s.Name, err)
+	}
 	dynamic, err := s.dynamic()
 	if err != nil {
 		return s.Name, nil, fmt.Errorf("parse schema %d: %w", s.ID, err)
