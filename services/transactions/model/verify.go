@@ -45,6 +45,7 @@ type Report struct {
 
 // Problem is a record that is not what the model says.
 type Problem struct {
+	// Partition and Offset are -1 where it is no single record.
 	Partition int32 `json:"partition"`
 	Offset    int64 `json:"offset"`
 	// What is wrong, in a sentence without a subject: the record is it.
@@ -52,6 +53,9 @@ type Problem struct {
 }
 
 func (p Problem) String() string {
+	if p.Partition < 0 {
+		return p.What
+	}
 	return fmt.Sprintf("partition %d, offset %d: %s", p.Partition, p.Offset, p.What)
 }
 
