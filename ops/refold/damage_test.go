@@ -120,7 +120,7 @@ func TestLG22ByteChangedOnDisk(t *testing.T) {
 		verb string
 		want string
 	}{
-		{"journal", fmt.Sprintf("partition %d, offset %d: names another record than the one before it", at, p.next(at, changed))},
+		{"journal", fmt.Sprintf("partition %d, offset %d: names another record than the one before it, at offset %d,", at, p.next(at, changed), changed)},
 		{"model", fmt.Sprintf("partition %d, offset %d: is not what a command of its digest asks for", at, changed)},
 	} {
 		code, stdout, stderr := refold(t, data, "verify", c.verb)
@@ -160,7 +160,7 @@ func TestJSONHasStableNames(t *testing.T) {
 		want string
 	}{
 		{[]string{"import", file, "--format", "birmingham"}, `{"accepted":20,"accounts":10,"bytes":`},
-		{[]string{"verify"}, `{"journal":{"accounts":18,"entries":20,"found":0,"problems":[],"records":30,"totals_minor":{"GBP":0}},"model":{"accepted":30,"expired":0,"found":0,"not_compared":0,"problems":[],"records":30,"rejected":0}}`},
+		{[]string{"verify"}, `{"journal":{"accounts":18,"entries":20,"found":0,"problems":[],"records":30,"totals_minor":{"GBP":0}},"model":{"accepted":30,"expired":0,"found":0,"not_compared":0,"pending_transfers":0,"problems":[],"records":30,"rejected":0}}`},
 		{[]string{"verify", "journal"}, `{"journal":{`},
 		{[]string{"verify", "model"}, `{"model":{`},
 	} {

@@ -18,7 +18,7 @@ type audit struct {
 	Verifier
 	report   Report
 	named    map[int32]bool // the partitions of which a problem is in the report
-	heads    map[int32]*ledger.Head
+	heads    map[int32]*head
 	accounts map[string]*audited
 	claims   pile.Pile
 	transit  map[string]int64 // what is on its way to other partitions, by currency
@@ -57,7 +57,7 @@ func newAudit(v Verifier) *audit {
 		Verifier: v,
 		report:   Report{Problems: []Problem{}},
 		named:    make(map[int32]bool),
-		heads:    make(map[int32]*ledger.Head),
+		heads:    make(map[int32]*head),
 		accounts: make(map[string]*audited),
 		transit:  make(map[string]int64),
 	}
@@ -153,14 +153,14 @@ func (a *audit) scratch(name string) fact {
 func (a *audit) chain(rec *timeline.Record, e *event.Envelope, found func(string, ...any)) {
 	h := a.heads[rec.Partition]
 	if h == nil {
-		h = &ledger.Head{}
+		h = &head{}
 		a.heads[rec.Partition] = h
 	}
 	if e.PartitionSeq != h.PartitionSeq+1 {
 		found("is number %d of its partition, after number %d", e.PartitionSeq, h.PartitionSeq)
 	}
 	if e.PrevHash != h.Hash {
-		found("names another record than the one before it as its predecessor: one of the two was changed, or one is missing")
+		found("names another record than the one before it%s as its predecessor: one of the two was changed, or one is missing", h.where())
 	}
 	if h.PartitionSeq > 0 && e.RecordedAt <= h.RecordedAt {
 		found("was recorded at %s, not after the one before it", text(e.RecordedAt))
@@ -171,7 +171,18 @@ func (a *audit) chain(rec *timeline.Record, e *event.Envelope, found func(string
 	if want := topic.Of(e.CustomerID, a.Partitions); want != rec.Partition {
 		found("is of customer %q, who belongs to partition %d", e.CustomerID, want)
 	}
-	*h = ledger.Head{PartitionSeq: e.PartitionSeq, RecordedAt: e.RecordedAt, Hash: sha256.Sum256(rec.Value)}
+	*h = head{ledger.Head{PartitionSeq: e.PartitionSeq, RecordedAt: e.RecordedAt, Hash: sha256.Sum256(rec.Value), Offset: rec.Offset}}
+}
+
+// head is the last record of a partition that was read.
+type head struct{ ledger.Head }
+
+// where says where it stands; nothing before the first.
+func (h *head) where() string {
+	if h.PartitionSeq == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", at offset %d,", h.Offset)
 }
 
 func (a *audit) open(e *event.AccountOpened, found func(string, ...any)) {

@@ -206,7 +206,7 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 		},
 		"a record was changed": {
 			func(c *copied) { c.change("c1", "d1", entry(func(e *event.EntryPosted) { e.Merchant = "x" })) },
-			[]string{"offset 2: names another record than the one before it"},
+			[]string{"offset 2: names another record than the one before it, at offset 1, as its predecessor"},
 		},
 		"an amount was changed": {
 			func(c *copied) {
