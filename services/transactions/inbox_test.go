@@ -2,6 +2,7 @@ package transactions
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -33,7 +35,7 @@ func TestXP3RepeatedAndReorderedRequests(t *testing.T) {
 	}
 	i.until(func() bool { return i.bank.balance(receiver) == transfers })
 	other.stop()
-	i.until(func() bool { return i.bank.clearing() == 0 && i.noneIsPending() })
+	i.until(func() bool { return i.bank.clearing() == 0 && i.quiet() })
 	i.balances(100-transfers, transfers)
 	i.drained()
 }
@@ -48,9 +50,31 @@ func (i *instance) relayNow(n news) {
 	(&relay{Server: i.Server, encoder: encoder}).send(n)
 }
 
-func (i *instance) noneIsPending() bool {
+// quiet reports whether no transfer is on its way, by rows that are as far as the log.
+func (i *instance) quiet() bool {
+	ends := i.bank.ends()
+	for p, end := range ends {
+		if err := i.ledger.Wait(i.bank.t.Context(), p, end); err != nil {
+			i.bank.t.Fatal(err)
+		}
+	}
 	answer, err := i.ListPendingTransfers(i.bank.t.Context(), &bankv1.ListPendingTransfersRequest{})
-	return err == nil && len(answer.GetTransfers()) == 0
+	return err == nil && len(answer.GetTransfers()) == 0 && maps.Equal(ends, i.bank.ends())
+}
+
+// ends returns the ends of the log.
+func (b *bank) ends() cluster.Offsets {
+	b.t.Helper()
+	client, err := b.cluster.Client()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer client.Close()
+	ends, err := cluster.Ends(b.t.Context(), client, topic.Transactions)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return ends
 }
 
 func TestXP6RepeatedAnswers(t *testing.T) {

@@ -296,7 +296,7 @@ func TestXP7OppositeTransfersAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	i.until(i.noneIsPending)
+	i.until(i.quiet)
 	if sum := i.bank.balance(payer) + i.bank.balance(receiver); sum != 200 {
 		t.Errorf("sum: got %d, want 200", sum)
 	}
