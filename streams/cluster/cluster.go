@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -17,6 +18,8 @@ type Cluster struct {
 	Seeds []string
 	// ClientID is what the brokers' logs call this process.
 	ClientID string
+	// Dial makes the connections to the brokers; TCP where it is nil.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Client returns a new client. The caller closes it. No connection is made before the first request.
@@ -29,6 +32,9 @@ func (c Cluster) Client(opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.RetryBackoffFn(backoff),
 		kgo.ConcurrentTransactionsBackoff(time.Millisecond),
 		kgo.MetadataMinAge(100 * time.Millisecond),
+	}
+	if c.Dial != nil {
+		base = append(base, kgo.Dialer(c.Dial))
 	}
 	client, err := kgo.NewClient(append(base, opts...)...)
 	if err != nil {
