@@ -42,20 +42,20 @@ func (s *Stores) Drop(g store.Generation) error {
 // Store keeps one generation.
 type Store struct {
 	mu    sync.RWMutex
-	tasks map[int32]*task // guarded by mu; the tasks are never changed, but replaced
+	tasks map[int32]*task // guarded by mu, with what is in it
 }
 
 type task struct {
 	checkpoint store.Checkpoint
-	rows       map[string][]byte
+	rows       map[string][]byte // the values are never changed, but replaced
+	shared     bool              // with a snapshot: the rows are copied before they are changed
 }
 
 // NewStore returns an empty store.
 func NewStore() *Store { return &Store{tasks: make(map[int32]*task)} }
 
+// task returns a task, an empty one where nothing is saved. The caller holds mu.
 func (s *Store) task(n int32) *task {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
 	if t := s.tasks[n]; t != nil {
 		return t
 	}
@@ -63,21 +63,31 @@ func (s *Store) task(n int32) *task {
 }
 
 // Checkpoint implements store.Reader.
-func (s *Store) Checkpoint(n int32) (store.Checkpoint, error) { return s.task(n).checkpoint, nil }
+func (s *Store) Checkpoint(n int32) (store.Checkpoint, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.task(n).checkpoint, nil
+}
 
 // Load implements store.Reader.
 func (s *Store) Load(n int32, key []byte) ([]byte, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	return bytes.Clone(s.task(n).rows[string(key)]), nil
 }
 
 // Scan implements store.Reader.
 func (s *Store) Scan(n int32, from, to []byte, fn func(key, value []byte) bool) error {
-	t := s.task(n)
-	for _, k := range slices.Sorted(maps.Keys(t.rows)) {
-		if k < string(from) || (to != nil && k >= string(to)) {
-			continue
+	rows := make(writer)
+	s.mu.RLock()
+	for k, value := range s.task(n).rows {
+		if k >= string(from) && (to == nil || k < string(to)) {
+			rows[k] = value
 		}
-		if !fn([]byte(k), t.rows[k]) {
+	}
+	s.mu.RUnlock()
+	for _, k := range slices.Sorted(maps.Keys(rows)) {
+		if !fn([]byte(k), rows[k]) {
 			return nil
 		}
 	}
@@ -93,33 +103,42 @@ func (w writer) Set(key, value []byte) error {
 
 // Save implements store.Store.
 func (s *Store) Save(n int32, c store.Checkpoint, fill func(store.Writer) error) error {
-	rows := maps.Clone(s.task(n).rows)
-	if rows == nil {
-		rows = make(map[string][]byte)
-	}
-	if err := fill(writer(rows)); err != nil {
+	changed := make(writer)
+	if err := fill(changed); err != nil {
 		return fmt.Errorf("save task %d: %w", n, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tasks[n] = &task{checkpoint: c, rows: rows}
+	t := s.task(n)
+	switch {
+	case t.rows == nil:
+		t = &task{rows: make(map[string][]byte)}
+	case t.shared:
+		t = &task{rows: maps.Clone(t.rows)}
+	}
+	maps.Copy(t.rows, changed)
+	t.checkpoint = c
+	s.tasks[n] = t
 	return nil
 }
 
 // Snapshot implements store.Store.
 func (s *Store) Snapshot() (store.Snapshot, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tasks {
+		t.shared = true
+	}
 	return &Store{tasks: maps.Clone(s.tasks)}, nil
 }
 
 // Forget takes a task's checkpoint away and keeps its rows, as a crash between two writes would leave a
 // store whose rows and checkpoint are written apart.
 func (s *Store) Forget(n int32) {
-	rows := s.task(n).rows
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tasks[n] = &task{rows: rows}
+	t := s.task(n)
+	s.tasks[n] = &task{rows: t.rows, shared: t.shared}
 }
 
 // Close implements store.Store.
