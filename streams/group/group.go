@@ -16,6 +16,15 @@ import (
 	"github.com/refold/refold/streams/cluster"
 )
 
+// rebalanceTimeout is for how long a rebalance waits for members: for one that is gone as well as for one
+// whose Revoked takes its time, which then has lost its partitions and joins again.
+//
+// kfake, which is the embedded broker, begins to wait anew whenever a member joins, and counts a member too
+// few that asks to join after the reply to its SyncGroup was lost. Members whose requests to join time out
+// by turns, each after 10 s more than this, could so keep each other waiting for ever. Of three members or
+// fewer two always join further apart than 5 s.
+const rebalanceTimeout = 5 * time.Second
+
 // Config names a group and what it shares out.
 type Config struct {
 	Group string
@@ -44,6 +53,7 @@ func Join(c cluster.Cluster, cfg Config) (*Member, error) {
 		kgo.ConsumeTopics(cfg.Topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(10 * time.Second),
+		kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.HeartbeatInterval(time.Second),
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
