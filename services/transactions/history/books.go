@@ -3,7 +3,6 @@ package history
 import (
 	"crypto/sha256"
 	"fmt"
-	"strings"
 
 	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/schemas/event"
@@ -167,25 +166,4 @@ func (b *books) floors() {
 			b.wrong("I-FLOOR", "account %s has %d available, and may not fall below %d", a.id, available, -a.limit)
 		}
 	}
-}
-
-// Drained holds the end of a log against I-DRAIN: when nothing is under way any more, no money is in
-// clearing.
-func Drained(records []Record) []string {
-	c, left := &check{}, make(map[string]int64)
-	for i := range records {
-		if e, ok := records[i].Fact.(*event.EntryPosted); ok {
-			for _, l := range e.Legs {
-				if strings.HasPrefix(l.AccountID, "@clearing.") {
-					left[fmt.Sprintf("%s of partition %d", l.AccountID, records[i].Partition)] += l.AmountMinor
-				}
-			}
-		}
-	}
-	for id, amount := range left {
-		if amount != 0 {
-			c.found("I-DRAIN", "%s still has %d", id, amount)
-		}
-	}
-	return c.problems
 }

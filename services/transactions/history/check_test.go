@@ -12,6 +12,8 @@ import (
 	"github.com/refold/refold/schemas/event"
 )
 
+type fact = interface{ Envelop() *event.Envelope }
+
 // story is a history and its log, which a test spoils.
 type story struct {
 	events  []Event
@@ -40,7 +42,7 @@ func entry(amount, after, seq int64) *event.EntryPosted {
 }
 
 // add appends a record of a key and what its client saw.
-func (s *story) add(key string, f interface{ Envelop() *event.Envelope }) {
+func (s *story) add(key string, f fact) {
 	n := int64(len(s.records))
 	*f.Envelop() = event.Envelope{
 		EventID: key, CustomerID: "c1", IdempotencyKey: key, PartitionSeq: n + 1, RecordedAt: event.Micros(n + 1),
@@ -115,13 +117,34 @@ func (s *story) again(call int) *Event {
 }
 
 func TestDrained(t *testing.T) {
-	s := told()
-	if got := Drained(s.records); len(got) > 0 {
-		t.Errorf("got %q, want nothing", got)
-	}
-	s.posted(1).Legs[1].AccountID = "@clearing.1.EUR"
-	if got := fmt.Sprint(Drained(s.records)); !strings.Contains(got, "I-DRAIN") {
-		t.Errorf("got %s, want I-DRAIN", got)
+	sent := &event.EntryPosted{Kind: event.EntryTransfer, Counterparty: "c2.main", Legs: []event.Leg{{AmountMinor: -5}}}
+	sent.EventID = "t"
+	received := &event.EntryPosted{Kind: event.EntryTransfer, Counterparty: "c1.main", TransferID: "t", Legs: []event.Leg{{AmountMinor: 5}}}
+	settled := &event.TransferSettled{TransferID: "t"}
+	returned := &event.EntryPosted{Kind: event.EntryTransferReturn, TransferID: "t", Legs: []event.Leg{{AmountMinor: 5}}}
+	short := &event.EntryPosted{Kind: event.EntryTransfer, TransferID: "t", Legs: []event.Leg{{AmountMinor: 4}}}
+	for name, c := range map[string]struct {
+		facts []fact
+		right bool
+	}{
+		"settled":                 {[]fact{sent, received, settled}, true},
+		"returned":                {[]fact{sent, returned}, true},
+		"on its way":              {[]fact{sent}, false},
+		"not settled":             {[]fact{sent, received}, false},
+		"received twice":          {[]fact{sent, received, received, settled}, false},
+		"received and returned":   {[]fact{sent, received, returned}, false},
+		"received and never sent": {[]fact{received, settled}, false},
+		"less received":           {[]fact{sent, short, settled}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log []Record
+			for _, f := range c.facts {
+				log = append(log, Record{Fact: f})
+			}
+			if got := Drained(log); (len(got) == 0) != c.right {
+				t.Errorf("got %q, want right: %v", got, c.right)
+			}
+		})
 	}
 }
 
