@@ -17,6 +17,9 @@ const (
 	// pendingAlarm is the age from which on a transfer that has not ended is an alarm.
 	pendingAlarm = time.Minute
 	alarmEvery   = time.Minute
+	// resendAllEvery is how often all are sent again while the log is ahead of the clock: its time stands still,
+	// and with it every age.
+	resendAllEvery = time.Minute
 	// maxLogAhead is how far the time of the log may be ahead of the clock before that is an alarm.
 	maxLogAhead = time.Hour
 )
@@ -27,9 +30,13 @@ func (r *relay) outbox(ctx context.Context, p int32) {
 	defer ticker.Stop()
 	var looked event.Micros
 	var rung time.Time
+	all := time.Now()
 	for {
 		v := r.saved(ctx, p)
 		now := v.logTime()
+		if now > event.MicrosOf(time.Now()) && time.Since(all) > resendAllEvery {
+			looked, all = 0, time.Now()
+		}
 		v.aged(looked, now, func(i ledger.Item) bool { return r.resend(v, i) })
 		looked = now
 		if time.Since(rung) > alarmEvery && (r.alarm(v, now) || r.ahead(p, now)) {

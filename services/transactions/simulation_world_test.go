@@ -180,12 +180,16 @@ func (p *process) run() error {
 	if p.mail, err = mailbox.Open(c, topic.Transfers, logger); err != nil {
 		return err
 	}
+	var carried Mail = p.mail
+	if w.bank.mail != nil {
+		carried = w.bank.mail(p.mail)
+	}
 	j := journal.New(cfg)
 	p.Server = NewServer(Config{
 		Journal: j, Ledger: p.follower, Codec: w.codec, Topic: topic.Transactions, Partitions: w.partitions,
 		Principal: func(context.Context) string { return "tester" },
 		Validate:  func(proto.Message) error { return nil },
-		Mail:      p.mail, Log: logger,
+		Mail:      carried, Log: logger,
 	})
 	p.begin(j)
 	return nil
