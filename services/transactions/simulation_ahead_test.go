@@ -14,7 +14,7 @@ import (
 
 // XP-5, LG-19: the clock was an hour ahead once, so that the time of the log stands still for an hour. A
 // transfer whose message is lost in it is sent again all the same.
-func TestXP5LogAheadOfTheClock(t *testing.T) {
+func TestXP5SimulatedLogAheadOfTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSimulation(t, 1, plan{partitions: 2, processes: 1})
 		l := &lossy{}

@@ -220,6 +220,8 @@ func (w *simulation) checked() tally {
 		cancel()
 		w.compare(p.name, rebuilt, w.leave(slot))
 	}
+	w.verify()
+	w.spoiled = true // not again when the test ends
 	events, records := w.history.Events(), w.records()
 	for _, problem := range append(history.Check(events, records), history.Drained(records)...) {
 		w.t.Error(problem)
