@@ -61,8 +61,8 @@ func places() []place {
 	const franz = "github.com/twmb/franz-go/pkg/"
 	return []place{
 		// A test may be the foreign writer that the code under it must survive.
-		{library: franz + "kgo", folders: []string{"streams", "ops/bench"}, tests: true},
-		{library: franz + "kadm", folders: []string{"streams", "ops/bench"}},
+		{library: franz + "kgo", folders: []string{"streams", "ops/battery", "ops/bench"}, tests: true},
+		{library: franz + "kadm", folders: []string{"streams", "ops/battery", "ops/bench"}},
 		{library: franz + "kfake", folders: []string{"streams/broker", "streams/fake", "ops"}, tests: true},
 		{library: franz + "sr", folders: []string{"schemas"}},
 		{library: "github.com/twmb/avro", folders: []string{"schemas", "streams"}},

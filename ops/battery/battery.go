@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/refold/refold/ops/battery/history"
+)
+
+// battery is one run.
+type battery struct {
+	seed   uint64
+	long   time.Duration // for how long the bank is disturbed
+	down   time.Duration // for how long the broker is wholly down
+	short  bool
+	spread bool
+	only   string // a part of the names of the faults and scenes that are wanted
+
+	dir     string // of the run
+	program string // refold
+	self    string // this program
+
+	mu       sync.Mutex
+	faults   map[place]int     // guarded by mu
+	findings []history.Finding // guarded by mu
+	problems []error           // guarded by mu; why the battery itself could not do what it wanted
+	skipped  []string          // guarded by mu
+	calls    map[history.Outcome]int64
+	gap      string
+}
+
+// place is where the table counts a fault.
+type place struct{ row, column string }
+
+func (b *battery) injected(row, column string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.faults[place{row, column}]++
+}
+
+func (b *battery) found(f ...history.Finding) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.findings = append(b.findings, f...)
+}
+
+func (b *battery) problem(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		b.problems = append(b.problems, err)
+	}
+}
+
+// total returns how many faults were injected.
+func (b *battery) total() (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, count := range b.faults {
+		n += count
+	}
+	return n
+}
+
+// prepare makes the folder of the run and builds the program.
+func (b *battery) prepare(ctx context.Context) (err error) {
+	if b.dir, err = os.MkdirTemp("", "refold-battery-"); err != nil {
+		return fmt.Errorf("make a folder: %w", err)
+	}
+	if b.self, err = os.Executable(); err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	b.program = filepath.Join(b.dir, "refold")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.program, "./ops/refold").CombinedOutput(); err != nil {
+		return fmt.Errorf("build refold: %w: %s", err, out)
+	}
+	return nil
+}
+
+// run disturbs a bank under load, and plays the scenes beside it.
+func (b *battery) run(ctx context.Context) error {
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	var scenes sync.WaitGroup
+	scenes.Go(func() { b.play(ctx, b.scenes()) })
+	var err error
+	if len(b.wanted()) > 0 {
+		err = b.disturb(ctx)
+	}
+	scenes.Wait()
+	return err
+}
+
+// disturbed is the name of the bank that is disturbed in every way.
+const disturbed = "disturbed"
+
+func (b *battery) disturb(ctx context.Context) error {
+	k, err := b.newBank(disturbed, 3)
+	defer func() { k.close() }()
+	if err != nil {
+		return err
+	}
+	for n := range 3 {
+		// The last one says with requests of their own which partitions its transactions are in.
+		if err := k.addOwner(n == 2); err != nil {
+			return err
+		}
+	}
+	w, err := k.newWorkload()
+	if err != nil {
+		return err
+	}
+	if err := w.open(ctx); err != nil {
+		return err
+	}
+	load, end := context.WithCancel(ctx)
+	var clients sync.WaitGroup
+	clients.Go(func() { w.run(load, patience) })
+	shown, hide := context.WithCancel(ctx)
+	clients.Go(func() { b.show(shown, w) })
+	b.injectAll(ctx, &site{workload: w})
+	end()
+	hide()
+	clients.Wait()
+	return b.judge(ctx, w)
+}
+
+// injectAll injects every fault once, in an order of the seed, and again until the time is over.
+func (b *battery) injectAll(ctx context.Context, s *site) {
+	ctx, cancel := context.WithTimeout(ctx, b.long)
+	defer cancel()
+	rng := rand.New(rand.NewPCG(b.seed, 0))
+	all := b.wanted()
+	next := make(chan fault)
+	go func() {
+		defer close(next)
+		for ctx.Err() == nil {
+			order := slices.Clone(all)
+			rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+			for _, f := range order {
+				select {
+				case next <- f:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	var injectors sync.WaitGroup
+	for range 2 {
+		injectors.Go(func() {
+			for f := range next {
+				b.inject(ctx, s, f)
+			}
+		})
+	}
+	injectors.Wait()
+}
+
+// wanted returns the faults of this run.
+func (b *battery) wanted() []fault {
+	all := append(stepFaults(rand.New(rand.NewPCG(b.seed, 1))), bluntFaults(b.down)...)
+	return slices.DeleteFunc(all, func(f fault) bool { return b.short && f.slow || !strings.Contains(f.row+" "+f.column, b.only) })
+}
+
+// scenes returns the scenes of this run.
+func (b *battery) scenes() []scene {
+	return slices.DeleteFunc(scenes(), func(s scene) bool { return b.short || !strings.Contains(s.name, b.only) })
+}
+
+// inject injects one fault and waits until the bank serves again.
+func (b *battery) inject(ctx context.Context, s *site, f fault) {
+	var err error
+	if f.outage {
+		s.broken.Lock()
+		err = f.inject(ctx, s)
+		s.broken.Unlock()
+	} else {
+		s.broken.RLock()
+		err = f.inject(ctx, s)
+		s.broken.RUnlock()
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			b.problem(fmt.Errorf("%s %s: %w", f.row, f.column, err))
+		}
+		return
+	}
+	b.injected(f.row, f.column)
+	if err := s.serving(context.WithoutCancel(ctx)); err != nil {
+		b.found(history.Finding{Kind: broken, What: fmt.Sprintf("after %s %s: %s", f.row, f.column, err)})
+	}
+}
+
+// judge ends a history, holds it against the log and counts what was in it.
+func (b *battery) judge(ctx context.Context, w *workload, expected ...history.Finding) error {
+	if err := w.close(); err != nil {
+		return err
+	}
+	c, findings, err := w.check(ctx, w)
+	if err != nil {
+		return err
+	}
+	b.found(expect(findings, expected)...)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range []history.Outcome{history.OK, history.Rejected, history.Refused, history.Unknown} {
+		b.calls[o] += w.writer.Count(o)
+	}
+	if p, gap := c.Gap(); w.name == disturbed {
+		b.gap = fmt.Sprintf("%.1f s (partition %d)", gap.Seconds(), p)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// rewrite makes a client stay behind the proxy: it reads the address of the proxy wherever the broker names
+// its own.
+func (s *session) rewrite(a asked, frame []byte) ([]byte, error) {
+	switch a.key {
+	case kmsg.Metadata, kmsg.FindCoordinator, kmsg.DescribeCluster:
+	case kmsg.ApiVersions:
+		if !s.narrow {
+			return frame, nil
+		}
+	default:
+		return frame, nil
+	}
+	resp := kmsg.ResponseForKey(a.key.Int16())
+	resp.SetVersion(a.version)
+	head := 8
+	if resp.IsFlexible() && a.key != kmsg.ApiVersions {
+		head++ // no tags
+	}
+	if err := resp.ReadFrom(frame[head:]); err != nil {
+		return nil, fmt.Errorf("read a reply to %s: %w", a.key.Name(), err)
+	}
+	host, text, err := net.SplitHostPort(s.addr())
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	redirect(resp, host, int32(port))
+	out := resp.AppendTo(append([]byte(nil), frame[:head]...))
+	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
+	return out, nil
+}
+
+func redirect(resp kmsg.Response, host string, port int32) {
+	switch r := resp.(type) {
+	case *kmsg.MetadataResponse:
+		for i := range r.Brokers {
+			r.Brokers[i].Host, r.Brokers[i].Port = host, port
+		}
+	case *kmsg.DescribeClusterResponse:
+		for i := range r.Brokers {
+			r.Brokers[i].Host, r.Brokers[i].Port = host, port
+		}
+	case *kmsg.FindCoordinatorResponse:
+		r.Host, r.Port = host, port
+		for i := range r.Coordinators {
+			r.Coordinators[i].Host, r.Coordinators[i].Port = host, port
+		}
+	case *kmsg.ApiVersionsResponse:
+		narrow(r)
+	}
+}
+
+// narrow leaves the versions of before KIP-890, with which a client names the partitions of a transaction
+// in requests of their own.
+func narrow(r *kmsg.ApiVersionsResponse) {
+	r.SupportedFeatures, r.FinalizedFeatures = nil, nil
+	highest := map[kmsg.Key]int16{kmsg.Produce: 11, kmsg.EndTxn: 4, kmsg.InitProducerID: 4, kmsg.AddPartitionsToTxn: 3, kmsg.TxnOffsetCommit: 4}
+	for i := range r.ApiKeys {
+		if top, ok := highest[kmsg.Key(r.ApiKeys[i].ApiKey)]; ok {
+			r.ApiKeys[i].MaxVersion = min(r.ApiKeys[i].MaxVersion, top)
+		}
+	}
+}
