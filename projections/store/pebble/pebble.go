@@ -19,6 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/refold/refold/projections/store"
 )
@@ -28,12 +29,19 @@ type Stores struct {
 	dir    string
 	cache  *pebble.Cache
 	logger *slog.Logger
+	files  vfs.FS
+	free   func() (uint64, error) // the bytes that are free at dir
 }
 
 // New returns the stores below a folder, which share a block cache of the given size in bytes. The
 // caller closes it when its stores are closed.
 func New(dir string, cacheBytes int64, logger *slog.Logger) *Stores {
-	return &Stores{dir: dir, cache: pebble.NewCache(cacheBytes), logger: logger}
+	s := &Stores{dir: dir, cache: pebble.NewCache(cacheBytes), logger: logger, files: vfs.Default}
+	s.free = func() (uint64, error) {
+		usage, err := vfs.Default.GetDiskUsage(dir)
+		return usage.AvailBytes, err
+	}
+	return s
 }
 
 // Close releases the cache.
@@ -49,6 +57,9 @@ func (s *Stores) Open(g store.Generation) (store.Store, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, fmt.Errorf("open rows of %s generation %d: %w", g.Projection, g.Number, err)
 	}
+	if err := knownDamage(path); err != nil {
+		return nil, fmt.Errorf("open rows of %s generation %d: %w", g.Projection, g.Number, err)
+	}
 	opts := &pebble.Options{
 		Cache:                       s.cache,
 		MemTableSize:                16 << 20,
@@ -56,6 +67,8 @@ func (s *Stores) Open(g store.Generation) (store.Store, error) {
 		L0CompactionThreshold:       8,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      logger{s.logger},
+		FS:                          vfs.OnDiskFull(s.files, s.awaitRoom),
+		EventListener:               &pebble.EventListener{DataCorruption: s.damaged(path)},
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
