@@ -53,11 +53,13 @@ func runBattery(ctx context.Context) int {
 	if b.seed == 0 {
 		b.seed = rand.Uint64()
 	}
+	began := time.Now()
 	fmt.Printf("seed %d\n", b.seed)
 	if err := b.run(ctx); err != nil {
 		b.problem(err)
 	}
 	b.print(os.Stdout)
+	fmt.Printf("took %s\n", time.Since(began).Round(time.Second))
 	if len(b.findings) > 0 || len(b.problems) > 0 || ctx.Err() != nil {
 		fmt.Println("histories and logs are kept in", b.dir)
 		return 1

@@ -69,14 +69,33 @@ func damagedRows(ctx context.Context, s *stage) error {
 			return fmt.Errorf("%s: there are none", d.name)
 		}
 		s.injected(d.name+" (KW-15)", "")
-		if err := o.start(); err != nil {
-			return fmt.Errorf("%s: %w", d.name, err)
-		}
-		if err := s.serving(ctx); err != nil {
+		if err := s.heal(ctx, o); err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
 		}
 	}
 	return nil
+}
+
+// heal starts an owner with damaged rows until it serves. It may end once where it finds the damage late:
+// what it began to serve with is wrong.
+func (s *stage) heal(ctx context.Context, o *owner) error {
+	err := o.start()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for tries := 0; tries < 2; tries++ {
+		if err == nil {
+			served := make(chan error, 1)
+			go func() { served <- s.serving(ctx) }()
+			select {
+			case err = <-served:
+				return err
+			case <-o.done():
+			}
+		}
+		o.forgive()
+		err = o.start()
+	}
+	return errors.Join(errors.New("it ends again and again"), err)
 }
 
 // inflict returns how many files it has damaged.
