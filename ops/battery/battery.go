@@ -18,12 +18,11 @@ import (
 
 // battery is one run.
 type battery struct {
-	seed   uint64
-	long   time.Duration // for how long the bank is disturbed
-	down   time.Duration // for how long the broker is wholly down
-	short  bool
-	spread bool
-	only   string // a part of the names of the faults and scenes that are wanted
+	seed  uint64
+	long  time.Duration // for how long the bank is disturbed
+	down  time.Duration // for how long the broker is wholly down
+	short bool
+	only  string // a part of the names of the faults and scenes that are wanted
 
 	dir     string // of the run
 	program string // refold
@@ -132,6 +131,9 @@ func (b *battery) disturb(ctx context.Context) error {
 	end()
 	hide()
 	clients.Wait()
+	if err := w.drained(ctx); err != nil {
+		b.found(history.Finding{Kind: broken, What: err.Error()})
+	}
 	return b.judge(ctx, w)
 }
 

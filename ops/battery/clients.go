@@ -10,24 +10,17 @@ import (
 
 	"github.com/refold/refold/ops/battery/history"
 	"github.com/refold/refold/schemas/api/bankv1"
-	"github.com/refold/refold/streams/topic"
 )
 
 // bankAccounts is how many accounts move money among each other.
 const bankAccounts = 8
 
-// open makes the accounts: those of the bank in one partition, unless spread says that money can be moved
-// from one partition to another, and those of the other clients anywhere.
+// open makes the accounts of the bank, which are in all partitions.
 func (w *workload) open(ctx context.Context) error {
 	c := w.client(0)
-	for n := 0; len(w.closed) < bankAccounts; n++ {
-		customer := fmt.Sprint("bank", n)
-		if !w.spread && topic.Of(customer, int32(w.partitions)) != 0 {
-			continue
-		}
-		w.closed = append(w.closed, customer+".main")
-	}
-	for _, account := range w.closed {
+	for n := range bankAccounts {
+		account := fmt.Sprintf("bank%d.main", n)
+		w.closed = append(w.closed, account)
 		c.openAccount(ctx, account)
 		c.deposit(ctx, account, 1_000)
 	}
@@ -94,6 +87,23 @@ func (c *client) transfer(ctx context.Context) {
 	c.insist(ctx, "Transfer", &bankv1.TransferRequest{
 		IdempotencyKey: c.key("move"), AccountId: c.closed[from], ToAccountId: c.closed[to], AmountMinor: 1 + c.rng.Int64N(400), Currency: "EUR",
 	}, &bankv1.TransferResponse{})
+}
+
+// drained waits until no transfer is on its way any more (I-DRAIN).
+func (w *workload) drained(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		var found bankv1.ListPendingTransfersResponse
+		err := w.owners[0].conn.Invoke(ctx, "/bank.v1.TransactionsService/ListPendingTransfers", &bankv1.ListPendingTransfersRequest{}, &found)
+		if err == nil && len(found.GetTransfers()) == 0 {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%d transfers of bank %s have not ended %s after the last one began", len(found.GetTransfers()), w.name, patience)
+		}
+		wait(ctx, 100*time.Millisecond)
+	}
 }
 
 // retry has several clients send one key at once, one of them now and then with other content.

@@ -56,7 +56,7 @@ func stepFaults(rng *rand.Rand) []fault {
 			out = append(out, slowly(atStep(key, before, "SIGKILL 12 s", late)))
 		}
 	}
-	return out
+	return append(out, atStep(kmsg.EndTxn, after, "told PRODUCER_FENCED", func(context.Context, *owner) (verdict, error) { return lie, nil }))
 }
 
 func slowly(f fault) fault {
@@ -123,13 +123,13 @@ func (s *site) spring(ctx context.Context, t *trap) error {
 	return nil
 }
 
-// provoke has an owner fence again, by cutting a commit, until the trap is taken: it may be that the owner
+// provoke has an owner fence again, by an answer to a commit, until the trap is taken: it may be that the owner
 // was busy with another fault when it did.
 func (s *site) provoke(ctx context.Context, until *trap) {
 	for !until.taken.Load() && ctx.Err() == nil {
-		t := &trap{key: kmsg.EndTxn, at: before, sprung: func(p *proxy) verdict {
+		t := &trap{key: kmsg.EndTxn, at: after, sprung: func(p *proxy) verdict {
 			p.owner.release()
-			return cut
+			return lie
 		}}
 		for _, o := range s.owners {
 			o.proxy.set(t)

@@ -23,6 +23,9 @@ func (k *bank) check(ctx context.Context, w *workload) (*history.Checker, []hist
 		return nil, nil, err
 	}
 	findings := c.Close(w.closed)
+	if left := c.Clearing(); left != 0 && k.name == disturbed {
+		findings = append(findings, history.Finding{Kind: history.Total, What: fmt.Sprintf("%d is on its way, and no transfer is", left)})
+	}
 	said, err := k.verify(ctx)
 	if said != "" {
 		findings = append(findings, history.Finding{Kind: history.Total, What: "refold verify: " + said})

@@ -47,7 +47,6 @@ func runBattery(ctx context.Context) int {
 	flag.DurationVar(&b.long, "for", 6*time.Minute, "for how long the bank is disturbed")
 	flag.DurationVar(&b.down, "down", 15*time.Second, "for how long the broker is wholly down, once a round")
 	flag.BoolVar(&b.short, "short", false, "only what is done in a second or two, and no scenes")
-	flag.BoolVar(&b.spread, "spread", false, "move money between partitions, too")
 	flag.StringVar(&b.only, "only", "", "a part of the names of the faults and scenes that are wanted")
 	flag.Parse()
 	if b.seed == 0 {

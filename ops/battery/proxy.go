@@ -27,6 +27,7 @@ const (
 	pass   verdict = iota // it is handed on
 	cut                   // the connection is closed
 	forget                // it is dropped, and the connection stays
+	lie                   // of a reply to EndTxn: it says that the producer was fenced
 )
 
 // trap waits for a request of a kind.
@@ -164,7 +165,7 @@ func (s *session) requests() error {
 			return err
 		}
 		a := asked{key: kmsg.Key(binary.BigEndian.Uint16(frame[4:])), version: int16(binary.BigEndian.Uint16(frame[6:]))}
-		t := s.meets(a.key)
+		t := s.meets(a, frame)
 		if t != nil && t.at == after {
 			a.trap = t
 		}
@@ -177,7 +178,7 @@ func (s *session) requests() error {
 				return errCut
 			case forget:
 				continue
-			case pass:
+			case pass, lie:
 			}
 		}
 		if _, err := s.server.Write(frame); err != nil {
@@ -187,15 +188,18 @@ func (s *session) requests() error {
 }
 
 // meets takes the trap that waits for a request, if there is one.
-func (s *session) meets(key kmsg.Key) *trap {
+func (s *session) meets(a asked, frame []byte) *trap {
+	if !ofTransaction(a, frame) {
+		return nil
+	}
 	s.mu.Lock()
-	s.fenced = s.fenced || key == kmsg.InitProducerID
+	s.fenced = s.fenced || a.key == kmsg.InitProducerID
 	fenced := s.fenced
 	s.mu.Unlock()
 	s.proxy.mu.Lock()
 	defer s.proxy.mu.Unlock()
 	for i, t := range s.traps {
-		if t.key != key || t.fenced && !fenced || !s.owner.claim() {
+		if t.key != a.key || t.fenced && !fenced || !s.owner.claim() {
 			continue
 		}
 		if !t.taken.CompareAndSwap(false, true) {
@@ -225,6 +229,8 @@ func (s *session) replies() error {
 				return errCut
 			case forget:
 				continue
+			case lie:
+				fence(a, frame)
 			case pass:
 			}
 		}

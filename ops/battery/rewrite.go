@@ -6,8 +6,27 @@ import (
 	"net"
 	"strconv"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
+
+// ofTransaction tells whether a request is one that a trap may be for: of those with which messages between
+// partitions are sent, too, only the requests that name a transactional id.
+func ofTransaction(a asked, frame []byte) bool {
+	flexible := map[kmsg.Key]int16{kmsg.Produce: 9, kmsg.InitProducerID: 2}
+	from, ok := flexible[a.key]
+	if !ok {
+		return true
+	}
+	at := 14 // behind size, kind, version, correlation id and the length of the client id
+	if n := int16(binary.BigEndian.Uint16(frame[12:])); n > 0 {
+		at += int(n)
+	}
+	if a.version >= from {
+		return frame[at+1] != 0 // no tags, then a length that is 0 for null
+	}
+	return int16(binary.BigEndian.Uint16(frame[at:])) >= 0
+}
 
 // rewrite makes a client stay behind the proxy: it reads the address of the proxy wherever the broker names
 // its own.
@@ -62,6 +81,15 @@ func redirect(resp kmsg.Response, host string, port int32) {
 	case *kmsg.ApiVersionsResponse:
 		narrow(r)
 	}
+}
+
+// fence makes a reply to EndTxn say PRODUCER_FENCED.
+func fence(a asked, frame []byte) {
+	at := 12 // behind size, correlation id and throttling
+	if a.version >= 3 {
+		at++ // no tags
+	}
+	binary.BigEndian.PutUint16(frame[at:], uint16(kerr.ProducerFenced.Code))
 }
 
 // narrow leaves the versions of before KIP-890, with which a client names the partitions of a transaction

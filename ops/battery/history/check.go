@@ -63,11 +63,11 @@ type place struct {
 // for accounts that may not fall below zero.
 type Checker struct {
 	commands map[string]*command
-	holds    map[string]int   // how often each ended
-	balances map[string]int64 // by account
-	world    map[string]int64 // what came from outside, by account
-	events   map[string]bool  // ids of all records
-	caused   []Record         // records that follow from others
+	holds    map[string]int    // how often each ended
+	balances map[string]int64  // by account
+	world    map[string]int64  // what came from outside, by account
+	events   map[string]bool   // ids of all records
+	caused   map[string]Record // records that follow from others, by their keys
 	served   map[int32]time.Time
 	gap      map[int32]time.Duration
 	findings []Finding
@@ -77,7 +77,7 @@ type Checker struct {
 func NewChecker() *Checker {
 	return &Checker{
 		commands: make(map[string]*command), holds: make(map[string]int), balances: make(map[string]int64),
-		world: make(map[string]int64), events: make(map[string]bool),
+		world: make(map[string]int64), events: make(map[string]bool), caused: make(map[string]Record),
 		served: make(map[int32]time.Time), gap: make(map[int32]time.Duration),
 	}
 }
@@ -150,20 +150,29 @@ func (c *Checker) Record(r *Record) {
 		}
 	}
 	c.events[r.EventID] = true
-	k := c.commands[name(r.Customer, r.Key)]
-	if k == nil && r.cause() != "" {
-		c.caused = append(c.caused, *r)
+	id := name(r.Customer, r.Key)
+	if r.cause() != "" {
+		c.follow(id, r)
 		return
 	}
+	k := c.commands[id]
 	if k == nil {
 		c.found(Unasked, "%s at %d/%d has the key %s of %s, which nobody sent", r.Type, r.Partition, r.Offset, r.Key, r.Customer)
 		return
 	}
 	if k.records++; k.records > 1 {
-		c.found(Doubled, "%s is at %d and at %d of partition %d", name(r.Customer, r.Key), k.offset, r.Offset, r.Partition)
+		c.found(Doubled, "%s is at %d and at %d of partition %d", id, k.offset, r.Offset, r.Partition)
 	}
 	k.partition, k.offset = r.Partition, r.Offset
 	c.compare(k, r)
+}
+
+// follow takes a record that nobody asked for.
+func (c *Checker) follow(id string, r *Record) {
+	if before, ok := c.caused[id]; ok {
+		c.found(Doubled, "%s is at %d and at %d of partition %d", id, before.Offset, r.Offset, r.Partition)
+	}
+	c.caused[id] = *r
 }
 
 // compare holds an answer against its record.
@@ -259,17 +268,23 @@ func (c *Checker) Close(closed []string) []Finding {
 	return c.findings
 }
 
+// Clearing returns what is on its way from one partition to another.
+func (c *Checker) Clearing() (sum int64) {
+	for a, balance := range c.balances {
+		if strings.HasPrefix(a, "@clearing") {
+			sum += balance
+		}
+	}
+	return sum
+}
+
 func (c *Checker) total(closed []string) {
 	var came, is int64
 	for _, a := range closed {
 		came += c.world[a]
 		is += c.balances[a]
 	}
-	for a, balance := range c.balances {
-		if strings.HasPrefix(a, "@clearing") {
-			is += balance
-		}
-	}
+	is += c.Clearing()
 	if came != is {
 		c.found(Total, "%d came to the %d accounts of the bank, and they have %d", came, len(closed), is)
 	}

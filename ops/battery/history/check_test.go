@@ -37,7 +37,7 @@ func TestCheck(t *testing.T) {
 		change(o)
 		return o
 	}
-	expiry := &Record{Type: "bank.HoldExpired", Offset: 9, EventID: "x", Customer: "c", Key: "expiry", HoldID: "e-k"}
+	expiry := &Record{Type: "bank.HoldExpired", Offset: 9, EventID: "x", Customer: "c", Key: "expiry of e-k", HoldID: "e-k"}
 	capture := posted("capture", 8)
 	capture.HoldID = "e-k"
 	for name, c := range map[string]struct {
@@ -54,6 +54,9 @@ func TestCheck(t *testing.T) {
 		"hold ended twice":        {[]*Op{unknown("k"), unknown("capture")}, []*Record{posted("k", 1), capture, expiry}, []Kind{Doubled}},
 		"hold expired":            {[]*Op{unknown("k")}, []*Record{posted("k", 1), expiry}, nil},
 		"expiry of no hold":       {nil, []*Record{expiry}, []Kind{Unasked}},
+		"transfer received":       {[]*Op{unknown("k")}, []*Record{posted("k", 1), posted("transfer e-k", 2)}, nil},
+		"transfer received twice": {[]*Op{unknown("k")}, []*Record{posted("k", 1), posted("transfer e-k", 2), posted("transfer e-k", 3)}, []Kind{Doubled}},
+		"transfer of nobody":      {nil, []*Record{posted("transfer e-k", 2)}, []Kind{Unasked}},
 		"two answers":             {[]*Op{ok("k", 1, 0, 1), ok("k", 2, 2, 3)}, []*Record{posted("k", 1)}, []Kind{Different}},
 		"accepted and rejected":   {[]*Op{ok("k", 1, 0, 1), changed(ok("k", 1, 2, 3), func(o *Op) { o.Outcome = Rejected })}, []*Record{posted("k", 1)}, []Kind{Different}},
 		"one key, two commands":   {[]*Op{ok("k", 1, 0, 1), changed(ok("k", 1, 2, 3), func(o *Op) { o.Request = json.RawMessage(`{}`) })}, []*Record{posted("k", 1)}, []Kind{Different}},

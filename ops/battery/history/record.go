@@ -3,6 +3,7 @@ package history
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Record is a committed record of the journal, as far as a history is held against it.
@@ -16,8 +17,6 @@ type Record struct {
 	Key      string `json:"idempotency_key"`
 	Reason   string `json:"reason"`
 	HoldID   string `json:"hold_id"`
-	// Transfer is the event id of the transfer that a record belongs to which no client asked for.
-	Transfer string `json:"transfer_id"`
 	Legs     []Leg  `json:"legs"`
 }
 
@@ -48,10 +47,9 @@ func (r *Record) ends() bool {
 	return false
 }
 
-// cause is the id of the record that this one follows from without being asked for, "" where there is none.
+// cause is the id of the record that this one follows from without being asked for, "" where it was asked
+// for: the bank ends its own keys with it, behind a space, and a key of a client has none.
 func (r *Record) cause() string {
-	if r.Type == "bank.HoldExpired" {
-		return r.HoldID
-	}
-	return r.Transfer
+	_, id, _ := strings.Cut(r.Key, " ")
+	return id[strings.LastIndex(id, " ")+1:]
 }
