@@ -65,7 +65,7 @@ func TestRowsOfAnotherLedger(t *testing.T) {
 }
 
 // Rows that cannot be opened are made again from the log.
-func TestDamagedLedgerRows(t *testing.T) {
+func TestKW15DamagedLedgerRows(t *testing.T) {
 	cfg := local(t.TempDir())
 	cfg.Roles = []node.Role{node.Registry, node.Transactions}
 	cfg.Partitions = 1

@@ -24,7 +24,7 @@ func TestABatchBeyondTheTaskIsAHole(t *testing.T) {
 }
 
 // KW-14: the positions of one log say nothing of another, even where it has records at them.
-func TestATaskIsBoundToItsLog(t *testing.T) {
+func TestKW14ATaskIsBoundToItsLog(t *testing.T) {
 	for _, c := range []struct {
 		next int64
 		log  [16]byte

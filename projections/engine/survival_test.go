@@ -119,7 +119,7 @@ func TestCancelAtAnyMoment(t *testing.T) {
 
 // KW-14: positions of one log say nothing of another of the same name, also when nobody was there to see
 // that it was made again.
-func TestRowsOfAnotherLogAreRefused(t *testing.T) {
+func TestKW14RowsOfAnotherLogAreRefused(t *testing.T) {
 	stores := memory.New()
 	b := newBank(t)
 	e, stop := b.run(stores, spending.Definition())
@@ -202,7 +202,7 @@ func (d *damaged) Drop(g store.Generation) error {
 }
 
 // KW-15: rows that cannot be opened are made again from the log.
-func TestDamagedRowsAreFoldedAgain(t *testing.T) {
+func TestKW15DamagedRowsAreFoldedAgain(t *testing.T) {
 	b := newBank(t)
 	stores := &damaged{Stores: memory.New()}
 	e, stop := b.run(stores, spending.Definition())

@@ -44,7 +44,7 @@ type bank struct {
 // newBank starts a bank. When the test ends the whole log is verified.
 func newBank(t testing.TB, partitions int32, opts ...kfake.Opt) *bank {
 	t.Helper()
-	kafka, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1))...)
+	kafka, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

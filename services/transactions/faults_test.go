@@ -167,6 +167,39 @@ func TestKW6FaultThatStays(t *testing.T) {
 	b.counted(t, "c1.main", 3)
 }
 
+// ID-7: the commit was applied, and the caller told that this is not known. A retry is told of the one record.
+func TestID7OutcomeUnknown(t *testing.T) {
+	b := newBank(t, 1)
+	i := b.start(func(c *journal.Config[*Command, Outcome]) { c.Patience = 200 * time.Millisecond })
+	i.open("c1.main")
+	b.appliedThenFailed(kerr.UnknownServerError)
+	fenced := b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: kerr.CoordinatorNotAvailable, Count: -1})
+	if _, err := i.post(deposit("c1.main", "k", 7)); !errors.Is(err, journal.ErrUnavailable) {
+		t.Errorf("got %v, want %v", err, journal.ErrUnavailable)
+	}
+	fenced.Remove()
+	if got := i.posted(deposit("c1.main", "k", 7)); !got.GetReplayed() || b.recordsOf("k") != 1 {
+		t.Errorf("got %v and %d records, want a replay and 1", got, b.recordsOf("k"))
+	}
+}
+
+// ID-8: the commit has failed for certain. A retry makes the one record.
+func TestID8CommitFailed(t *testing.T) {
+	b := newBank(t, 1)
+	i := b.start()
+	i.open("c1.main")
+	b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.RecordListTooLarge})
+	if _, err := i.post(deposit("c1.main", "k", 7)); !errors.Is(err, journal.ErrUnavailable) {
+		t.Errorf("got %v, want %v", err, journal.ErrUnavailable)
+	}
+	if got := b.recordsOf("k"); got != 0 {
+		t.Errorf("records: got %d, want 0", got)
+	}
+	if got := i.posted(deposit("c1.main", "k", 7)); got.GetReplayed() || b.recordsOf("k") != 1 {
+		t.Errorf("got %v and %d records, want a first answer and 1", got, b.recordsOf("k"))
+	}
+}
+
 func TestID6OwnerGoneBeforeTheReply(t *testing.T) {
 	b := newBank(t, 1)
 	first := b.start()

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/streams/journal"
 )
 
 func TestID1SameKeySameBody(t *testing.T) {
@@ -147,6 +149,24 @@ func TestID10SameKeyOfTwoAccounts(t *testing.T) {
 	_, err := i.post(deposit("c1.other", "k", 5))
 	if got := reasonOf(t, err); got != ReasonKeyReused {
 		t.Errorf("got %q, want %s", got, ReasonKeyReused)
+	}
+}
+
+// ID-12: a key never expires.
+func TestID12KeyOfLastYear(t *testing.T) {
+	var c clock
+	c.at.Store(int64(noon))
+	b := newBank(t, 1)
+	i := b.start(func(cfg *journal.Config[*Command, Outcome]) { cfg.Clock = c.now })
+	i.open("c1.main")
+	first := i.posted(deposit("c1.main", "k", 5))
+	c.at.Add((400 * 24 * time.Hour).Microseconds())
+	i.posted(deposit("c1.main", "later", 1))
+	if again := i.posted(deposit("c1.main", "k", 5)); !again.GetReplayed() || !same(first, again) {
+		t.Errorf("got %v, want %v", again, first)
+	}
+	if got := b.balance("c1.main"); got != 6 {
+		t.Errorf("balance: got %d, want 6", got)
 	}
 }
 

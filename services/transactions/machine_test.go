@@ -148,7 +148,7 @@ type ahead struct{ *lazy }
 
 func (ahead) Wait(context.Context, int32, int64) error { return nil }
 
-func TestRowsAheadOfTheLogAreRefused(t *testing.T) {
+func TestKW13RowsAheadOfTheLogAreRefused(t *testing.T) {
 	a := newAlone(t)
 	a.ledger.at = 10
 	m := machine{Machines: &Machines{ledger: ahead{a.ledger}}}

@@ -182,7 +182,7 @@ func TestCheckAcceptsSoundFolder(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesLogBehindWhatWasSeen(t *testing.T) {
+func TestKW13OpenRefusesLogBehindWhatWasSeen(t *testing.T) {
 	t.Parallel()
 	base := sample(t)
 	ends := func(end int64) map[string]map[int32]int64 { return map[string]map[int32]int64{topicName: {0: end}} }

@@ -190,7 +190,7 @@ func TestOpenFinishesDeletionOfTopic(t *testing.T) {
 	wantValues(t, committed(t, b.Addr(), 0), "new")
 }
 
-func TestFullDiskRefusesRecords(t *testing.T) {
+func TestKW24FullDiskRefusesRecords(t *testing.T) {
 	t.Parallel()
 	var free atomic.Uint64
 	free.Store(1000)

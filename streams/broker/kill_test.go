@@ -13,7 +13,7 @@ import (
 
 // Killed again and again under load, every acknowledged record is there once and in order: of transactions, begun anew
 // by each producer, and of one idempotent producer that outlives all brokers.
-func TestKillsUnderLoad(t *testing.T) {
+func TestKW8KillsUnderLoad(t *testing.T) {
 	t.Parallel()
 	const rounds, perRound = 3, 30
 	dir := t.TempDir()

@@ -91,7 +91,7 @@ func TestKW1FenceEndsAnOpenTransaction(t *testing.T) {
 }
 
 // KW-10 at the level of the log: what a foreign producer wrote is noticed before anything is committed.
-func TestForeignRecordIsNoticed(t *testing.T) {
+func TestKW10ForeignRecordIsNoticed(t *testing.T) {
 	_, c := brokers(t, 1)
 	f := take(t, c)
 	client, err := c.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
