@@ -89,6 +89,7 @@ func (k *bank) addOwner(narrow bool) error {
 		"--registry-url", "http://"+k.registry, "--grpc", grpcAddress, "--http", "127.0.0.1:0")
 	o := &owner{process: p, proxy: x}
 	x.owner = o
+	go x.accept()
 	if o.conn, err = dial(grpcAddress); err != nil {
 		return err
 	}

@@ -171,7 +171,7 @@ func (b *battery) injectAll(ctx context.Context, s *site) {
 
 // wanted returns the faults of this run.
 func (b *battery) wanted() []fault {
-	all := append(stepFaults(rand.New(rand.NewPCG(b.seed, 1))), bluntFaults(b.down)...)
+	all := append(stepFaults(), bluntFaults(b.down)...)
 	return slices.DeleteFunc(all, func(f fault) bool { return b.short && f.slow || !strings.Contains(f.row+" "+f.column, b.only) })
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"syscall"
 	"time"
@@ -39,12 +38,13 @@ func steps() []kmsg.Key {
 const longStop = 12 * time.Second
 
 // stepFaults are all ways to disturb an owner at a step.
-func stepFaults(rng *rand.Rand) []fault {
+func stepFaults() []fault {
 	var out []fault
 	for _, key := range steps() {
 		for _, at := range []moment{before, after} {
 			out = append(out,
-				atStep(key, at, "SIGKILL", kill(rng)),
+				atStep(key, at, "SIGKILL", kill),
+				slowly(atStep(key, at, "SIGKILL for 12 s", away)),
 				slowly(atStep(key, at, "SIGSTOP for 12 s", stop)),
 				atStep(key, at, "connection cut", func(context.Context, *owner) (verdict, error) { return cut, nil }),
 			)
@@ -53,10 +53,13 @@ func stepFaults(rng *rand.Rand) []fault {
 			slowly(atStep(key, before, "request dropped", func(context.Context, *owner) (verdict, error) { return forget, nil })),
 			slowly(atStep(key, after, "reply dropped", func(context.Context, *owner) (verdict, error) { return forget, nil })))
 		if key != kmsg.ListOffsets && key != kmsg.Fetch {
-			out = append(out, slowly(atStep(key, before, "SIGKILL 12 s", late)))
+			out = append(out, slowly(atStep(key, before, "SIGKILL, 12 s late", late)))
 		}
 	}
-	return append(out, atStep(kmsg.EndTxn, after, "told PRODUCER_FENCED", func(context.Context, *owner) (verdict, error) { return lie, nil }))
+	for _, at := range []moment{before, after} {
+		out = append(out, atStep(kmsg.EndTxn, at, "told PRODUCER_FENCED", func(context.Context, *owner) (verdict, error) { return lie, nil }))
+	}
+	return out
 }
 
 func slowly(f fault) fault {
@@ -141,19 +144,17 @@ func (s *site) provoke(ctx context.Context, until *trap) {
 	}
 }
 
-// kill kills the owner. It comes back at once, or when others had to take over.
-func kill(rng *rand.Rand) func(context.Context, *owner) (verdict, error) {
-	var mu sync.Mutex
-	return func(ctx context.Context, o *owner) (verdict, error) {
-		o.end(syscall.SIGKILL)
-		mu.Lock()
-		away := rng.IntN(4) == 0
-		mu.Unlock()
-		if away {
-			wait(ctx, longStop)
-		}
-		return cut, nil
-	}
+// kill kills the owner, which comes back at once.
+func kill(_ context.Context, o *owner) (verdict, error) {
+	o.end(syscall.SIGKILL)
+	return cut, nil
+}
+
+// away kills the owner, which comes back when others have taken over.
+func away(ctx context.Context, o *owner) (verdict, error) {
+	o.end(syscall.SIGKILL)
+	wait(ctx, longStop)
+	return cut, nil
 }
 
 // stop stops the owner while others take over. It goes on with the very request, or reply.

@@ -27,7 +27,7 @@ const (
 	pass   verdict = iota // it is handed on
 	cut                   // the connection is closed
 	forget                // it is dropped, and the connection stays
-	lie                   // of a reply to EndTxn: it says that the producer was fenced
+	lie                   // of EndTxn: it aborts before delivery; the reply says that the producer was fenced
 )
 
 // trap waits for a request of a kind.
@@ -57,14 +57,13 @@ type proxy struct {
 	apart bool              // guarded by mu; nobody gets through
 }
 
+// newProxy returns a proxy that lets nobody in before accept.
 func newProxy(broker string) (*proxy, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen before %s: %w", broker, err)
 	}
-	p := &proxy{broker: broker, listener: l, conns: make(map[net.Conn]bool)}
-	go p.accept()
-	return p, nil
+	return &proxy{broker: broker, listener: l, conns: make(map[net.Conn]bool)}, nil
 }
 
 func (p *proxy) addr() string { return p.listener.Addr().String() }
@@ -93,6 +92,7 @@ func (p *proxy) part(apart bool) {
 	}
 }
 
+// accept serves until the proxy is closed.
 func (p *proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
@@ -154,6 +154,7 @@ type asked struct {
 	key     kmsg.Key
 	version int16
 	trap    *trap // that is sprung by the reply
+	lie     bool  // the reply says that the producer was fenced
 }
 
 var errCut = errors.New("cut")
@@ -169,18 +170,21 @@ func (s *session) requests() error {
 		if t != nil && t.at == after {
 			a.trap = t
 		}
-		s.mu.Lock()
-		s.asked[binary.BigEndian.Uint32(frame[8:])] = a
-		s.mu.Unlock()
 		if t != nil && t.at == before {
 			switch t.sprung(s.proxy) {
 			case cut:
 				return errCut
 			case forget:
 				continue
-			case pass, lie:
+			case lie:
+				a.lie = true
+				abort(a, frame)
+			case pass:
 			}
 		}
+		s.mu.Lock()
+		s.asked[binary.BigEndian.Uint32(frame[8:])] = a
+		s.mu.Unlock()
 		if _, err := s.server.Write(frame); err != nil {
 			return err
 		}
@@ -230,9 +234,12 @@ func (s *session) replies() error {
 			case forget:
 				continue
 			case lie:
-				fence(a, frame)
+				a.lie = true
 			case pass:
 			}
+		}
+		if a.lie {
+			fence(a, frame)
 		}
 		if frame, err = s.rewrite(a, frame); err != nil {
 			return err

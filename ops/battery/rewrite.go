@@ -83,6 +83,15 @@ func redirect(resp kmsg.Response, host string, port int32) {
 	}
 }
 
+// abort makes a request EndTxn abort.
+func abort(a asked, frame []byte) {
+	at := len(frame) - 1
+	if a.version >= 3 {
+		at-- // no tags
+	}
+	frame[at] = 0
+}
+
 // fence makes a reply to EndTxn say PRODUCER_FENCED.
 func fence(a asked, frame []byte) {
 	at := 12 // behind size, correlation id and throttling
