@@ -136,3 +136,37 @@ func trim(t *testing.T, kafka string, partition int32, start int64) {
 		t.Fatalf("delete records: %v, %+v", err, resp)
 	}
 }
+
+// KW-23: Kafka is wholly away, and comes back. Nothing is acknowledged meanwhile, and nobody has to do anything.
+func TestKW23KafkaDownThenUp(t *testing.T) {
+	t.Parallel() // it waits, mostly
+	kafka := broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"}
+	b, err := broker.Open(t.Context(), kafka)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	kafka.Listen = b.Addr()
+	n := open(t, node.Config{Kafka: b.Addr(), Roles: []node.Role{node.Registry, node.Transactions}})
+	bank := bankv1.NewTransactionsServiceClient(dial(t, n))
+	ask := func(account string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := bank.OpenAccount(ctx, opening(account))
+			return err
+		}
+	}
+	eventually(t, ask("alice.before"))
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask("alice.during")(t.Context()); status.Code(err) != codes.Unavailable {
+		t.Errorf("got %v, want %s", err, codes.Unavailable)
+	}
+	again, err := broker.Open(t.Context(), kafka)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = again.Close() })
+	eventually(t, ask("alice.during"))
+	eventually(t, ask("alice.before"))
+}
