@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -142,11 +143,16 @@ func (p *process) forgive() {
 	p.strange = nil
 }
 
-// freeAddress returns an address on which nobody listens, for a process that keeps it over its restarts.
+// freeAddress returns an address on which nobody listens, for a process that keeps it over its restarts: below
+// the ports that systems give to outgoing connections, one of which could have it meanwhile.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
+	var problem error
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+		problem = err
 	}
-	return l.Addr().String(), l.Close()
+	return "", fmt.Errorf("find a free port: %w", problem)
 }
