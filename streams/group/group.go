@@ -6,9 +6,11 @@ package group
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -32,6 +34,8 @@ type Config struct {
 	// Instance names this process for ever, so that a restart takes its partitions back at once
 	// (KIP-345). Two living processes must not have the same. It may be empty.
 	Instance string
+	// Address is where other processes reach this one, as Owners tells them. It may be empty.
+	Address string
 	// Assigned and Revoked are called by one goroutine, one after the other. Revoked must return only
 	// when this process has stopped working on the partitions.
 	Assigned func(partitions []int32)
@@ -40,13 +44,25 @@ type Config struct {
 
 // Member is one process's membership.
 type Member struct {
-	cfg    Config
-	client *kgo.Client
+	cfg     Config
+	cluster cluster.Cluster
+	client  *kgo.Client
 }
 
-// Join makes this process a member. The caller closes it.
+// heartbeat is how often a member asks whether the partitions are to be shared out anew. It bounds how long
+// those of a member that left are nobody's.
+const heartbeat = 300 * time.Millisecond
+
+// joinTimeout bounds what a member asks the brokers before it joins.
+const joinTimeout = 10 * time.Second
+
+// Join makes this process a member. The caller closes it, or lets it leave.
 func Join(c cluster.Cluster, cfg Config) (*Member, error) {
-	m := &Member{cfg: cfg}
+	m := &Member{cfg: cfg, cluster: c}
+	m.cluster.ClientID = clientID(c.ClientID, cfg.Address)
+	if err := m.forgetAddress(); err != nil {
+		return nil, fmt.Errorf("join group %s: %w", cfg.Group, err)
+	}
 	revoked := func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { cfg.Revoked(lost[cfg.Topic]) }
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(cfg.Group),
@@ -54,7 +70,7 @@ func Join(c cluster.Cluster, cfg Config) (*Member, error) {
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(10 * time.Second),
 		kgo.RebalanceTimeout(rebalanceTimeout),
-		kgo.HeartbeatInterval(time.Second),
+		kgo.HeartbeatInterval(heartbeat),
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) { cfg.Assigned(got[cfg.Topic]) }),
@@ -64,7 +80,7 @@ func Join(c cluster.Cluster, cfg Config) (*Member, error) {
 	if cfg.Instance != "" {
 		opts = append(opts, kgo.InstanceID(cfg.Instance))
 	}
-	client, err := c.Client(opts...)
+	client, err := m.cluster.Client(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("join group %s: %w", cfg.Group, err)
 	}
@@ -78,6 +94,61 @@ func Join(c cluster.Cluster, cfg Config) (*Member, error) {
 // the group (KIP-345): its partitions are nobody's until the same instance joins again, which takes them
 // back at once, or until the session has timed out, 10 s after the last heartbeat.
 func (m *Member) Close() { m.client.Close() }
+
+// Leave ends the membership like Close, and takes an Instance out of the group too: the others get its
+// partitions at once, within a heartbeat. After an error it may still be in the group, until its session has
+// timed out.
+func (m *Member) Leave(ctx context.Context) error {
+	m.client.Close()
+	if m.cfg.Instance == "" {
+		return nil
+	}
+	client, err := m.cluster.Client()
+	if err != nil {
+		return fmt.Errorf("leave group %s: %w", m.cfg.Group, err)
+	}
+	defer client.Close()
+	return m.remove(ctx, kadm.NewClient(client))
+}
+
+// remove takes the instance out of the group, if it is in it.
+func (m *Member) remove(ctx context.Context, admin *kadm.Client) error {
+	left, err := admin.LeaveGroup(ctx, kadm.LeaveGroup(m.cfg.Group).InstanceIDs(m.cfg.Instance))
+	if err == nil {
+		err = left.Error()
+	}
+	if err != nil && !errors.Is(err, kerr.UnknownMemberID) {
+		return fmt.Errorf("take %s out of group %s: %w", m.cfg.Instance, m.cfg.Group, err)
+	}
+	return nil
+}
+
+// forgetAddress takes the instance out of the group where the group knows it by another address: a broker
+// keeps the client id of an instance that joins again without a need to share out anew, and the group would
+// name the old address for as long.
+func (m *Member) forgetAddress() error {
+	if m.cfg.Instance == "" || m.cfg.Address == "" {
+		return nil
+	}
+	client, err := m.cluster.Client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), joinTimeout)
+	defer cancel()
+	admin := kadm.NewClient(client)
+	described, err := describe(ctx, admin, m.cfg.Group)
+	if err != nil {
+		return err
+	}
+	for _, member := range described.Members {
+		if member.InstanceID != nil && *member.InstanceID == m.cfg.Instance && member.ClientID != m.cluster.ClientID {
+			return m.remove(ctx, admin)
+		}
+	}
+	return nil
+}
 
 // Commit writes the group's offsets, for tools.
 func (m *Member) Commit(ctx context.Context, offsets cluster.Offsets) error {

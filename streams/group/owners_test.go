@@ -1,0 +1,89 @@
+package group_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/refold/refold/streams/fake"
+	"github.com/refold/refold/streams/group"
+	"github.com/refold/refold/streams/topic"
+)
+
+func owners(t *testing.T, b *fake.Broker) *group.Owners {
+	t.Helper()
+	o, err := group.OpenOwners(b.Cluster, "g", topic.Transactions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(o.Close)
+	return o
+}
+
+// until waits until the group names an owner for every partition as it is wanted.
+func until(t *testing.T, o *group.Owners, want ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		var got []string
+		for p := range int32(len(want)) {
+			owner, err := o.Of(ctx, p, 0)
+			if err != nil {
+				t.Fatalf("got %v, %v, want %v", got, err, want)
+			}
+			got = append(got, owner)
+		}
+		if slices.Equal(got, want) {
+			return
+		}
+	}
+}
+
+func TestTheGroupSaysWhoOwnsWhat(t *testing.T) {
+	b := fake.New(t, 2)
+	o := owners(t, b)
+	if got, err := o.Of(t.Context(), 0, 0); !errors.Is(err, group.ErrNobody) {
+		t.Errorf("got %q, %v, want that nobody is there", got, err)
+	}
+	one, first := joinAt(t, b, "one", "a:1")
+	one.until(t, 2)
+	until(t, o, "a:1", "a:1")
+	two, second := joinAt(t, b, "two", "b:2")
+	defer second.Close()
+	mine := two.until(t, 1)[0]
+	want := []string{"a:1", "a:1"}
+	want[mine] = "b:2"
+	until(t, o, want...)
+
+	// A member with a name leaves: the other has everything long before a session times out.
+	begun := time.Now()
+	if err := first.Leave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := one.partitions(); len(got) != 0 {
+		t.Errorf("a member that left works on %v", got)
+	}
+	two.until(t, 2)
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("the partitions of a member that left were nobody's for %v", took)
+	}
+	until(t, o, "b:2", "b:2")
+	if err := first.Leave(t.Context()); err != nil {
+		t.Errorf("leaving twice: %v", err)
+	}
+}
+
+// An instance that comes back elsewhere is not named by where it was.
+func TestAnInstanceThatMovedIsKnownByItsAddress(t *testing.T) {
+	b := fake.New(t, 1)
+	one, first := joinAt(t, b, "one", "a:1")
+	one.until(t, 1)
+	first.Close()
+	again, second := joinAt(t, b, "one", "b:2")
+	defer second.Close()
+	again.until(t, 1)
+	until(t, owners(t, b), "b:2")
+}
