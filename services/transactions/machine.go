@@ -108,7 +108,7 @@ func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time
 	}
 	o, found, err := m.Find(ctx, c)
 	if err != nil || !c.sweep && (found || c.wish == nil) {
-		return journal.Decision[Outcome]{Outcome: o}, err
+		return journal.Decision[Outcome]{Absent: !found, Outcome: o}, err
 	}
 	before, err := m.overdue(ctx, c, offset, event.MicrosOf(now))
 	for i := range before {

@@ -95,6 +95,24 @@ func stableEnd(ctx context.Context, client *kgo.Client, at topicPartition) (int6
 	return h.Offset, nil
 }
 
+// unchanged fails where somebody else has appended to the partition, or may have.
+func (f *fenced) unchanged(ctx context.Context) error {
+	listed, err := kadm.NewClient(f.client).ListEndOffsets(ctx, f.at.topic)
+	if err != nil {
+		return fmt.Errorf("list the end of %s: %w", f.at, err)
+	}
+	end, ok := listed.Lookup(f.at.topic, f.at.partition)
+	switch {
+	case !ok:
+		return fmt.Errorf("list the end of %s: the partition does not exist", f.at)
+	case end.Err != nil:
+		return fmt.Errorf("list the end of %s: %w", f.at, end.Err)
+	case end.Offset != f.next:
+		return fmt.Errorf("%w: %s ends at %d, not at %d", errForeign, f.at, end.Offset, f.next)
+	}
+	return nil
+}
+
 // producers names the open transactions of a partition, as the end of a sentence.
 func producers(ctx context.Context, admin *kadm.Client, at topicPartition) string {
 	set := make(kadm.TopicsSet)

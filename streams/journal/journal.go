@@ -64,6 +64,9 @@ type Decision[O any] struct {
 	Key, Value []byte
 	// Time is the record's timestamp.
 	Time time.Time
+	// Absent says that the outcome tells what the log does not hold. Another owner may have appended it:
+	// it is answered only when this one was found to be the owner still, after the command came.
+	Absent bool
 	// Outcome is the answer.
 	Outcome O
 }
@@ -89,6 +92,8 @@ type Config[C, O any] struct {
 	// Instance names this process for ever within the group, so that a restart takes its partitions
 	// back at once. It may be empty.
 	Instance string
+	// Address is where other processes reach this one, for their Owner. It may be empty.
+	Address string
 	// MaxBatch bounds the commands of one transaction; 2,000 where it is zero.
 	MaxBatch int
 	// MaxQueue bounds the commands that wait for one partition; 20,000 where it is zero.
@@ -123,6 +128,8 @@ type Journal[C, O any] struct {
 
 	mu      sync.RWMutex
 	writers map[int32]*running[C, O] // guarded by mu
+
+	owners func() (*group.Owners, error) // opens them once
 }
 
 // running is a writer with the goroutine that runs it.
@@ -132,20 +139,49 @@ type running[C, O any] struct {
 	done chan struct{}
 }
 
-// New returns a journal that owns nothing before Run. It does no I/O.
+// New returns a journal that owns nothing before Run. It does no I/O. The caller closes it.
 func New[C, O any](cfg Config[C, O]) *Journal[C, O] {
-	return &Journal[C, O]{cfg: cfg.withDefaults(), writers: make(map[int32]*running[C, O])}
+	j := &Journal[C, O]{cfg: cfg.withDefaults(), writers: make(map[int32]*running[C, O])}
+	j.owners = sync.OnceValues(func() (*group.Owners, error) {
+		return group.OpenOwners(j.cfg.Cluster, j.cfg.Group, j.cfg.Topic)
+	})
+	return j
+}
+
+// Close ends what Owner needs, after Run has ended.
+func (j *Journal[C, O]) Close() {
+	if o, err := j.owners(); err == nil {
+		o.Close()
+	}
+}
+
+// Owner returns the address of the process that owns a partition, as the group described it at most maxAge
+// ago; "" where it is not known, or is this one. That is a hint: who is asked there and does not own the
+// partition says so. It is group.ErrNobody where no process is in the group. It may be called before Run and
+// after it.
+func (j *Journal[C, O]) Owner(ctx context.Context, partition int32, maxAge time.Duration) (string, error) {
+	o, err := j.owners()
+	if err != nil {
+		return "", err
+	}
+	address, err := o.Of(ctx, partition, maxAge)
+	if address == j.cfg.Address {
+		return "", err
+	}
+	return address, err
 }
 
 // Run joins the group and serves until ctx ends. Then the batches under way are finished, the commands
-// that wait are answered with ErrNotOwner, and the membership ends: where Instance is empty, others own the
-// partitions at once, else when the session has timed out after 10 s, unless the same instance runs again
-// before. It fails only where the group cannot be joined. It is called once.
+// that wait are answered with ErrNotOwner, and the process leaves the group, so that others own the partitions
+// at once. One that ends without that keeps them until its session has timed out after 10 s, or until the same
+// instance runs again, which takes them back at once. It fails only where the group cannot be joined. It is
+// called once.
 func (j *Journal[C, O]) Run(ctx context.Context) error {
 	member, err := group.Join(j.cfg.Cluster, group.Config{
 		Group:    j.cfg.Group,
 		Topic:    j.cfg.Topic,
 		Instance: j.cfg.Instance,
+		Address:  j.cfg.Address,
 		Assigned: func(partitions []int32) { j.start(ctx, partitions) },
 		Revoked:  j.stop,
 	})
@@ -153,8 +189,12 @@ func (j *Journal[C, O]) Run(ctx context.Context) error {
 		return fmt.Errorf("run the journal of %s: %w", j.cfg.Topic, err)
 	}
 	<-ctx.Done()
-	// Every writer ends with ctx; leaving the group revokes what the group knows of, stopAll the rest.
-	member.Close()
+	// Every writer ends with ctx; leaving the group first revokes what the group knows of, stopAll the rest.
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), j.cfg.Patience)
+	defer cancel()
+	if err := member.Leave(leaving); err != nil {
+		j.cfg.Log.Warn("the partitions are handed over when the session has timed out", "topic", j.cfg.Topic, "error", err)
+	}
 	j.stopAll()
 	return nil
 }

@@ -416,3 +416,30 @@ func TestTwoProcessesShareThePartitions(t *testing.T) {
 		}
 	}
 }
+
+// An owner that was fenced and does not know it knows nothing of what its successor appended: it must not say
+// that it is not there.
+func TestAbsenceIsProven(t *testing.T) {
+	b := start(t).serving()
+	if got, err := b.Submit(t.Context(), 0, "?a"); err != nil || got.offset != 0 {
+		t.Fatalf("got %v, %v, want that nothing is there", got, err)
+	}
+	successor, err := fence(t.Context(), b.cfg.Cluster, b.cfg.Prefix, topicPartition{topicName, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer successor.close()
+	err = successor.append(t.Context(), []*kgo.Record{
+		{Topic: topicName, Key: []byte("k"), Value: []byte("other")}, {Topic: topicName, Key: []byte("k"), Value: []byte("a")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := b.Submit(t.Context(), 0, "?a")
+	if !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v, %v, want that it is not known", got, err)
+	}
+	if got, err = b.Submit(t.Context(), 0, "?a"); err != nil || got.offset != 1 {
+		t.Errorf("got %v, %v, want the record at 1", got, err)
+	}
+}

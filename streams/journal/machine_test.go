@@ -36,7 +36,7 @@ func brokers(t testing.TB, partitions int32, opts ...kfake.Opt) (*kfake.Cluster,
 }
 
 // set is a machine whose state is the set of values in the log. A value that is there already is not
-// appended again. It reads the whole log at every Reset.
+// appended again, and one behind a question mark is only asked for. It reads the whole log at every Reset.
 type set struct {
 	cluster   cluster.Cluster
 	partition int32
@@ -78,6 +78,10 @@ func (s *set) Decide(ctx context.Context, command string, offset int64, now time
 		return Decision[answer]{Outcome: o}, err
 	}
 	var d Decision[answer]
+	if value, question := strings.CutPrefix(command, "?"); question {
+		o, found, err := s.Find(ctx, value)
+		return Decision[answer]{Absent: !found, Outcome: o}, err
+	}
 	if first, last, two := strings.Cut(command, ">"); two {
 		// A command of two values, the second of which may be empty, appends two records, or one.
 		d.Before = []Record{{Key: []byte("k"), Value: []byte(first), Time: now}}

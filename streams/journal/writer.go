@@ -8,15 +8,18 @@ package journal
 //	             the writer before; capture the end of the partition
 //	catching up  reset the machine to the end; answer the batch of unknown    serving       unknown
 //	             outcome from what the log holds
-//	serving      take what has queued and decide it; a batch that appends     committing    unknown
-//	             nothing is answered at once                                  or serving
+//	serving      take what has queued and decide it; a batch that appends     committing,   unknown
+//	             nothing and tells nothing absent is answered at once         proving or
+//	                                                                          serving
+//	proving      see that the partition ends where it is known to end;        serving       unknown
+//	             answer the batch
 //	committing   begin, produce all, check that every record stands where it  serving       unknown
 //	             was decided to stand, commit; answer the batch
 //	unknown      close the client; wait a little                              fencing       -
 //	stopped      what waits is answered: the batch ErrUnavailable, the queue  (end)         -
 //	             ErrNotOwner
 //
-// Revocation ends every state but committing, which is first finished, with success or not.
+// Revocation ends every state but committing and proving, which are first finished, with success or not.
 //
 // Why no error code is looked at: an error from the commit may come after the commit was applied (the reply
 // was lost), before it (the request was), or from a fence (another owner). Produce fails in the same three
@@ -28,6 +31,14 @@ package journal
 // fenced writer go on. If every record stands at the offset that it was decided for, then nothing is in the
 // partition that the machine had not seen, whoever wrote it. The offset after a batch is one more than its
 // records, for the commit marker.
+//
+// Why there is a proof: what the state holds was committed and is true whoever owns the partition, so replays
+// are answered without one. What it does not hold may have been appended by an owner who fenced this one,
+// which learns of that only when it asks a broker for something. A commit is such a question. Where there is
+// none the end of the partition is: it is asked for after the command came, and where it is the end that the
+// state has been read to, nothing that was acknowledged before the command came is missing. To fence again, or
+// to append a record that says nothing, would prove no more and cost a takeover, or the log its size. The
+// proof is as good as what the leader of a partition says of its end, on which a takeover rests as well.
 //
 // Why the queue is answered with ErrUnavailable together with a batch that is not in the log: a caller who
 // sent two commands in order must not find the second one decided and the first one to be retried.
@@ -52,6 +63,7 @@ const (
 	CatchingUp State = "catching up"
 	Serving    State = "serving"
 	Committing State = "committing"
+	Proving    State = "proving"
 	Unknown    State = "unknown"
 	Stopped    State = "stopped"
 )
@@ -71,6 +83,7 @@ type writer[C, O any] struct {
 	batch    []item[C, O]
 	outcomes []O           // of the batch, as far as it is decided
 	records  []*kgo.Record // that the batch appends
+	absent   bool          // an outcome of the batch tells what the log does not hold
 }
 
 func newWriter[C, O any](cfg *Config[C, O], partition int32) *writer[C, O] {
@@ -92,7 +105,7 @@ func (w *writer[C, O]) run(ctx context.Context) {
 			next = Unknown
 			w.failed(ctx, state, err)
 		}
-		if ctx.Err() != nil && next != Committing {
+		if ctx.Err() != nil && next != Committing && next != Proving {
 			next = Stopped
 		}
 		state = next
@@ -110,6 +123,8 @@ func (w *writer[C, O]) step(ctx context.Context, state State) (State, error) {
 		return w.serve(ctx)
 	case Committing:
 		return Serving, w.commit(ctx)
+	case Proving:
+		return Serving, w.prove(ctx)
 	default:
 		return Fencing, w.unknown(ctx)
 	}
@@ -184,11 +199,25 @@ func (w *writer[C, O]) serve(ctx context.Context) (State, error) {
 	if err := w.decide(ctx); err != nil {
 		return Unknown, err
 	}
-	if len(w.records) == 0 {
-		w.answer()
-		return Serving, nil
+	switch {
+	case len(w.records) > 0:
+		return Committing, nil
+	case w.absent:
+		return Proving, nil
 	}
-	return Committing, nil
+	w.answer()
+	return Serving, nil
+}
+
+// prove answers a batch that appends nothing, when the log holds nothing that the machine has not seen.
+func (w *writer[C, O]) prove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.cfg.Patience)
+	defer cancel()
+	if err := w.log.unchanged(ctx); err != nil {
+		return err
+	}
+	w.answer()
+	return nil
 }
 
 func (w *writer[C, O]) decide(ctx context.Context) error {
@@ -196,7 +225,7 @@ func (w *writer[C, O]) decide(ctx context.Context) error {
 	defer cancel()
 	// The client keeps a batch's records until their promises are called, which may be after the batch
 	// failed: they are never used again.
-	w.records, w.outcomes = nil, w.outcomes[:0]
+	w.records, w.outcomes, w.absent = nil, w.outcomes[:0], false
 	now := w.cfg.Clock()
 	for _, it := range w.batch {
 		offset := w.log.next + int64(len(w.records))
@@ -205,6 +234,7 @@ func (w *writer[C, O]) decide(ctx context.Context) error {
 			return fmt.Errorf("decide a command for offset %d: %w", offset, err)
 		}
 		w.outcomes = append(w.outcomes, d.Outcome)
+		w.absent = w.absent || d.Absent
 		for _, r := range d.Before {
 			w.add(r)
 		}
