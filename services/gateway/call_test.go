@@ -252,8 +252,8 @@ func TestUnknownMethod(t *testing.T) {
 // nobody lets nobody in.
 type nobody struct{}
 
-func (nobody) Authenticate(context.Context) (string, error) {
-	return "", status.Error(codes.Unauthenticated, "who are you?")
+func (nobody) Authenticate(context.Context) (gateway.Caller, error) {
+	return gateway.Caller{}, status.Error(codes.Unauthenticated, "who are you?")
 }
 
 func TestAuthenticatorRefuses(t *testing.T) {
