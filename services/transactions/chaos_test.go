@@ -51,11 +51,11 @@ func (w *workload) ask(ctx context.Context, i *instance, key string, r *bankv1.P
 		t = &told{request: r}
 		w.told[key] = t
 	}
-	var refusal *Refusal
+	refusal := refusalIn(err)
 	switch {
 	case err == nil:
 		t.posted = append(t.posted, answer)
-	case errors.As(err, &refusal):
+	case refusal != nil:
 		t.refused = append(t.refused, refusal)
 	case !retryable(err) && !errors.Is(err, context.DeadlineExceeded):
 		w.bank.t.Errorf("%s: %v", key, err)

@@ -2,11 +2,11 @@ package transactions
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/refold/refold/projections/ledger"
@@ -14,11 +14,10 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
-	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/topic"
 )
 
-// Config says what the service is made of. Every field must be set.
+// Config says what the service is made of. Every field but Peers and Hop must be set.
 type Config struct {
 	Journal *Journal
 	Ledger  Ledger
@@ -30,6 +29,10 @@ type Config struct {
 	Principal func(context.Context) string
 	// Validate checks a command of a Submit by the rules of its schema. Unary requests come validated.
 	Validate func(proto.Message) error
+	// Peers are the other instances, and Hop says whether a call comes from one. Nothing is sent on where
+	// Peers is nil.
+	Peers Peers
+	Hop   func(context.Context) bool
 	// Mail carries the messages of RelayTransfers, and Log takes what it cannot do.
 	Mail Mail
 	Log  *slog.Logger
@@ -38,7 +41,7 @@ type Config struct {
 }
 
 // Server is bank.v1.TransactionsService. Its errors are a *Refusal, the sentinels of package journal, those
-// of the context, or else internal ones, whose text is not for callers.
+// of the context, the status that a peer answered with, or else internal ones, whose text is not for callers.
 type Server struct {
 	bankv1.UnimplementedTransactionsServiceServer
 	cfg        Config
@@ -53,66 +56,93 @@ func NewServer(cfg Config) *Server {
 
 // OpenAccount implements bankv1.TransactionsServiceServer.
 func (s *Server) OpenAccount(ctx context.Context, r *bankv1.OpenAccountRequest) (*bankv1.OpenAccountResponse, error) {
-	return call(ctx, s, r, (*Outcome).openedAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.OpenAccount, (*Outcome).openedAnswer))
 }
 
 // FreezeAccount implements bankv1.TransactionsServiceServer.
 func (s *Server) FreezeAccount(ctx context.Context, r *bankv1.FreezeAccountRequest) (*bankv1.FreezeAccountResponse, error) {
-	return call(ctx, s, r, (*Outcome).frozenAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.FreezeAccount, (*Outcome).frozenAnswer))
 }
 
 // UnfreezeAccount implements bankv1.TransactionsServiceServer.
 func (s *Server) UnfreezeAccount(ctx context.Context, r *bankv1.UnfreezeAccountRequest) (*bankv1.UnfreezeAccountResponse, error) {
-	return call(ctx, s, r, (*Outcome).unfrozenAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.UnfreezeAccount, (*Outcome).unfrozenAnswer))
 }
 
 // CloseAccount implements bankv1.TransactionsServiceServer.
 func (s *Server) CloseAccount(ctx context.Context, r *bankv1.CloseAccountRequest) (*bankv1.CloseAccountResponse, error) {
-	return call(ctx, s, r, (*Outcome).closedAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.CloseAccount, (*Outcome).closedAnswer))
 }
 
 // PostEntry implements bankv1.TransactionsServiceServer.
 func (s *Server) PostEntry(ctx context.Context, r *bankv1.PostEntryRequest) (*bankv1.PostEntryResponse, error) {
-	return call(ctx, s, r, (*Outcome).postedAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.PostEntry, (*Outcome).postedAnswer))
 }
 
 // PlaceHold implements bankv1.TransactionsServiceServer.
 func (s *Server) PlaceHold(ctx context.Context, r *bankv1.PlaceHoldRequest) (*bankv1.PlaceHoldResponse, error) {
-	return call(ctx, s, r, (*Outcome).heldAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.PlaceHold, (*Outcome).heldAnswer))
 }
 
 // CaptureHold implements bankv1.TransactionsServiceServer.
 func (s *Server) CaptureHold(ctx context.Context, r *bankv1.CaptureHoldRequest) (*bankv1.CaptureHoldResponse, error) {
-	return call(ctx, s, r, (*Outcome).capturedAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.CaptureHold, (*Outcome).capturedAnswer))
 }
 
 // ReleaseHold implements bankv1.TransactionsServiceServer.
 func (s *Server) ReleaseHold(ctx context.Context, r *bankv1.ReleaseHoldRequest) (*bankv1.ReleaseHoldResponse, error) {
-	return call(ctx, s, r, (*Outcome).releasedAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.ReleaseHold, (*Outcome).releasedAnswer))
 }
 
 // ReverseEntry implements bankv1.TransactionsServiceServer.
 func (s *Server) ReverseEntry(ctx context.Context, r *bankv1.ReverseEntryRequest) (*bankv1.ReverseEntryResponse, error) {
-	return call(ctx, s, r, (*Outcome).reversedAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.ReverseEntry, (*Outcome).reversedAnswer))
 }
 
 // Transfer implements bankv1.TransactionsServiceServer.
 func (s *Server) Transfer(ctx context.Context, r *bankv1.TransferRequest) (*bankv1.TransferResponse, error) {
-	return call(ctx, s, r, (*Outcome).transferAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.Transfer, (*Outcome).transferAnswer))
 }
 
 // PostEntries implements bankv1.TransactionsServiceServer.
 func (s *Server) PostEntries(ctx context.Context, r *bankv1.PostEntriesRequest) (*bankv1.PostEntriesResponse, error) {
-	return call(ctx, s, r, (*Outcome).legsAnswer)
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.PostEntries, (*Outcome).legsAnswer))
 }
 
-// call takes a command and makes the answer of the fact that it became.
-func call[F fact, A any](ctx context.Context, s *Server, r proto.Message, answer func(*Outcome, F, string) A) (A, error) {
-	var none A
+// method is how a command is asked of a peer, and how its answer is made of a fact.
+type method[R proto.Message, F fact, A any] struct {
+	there  func(bankv1.TransactionsServiceClient, context.Context, R, ...grpc.CallOption) (A, error)
+	answer func(*Outcome, F, string) A
+}
+
+func rpc[R proto.Message, F fact, A any](
+	there func(bankv1.TransactionsServiceClient, context.Context, R, ...grpc.CallOption) (A, error), answer func(*Outcome, F, string) A,
+) method[R, F, A] {
+	return method[R, F, A]{there, answer}
+}
+
+// call takes a command and answers with what it became, here or at the owner.
+func call[R proto.Message, F fact, A any](ctx context.Context, s *Server, r R, m method[R, F, A]) (out A, err error) {
 	c, refusal := s.command(r, s.cfg.Principal(ctx))
 	if refusal != nil {
-		return none, refusal
+		return out, refusal
 	}
+	err = s.run(ctx, errand{
+		partition: s.partition(c.customer),
+		here: func(ctx context.Context) (err error) {
+			out, err = decided(ctx, s, c, m.answer)
+			return err
+		},
+		there: func(ctx context.Context, owner bankv1.TransactionsServiceClient, opts ...grpc.CallOption) (err error) {
+			out, err = m.there(owner, ctx, r, opts...)
+			return err
+		},
+	})
+	return out, err
+}
+
+// decided lets a command be decided here and makes the answer of the fact that it became.
+func decided[F fact, A any](ctx context.Context, s *Server, c *Command, answer func(*Outcome, F, string) A) (none A, err error) {
 	o, err := s.submit(ctx, c)
 	if err != nil {
 		return none, err
@@ -171,14 +201,27 @@ func (s *Server) submit(ctx context.Context, c *Command) (Outcome, error) {
 
 func (s *Server) partition(customer string) int32 { return topic.Of(customer, s.cfg.Partitions) }
 
-// FindByKey implements bankv1.TransactionsServiceServer. Where this process owns the customer's partition
-// it answers behind every command that was sent before; elsewhere from the rows as they are here.
-func (s *Server) FindByKey(ctx context.Context, r *bankv1.FindByKeyRequest) (*bankv1.FindByKeyResponse, error) {
+// FindByKey implements bankv1.TransactionsServiceServer. The owner of the customer's partition answers it, behind
+// every command that was sent before; that nothing is recorded it says only where it is proven to be the owner.
+func (s *Server) FindByKey(ctx context.Context, r *bankv1.FindByKeyRequest) (out *bankv1.FindByKeyResponse, err error) {
+	err = s.run(ctx, errand{
+		partition: s.partition(r.GetCustomerId()),
+		here: func(ctx context.Context) (err error) {
+			out, err = s.found(ctx, r)
+			return err
+		},
+		there: func(ctx context.Context, owner bankv1.TransactionsServiceClient, opts ...grpc.CallOption) (err error) {
+			out, err = owner.FindByKey(ctx, r, opts...)
+			return err
+		},
+	})
+	return out, err
+}
+
+// found answers a question here.
+func (s *Server) found(ctx context.Context, r *bankv1.FindByKeyRequest) (*bankv1.FindByKeyResponse, error) {
 	question := &Command{customer: r.GetCustomerId(), key: r.GetIdempotencyKey()}
 	o, err := s.cfg.Journal.Submit(ctx, s.partition(question.customer), question)
-	if errors.Is(err, journal.ErrNotOwner) {
-		o, err = s.savedOutcome(ctx, question)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -186,12 +229,6 @@ func (s *Server) FindByKey(ctx context.Context, r *bankv1.FindByKeyRequest) (*ba
 		return nil, refusal
 	}
 	return o.found(s.cfg.Topic), nil
-}
-
-// savedOutcome answers a question from the saved rows.
-func (s *Server) savedOutcome(ctx context.Context, question *Command) (Outcome, error) {
-	o, _, err := s.machine(s.partition(question.customer)).Find(ctx, question)
-	return o, err
 }
 
 // saved is a view of the saved rows of a partition, of any that is followed here. They may have gone on since

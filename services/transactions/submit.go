@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -39,7 +40,10 @@ func (s *Server) Submit(stream submitStream) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
 	b := newSubmission(s, s.cfg.Principal(ctx))
+	b.forwarded = s.forwards(ctx)
 	defer context.AfterFunc(ctx, b.wake)()
+	defer b.await()
+	defer cancel()
 	sent := make(chan error, 1)
 	go func() {
 		defer cancel() // nothing more can be sent: receiving makes no sense
@@ -57,22 +61,35 @@ func (s *Server) Submit(stream submitStream) error {
 type submission struct {
 	*Server
 	principal string
+	forwarded bool // what is not owned here is sent on
 	// room holds a token for every command whose result is not sent.
 	room chan struct{}
 
 	mu      sync.Mutex
 	changed *sync.Cond      // of mu
-	queued  int             // commands in the journal; guarded by mu
+	taken   uint64          // commands so far; guarded by mu
+	queued  int             // commands without a result; guarded by mu
 	results []result        // not sent yet; guarded by mu
 	broken  map[string]bool // customers with an unavailable result; guarded by mu
+	lanes   map[int32]*lane // by partition; guarded by mu
 	ended   bool            // nothing more is received; guarded by mu
 }
 
-// result is what became of one command: the first that is set of lost, refusal, outcome.
+// item is a command of a submission on the way to its result.
+type item struct {
+	number  uint64 // in the order in which they came
+	message *bankv1.Command
+	*Command
+	since time.Time // when it first was to be sent on, or again; zero before
+	lost  error     // what came of it last, if it may be sent again
+}
+
+// result is what became of one command: the first that is set of lost, refusal, told, outcome.
 type result struct {
 	tag     uint64
 	lost    error
 	refusal *Refusal
+	told    *bankv1.Result // by the owner
 	outcome Outcome
 }
 
@@ -82,6 +99,7 @@ func newSubmission(s *Server, principal string) *submission {
 		principal: principal,
 		room:      make(chan struct{}, maxInFlight),
 		broken:    make(map[string]bool),
+		lanes:     make(map[int32]*lane),
 	}
 	b.changed = sync.NewCond(&b.mu)
 	return b
@@ -116,14 +134,22 @@ func (b *submission) accept(ctx context.Context, m *bankv1.Command) {
 		b.put(result{tag: m.GetTag(), refusal: refusal})
 		return
 	}
-	err := b.enqueue(m.GetTag(), c)
-	for errors.Is(err, journal.ErrBusy) && b.queued > 0 && ctx.Err() == nil {
+	b.taken++
+	b.queued++
+	it := &item{number: b.taken, message: m, Command: c}
+	if b.broken[c.customer] {
+		b.lose(it, errOvertaken)
+		return
+	}
+	l := b.lane(b.partition(c.customer))
+	err := l.take(ctx, it)
+	for errors.Is(err, journal.ErrBusy) && b.queued > 1 && ctx.Err() == nil {
 		// Answers of this stream come out of the full queue: there will be room.
 		b.changed.Wait()
-		err = b.enqueue(m.GetTag(), c)
+		err = l.take(ctx, it)
 	}
 	if err != nil {
-		b.lose(m.GetTag(), c, err)
+		b.lose(it, err)
 	}
 }
 
@@ -167,35 +193,17 @@ func requestOf(m *bankv1.Command) proto.Message {
 	return nil
 }
 
-// enqueue gives a command to the journal, unless an earlier one of its customer was lost.
-//
-// The caller holds mu, and an answer takes it: so where the journal loses an earlier command, either this
-// command was queued before that, and the journal loses it too, or the loss is known here.
-func (b *submission) enqueue(tag uint64, c *Command) error {
-	if b.broken[c.customer] {
-		return errOvertaken
-	}
-	err := b.cfg.Journal.Enqueue(b.partition(c.customer), c, func(o Outcome, err error) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.queued--
-		if err != nil {
-			b.lose(tag, c, err)
-			return
-		}
-		b.committed(&o)
-		b.put(result{tag: tag, outcome: o})
-	})
-	if err == nil {
-		b.queued++
-	}
-	return err
+// lose answers that the outcome of a command is unknown. The caller holds mu.
+func (b *submission) lose(it *item, err error) {
+	b.broken[it.customer] = true
+	b.answer(it, result{lost: err})
 }
 
-// lose answers that the outcome of a command is unknown. The caller holds mu.
-func (b *submission) lose(tag uint64, c *Command, err error) {
-	b.broken[c.customer] = true
-	b.put(result{tag: tag, lost: err})
+// answer leaves the result of a command to send. The caller holds mu.
+func (b *submission) answer(it *item, r result) {
+	b.queued--
+	r.tag = it.message.GetTag()
+	b.put(r)
 }
 
 // put leaves a result to send. The caller holds mu.
@@ -210,6 +218,17 @@ func (b *submission) end() {
 	defer b.mu.Unlock()
 	b.ended = true
 	b.changed.Broadcast()
+}
+
+// await waits until no lane runs any more, after ctx has ended.
+func (b *submission) await() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.lanes {
+		for l.running {
+			b.changed.Wait()
+		}
+	}
 }
 
 // wake lets everyone who waits look at the context again.
@@ -262,6 +281,10 @@ func (b *submission) message(results []result) *bankv1.SubmitResponse {
 
 func (b *submission) result(r *result) *bankv1.Result {
 	out := &bankv1.Result{Tag: r.tag}
+	if r.told != nil {
+		out.Outcome = r.told.GetOutcome()
+		return out
+	}
 	refusal := r.refusal
 	if r.lost == nil && refusal == nil {
 		refusal = r.outcome.refusal(b.cfg.Topic)
