@@ -4,6 +4,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,6 +64,8 @@ type Config struct {
 	RegistryURL string
 	// Listen is where to listen, HOST:PORT each, port 0 for a free one.
 	Listen Addresses
+	// Advertise is where other nodes reach this one's gRPC, HOST:PORT; where it listens, if it is empty.
+	Advertise string
 	// Partitions is the number of partitions of the bank's topics. It is fixed when the data folder is made
 	// and its topics are there. 0 means what the folder has, in a new one topic.DefaultPartitions; any other
 	// number than the folder's is topic.ErrPartitions.
@@ -86,6 +89,9 @@ type Node struct {
 	codec     *codec.Codec
 	validator *gateway.Validator
 	gateway   *gateway.Server
+	doors     []net.Listener // of the gateway: gRPC, REST; none where it does not serve
+	// begin starts what works only while the gateway serves, and so ends before it.
+	begin []func()
 	// checks say why a part of the node does not serve yet; they are complete before serving begins.
 	checks []func() error
 }
@@ -292,9 +298,12 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	j := journal.New(journal.Config[*transactions.Command, transactions.Outcome]{
 		Cluster: n.cluster, Topic: topic.Transactions, NewMachine: machines.New, Instance: n.folder.Instance, Log: n.cfg.Logger,
 		Patience: n.cfg.Patience, MaxQueue: n.cfg.MaxQueue,
+		Address: cmp.Or(n.cfg.Advertise, n.addresses.GRPC),
 	})
-	n.parts.start("journal", j.Run)
+	n.parts.add("journal", func() error { j.Close(); return nil })
 	n.checks = append(n.checks, func() error { return n.journalReady(j) })
+	peers := gateway.NewPeers()
+	n.parts.add("connections to other nodes", peers.Close)
 	mail, err := mailbox.Open(n.cluster, topic.Transfers, n.cfg.Logger)
 	if err != nil {
 		return err
@@ -304,9 +313,14 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 		Journal: j, Ledger: f, Codec: n.codec, Topic: topic.Transactions, Partitions: n.cfg.Partitions,
 		Principal: gateway.PrincipalFrom, Validate: n.validator.Validate, Explain: gateway.Explain,
 		Mail: mail, Log: n.cfg.Logger,
+		Peers: peers, Hop: gateway.Hop,
 	})
-	n.parts.start("hold expiry", service.ExpireHolds)
-	n.parts.start("transfers", service.RelayTransfers)
+	n.begin = append(n.begin, func() {
+		n.parts.start("hold expiry", service.ExpireHolds)
+		n.parts.start("transfers", service.RelayTransfers)
+		// The first to end: others own the partitions, and get what still comes here, before the gateway ends.
+		n.parts.start("journal", j.Run)
+	})
 	n.gateway.Register(func(r grpc.ServiceRegistrar) { bankv1.RegisterTransactionsServiceServer(r, service) })
 	return nil
 }

@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"testing"
@@ -146,5 +147,57 @@ func TestAddressesAreWrittenDown(t *testing.T) {
 	}
 	if _, err := node.ReadAddresses(data); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("after the node was closed: got %v", err)
+	}
+}
+
+// Two nodes of one role on one broker: either takes any request, and when one goes the other goes on.
+func TestEitherNodeTakesAnyRequest(t *testing.T) {
+	b, err := broker.Open(t.Context(), broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	schemas := open(t, node.Config{Kafka: b.Addr(), Roles: []node.Role{node.Registry}})
+	url := "http://" + schemas.Addresses().Registry
+	writers := node.Config{Kafka: b.Addr(), RegistryURL: url, Roles: []node.Role{node.Transactions}}
+	one, two := open(t, writers), open(t, writers)
+	clients := []bankv1.TransactionsServiceClient{
+		bankv1.NewTransactionsServiceClient(dial(t, one)), bankv1.NewTransactionsServiceClient(dial(t, two)),
+	}
+	eventually(t, func(ctx context.Context) error { return errors.Join(one.Ready(ctx), two.Ready(ctx)) })
+	const accounts = 12
+	for a := range accounts {
+		eventually(t, func(ctx context.Context) error {
+			_, err := clients[a%2].OpenAccount(ctx, &bankv1.OpenAccountRequest{
+				IdempotencyKey: "open", AccountId: fmt.Sprintf("c%d.main", a), Kind: bankv1.AccountKind_ACCOUNT_KIND_CURRENT, Currency: "EUR",
+			})
+			return err
+		})
+	}
+	post := func(client bankv1.TransactionsServiceClient, key string) {
+		t.Helper()
+		for a := range accounts {
+			_, err := client.PostEntry(t.Context(), &bankv1.PostEntryRequest{
+				IdempotencyKey: key, AccountId: fmt.Sprintf("c%d.main", a), Kind: bankv1.EntryKind_ENTRY_KIND_DEPOSIT,
+				AmountMinor: 1, Currency: "EUR",
+			})
+			if err != nil {
+				t.Errorf("account %d: %v", a, err)
+			}
+		}
+	}
+	post(clients[0], "at-one")
+	post(clients[1], "at-two")
+	begun := time.Now()
+	if err := one.Close(); err != nil {
+		t.Error(err)
+	}
+	post(clients[1], "after")
+	if took := time.Since(begun); took > 8*time.Second {
+		t.Errorf("the partitions of a node that was closed were handed over in %v", took)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -16,32 +18,61 @@ import (
 	"github.com/refold/refold/streams/topic"
 )
 
-// openGateway makes the door that the services are put behind.
-func (n *Node) openGateway(context.Context) (err error) {
+// openGateway makes the door that the services are put behind, and says where it will be.
+func (n *Node) openGateway(ctx context.Context) (err error) {
 	if n.validator, err = gateway.NewValidator(); err != nil {
 		return err
 	}
 	n.gateway = gateway.NewServer(gateway.Config{
 		Authenticator: gateway.LocalOperator{}, Validator: n.validator, Ready: n.Ready, Logger: n.cfg.Logger,
 	})
-	return nil
-}
-
-// serve opens the door.
-func (n *Node) serve(ctx context.Context) error {
 	if !n.cfg.has(Transactions) && !n.cfg.has(Projections) {
 		return nil
 	}
-	g, err := listen(ctx, n.cfg.Listen.GRPC)
-	if err != nil {
-		return fmt.Errorf("gRPC: %w", err)
+	for _, door := range []struct {
+		name, address string
+		at            *string
+	}{{"gRPC", n.cfg.Listen.GRPC, &n.addresses.GRPC}, {"REST", n.cfg.Listen.HTTP, &n.addresses.HTTP}} {
+		l, err := listen(ctx, door.address)
+		if err != nil {
+			return fmt.Errorf("%s: %w", door.name, err)
+		}
+		n.doors = append(n.doors, l)
+		n.parts.add(door.name+" listener", func() error { return closeListener(l) })
+		*door.at = l.Addr().String()
 	}
-	h, err := listen(ctx, n.cfg.Listen.HTTP)
-	if err != nil {
-		return errors.Join(fmt.Errorf("REST: %w", err), g.Close())
+	return n.reachable()
+}
+
+// closeListener closes a listener that a server may have closed already.
+func closeListener(l net.Listener) error {
+	if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
 	}
-	n.addresses.GRPC, n.addresses.HTTP = g.Addr().String(), h.Addr().String()
-	n.parts.start("gateway", func(ctx context.Context) error { return n.gateway.Serve(ctx, g, h) })
+	return nil
+}
+
+// reachable refuses an address at which other nodes would reach themselves.
+func (n *Node) reachable() error {
+	if n.cfg.Kafka == "" || n.cfg.Advertise != "" || !n.cfg.has(Transactions) {
+		return nil
+	}
+	at, err := netip.ParseAddrPort(n.addresses.GRPC)
+	if err != nil || at.Addr().IsUnspecified() {
+		return fmt.Errorf("gRPC listens on %s: where other nodes reach this one must be said", n.addresses.GRPC)
+	}
+	return nil
+}
+
+// serve opens the door, and begins what works behind it.
+func (n *Node) serve(ctx context.Context) error {
+	if len(n.doors) == 0 {
+		return nil
+	}
+	n.parts.start("gateway", func(ctx context.Context) error { return n.gateway.Serve(ctx, n.doors[0], n.doors[1]) })
+	for _, begin := range n.begin {
+		begin()
+	}
 	return n.settle(ctx)
 }
 
