@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -89,6 +90,18 @@ func (s *steady) more(i *instance, n int) {
 	i.until(func() bool { return count() >= from+n })
 }
 
+// owning waits until the instance serves n partitions and no other, whatever it is doing for them.
+func (i *instance) owning(n int) {
+	i.bank.t.Helper()
+	i.until(func() bool {
+		all := i.cfg.Journal.Status()
+		busy := slices.ContainsFunc(all, func(s journal.Status) bool {
+			return s.State != journal.Serving && s.State != journal.Committing
+		})
+		return len(all) == n && !busy
+	})
+}
+
 // KW-20: one instance, then three, then two, under load at all of them.
 func TestKW20ScaleUnderLoad(t *testing.T) {
 	b := newBank(t, 6)
@@ -97,7 +110,7 @@ func TestKW20ScaleUnderLoad(t *testing.T) {
 		two, three := b.join("two"), b.join("three")
 		s.set(one, two.instance, three.instance)
 		for _, i := range s.at {
-			i.serving(2)
+			i.owning(2)
 		}
 		s.more(one, 200)
 		s.set(one, two.instance)
@@ -115,16 +128,16 @@ func TestKW21RollingRestart(t *testing.T) {
 		one := s.at[0]
 		two := b.join("two")
 		s.set(one, two.instance)
-		two.serving(2)
+		two.owning(2)
 		two.leave()
 		two = b.join("two")
 		s.set(one, two.instance)
-		two.serving(2)
+		two.owning(2)
 		s.more(one, 100)
 		one.stop()
 		again := b.join("one")
 		s.set(again.instance, two.instance)
-		again.serving(2)
+		again.owning(2)
 		s.more(two.instance, 100)
 	})
 	if s.tries > 0 {
