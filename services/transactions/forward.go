@@ -89,15 +89,16 @@ func (s *Server) hop(ctx context.Context, e errand, age time.Duration) error {
 	if err != nil {
 		return err
 	}
+	// The text of a driver is told to nobody, so its error is not wrapped.
 	var reached peer.Peer
 	err = e.there(ctx, owner, grpc.Peer(&reached))
 	switch {
 	case err == nil || !repeatable(err):
 		return err
 	case peerReason(err) == reasonNotOwner || reached.Addr == nil: // nothing was sent without a connection
-		return fmt.Errorf("forward to the owner of partition %d: %w: %s", e.partition, journal.ErrNotOwner, err)
+		return fmt.Errorf("forward to the owner of partition %d: %w: %s", e.partition, journal.ErrNotOwner, err.Error())
 	}
-	return fmt.Errorf("forward to the owner of partition %d: %w: %s", e.partition, journal.ErrUnavailable, err)
+	return fmt.Errorf("forward to the owner of partition %d: %w: %s", e.partition, journal.ErrUnavailable, err.Error())
 }
 
 // owner returns the owner of a partition that was named at most age ago. It is journal.ErrNotOwner where none

@@ -39,7 +39,7 @@ func (l *lane) forward(ctx context.Context, owner bankv1.TransactionsServiceClie
 	defer cancel()
 	stream, err := owner.Submit(ctx)
 	if err != nil {
-		return fmt.Errorf("forward to the owner of partition %d: %w: %s", l.partition, journal.ErrNotOwner, err)
+		return fmt.Errorf("forward to the owner of partition %d: %w: %s", l.partition, journal.ErrNotOwner, err.Error())
 	}
 	h := &hop{lane: l, stop: cancel, sent: make(map[uint64]*item)}
 	h.alarm = time.AfterFunc(hopsWithin, h.late)
