@@ -1,7 +1,9 @@
 // Command bench measures Refold on a data set that it makes, and prints one table: every figure beside the
 // limit it is to be compared with, taken in the same run.
 //
-//	go run ./ops/bench [-events N] [-rows N]
+//	go run ./ops/bench [-only PART,…] [-events N] [-rows N] [-entries N] [-keys N]
+//
+// The parts are listed in parts.go; each can be measured alone, some of them in seconds.
 //
 // Where BENCH_OUT names a file, the table is written there as JSON, too. Machines are noisy: what counts
 // are the ratios.
@@ -17,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 )
@@ -35,9 +38,11 @@ type figure struct {
 
 // bench collects figures.
 type bench struct {
-	events, rows int
-	dir          string
-	figures      []figure
+	events, rows, entries, keys int
+
+	only    []string // the parts to measure
+	dir     string
+	figures []figure
 }
 
 func (b *bench) add(f figure) {
@@ -73,13 +78,21 @@ func run(ctx context.Context) error {
 	b := &bench{}
 	flag.IntVar(&b.events, "events", 2_000_000, "events to rebuild from")
 	flag.IntVar(&b.rows, "rows", 127_098, "rows to import")
+	flag.IntVar(&b.entries, "entries", 1_000_000, "entries of the partition that is taken over")
+	flag.IntVar(&b.keys, "keys", 10_000_000, "idempotency keys to remember")
+	only := flag.String("only", strings.Join(usual, ","), "the parts to measure, of "+strings.Join(all(), ","))
 	flag.Parse()
 	var err error
+	if b.only, err = choose(*only); err != nil {
+		return err
+	}
 	if b.dir, err = os.MkdirTemp("", "refold-bench-"); err != nil {
 		return fmt.Errorf("make a folder: %w", err)
 	}
-	for _, part := range []func(context.Context) error{b.log, b.server, func(context.Context) error { return b.print() }} {
-		if err = part(ctx); err != nil {
+	for _, measure := range []func(context.Context) error{
+		b.log, b.server, b.journal, b.takeover, b.remember, func(context.Context) error { return b.print() },
+	} {
+		if err = measure(ctx); err != nil {
 			break
 		}
 	}

@@ -22,12 +22,14 @@ const readyEvents = 500_000
 
 // server measures the program as people run it: a process of its own, commands from another.
 func (b *bench) server(ctx context.Context) (err error) {
-	program := filepath.Join(b.dir, "refold")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./ops/refold").CombinedOutput(); err != nil {
-		return fmt.Errorf("build refold: %w: %s", err, out)
+	if !b.wants(partImport, partLatency, partStart) {
+		return nil
 	}
-	s := &child{program: program, data: filepath.Join(b.dir, "data")}
-	if _, err := s.start(ctx); err != nil {
+	s, err := b.child(ctx, "data")
+	if err != nil {
+		return err
+	}
+	if _, err := s.up(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.kill()) }()
@@ -37,6 +39,17 @@ func (b *bench) server(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// child returns the program with a data folder of its own, not running.
+func (b *bench) child(ctx context.Context, data string) (*child, error) {
+	program := filepath.Join(b.dir, "refold")
+	if _, err := os.Stat(program); err != nil {
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./ops/refold").CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build refold: %w: %s", err, out)
+		}
+	}
+	return &child{program: program, data: filepath.Join(b.dir, data)}, nil
 }
 
 // imports measures the import of as many rows as the card data has, then fills the folder up.
@@ -67,6 +80,9 @@ func (b *bench) imports(ctx context.Context, s *child) error {
 
 // starts measures how long it takes until the program serves again, after a stop and after a kill.
 func (b *bench) starts(ctx context.Context, s *child) error {
+	if !b.wants(partStart) {
+		return nil
+	}
 	for _, end := range []struct {
 		name string
 		stop func() error
@@ -74,7 +90,7 @@ func (b *bench) starts(ctx context.Context, s *child) error {
 		if err := end.stop(); err != nil {
 			return err
 		}
-		ready, err := s.start(ctx)
+		ready, err := s.up(ctx)
 		if err != nil {
 			return err
 		}
@@ -92,14 +108,19 @@ func (b *bench) starts(ctx context.Context, s *child) error {
 type child struct {
 	program, data string
 	cmd           *exec.Cmd
-	http, grpc    string
+
+	http, grpc, kafka, registry string // where it listens
 }
 
-// start starts the program and returns how long it took until it said that it serves.
-func (c *child) start(ctx context.Context) (time.Duration, error) {
+// up starts everything in one process and returns how long it took until it said that it serves.
+func (c *child) up(ctx context.Context) (time.Duration, error) {
+	return c.start(ctx, "up", "--kafka", "127.0.0.1:0")
+}
+
+func (c *child) start(ctx context.Context, args ...string) (time.Duration, error) {
 	began := time.Now()
-	c.cmd = exec.CommandContext(ctx, c.program, "up", "--data", c.data,
-		"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--registry", "127.0.0.1:0")
+	c.cmd = exec.CommandContext(ctx, c.program, append(args, "--data", c.data,
+		"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--registry", "127.0.0.1:0")...)
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
@@ -127,11 +148,11 @@ func (c *child) readAddresses() error {
 	if err != nil {
 		return fmt.Errorf("find refold: %w", err)
 	}
-	var a struct{ HTTP, GRPC string }
+	var a struct{ HTTP, GRPC, Kafka, Registry string }
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return fmt.Errorf("find refold: %w", err)
 	}
-	c.http, c.grpc = a.HTTP, a.GRPC
+	c.http, c.grpc, c.kafka, c.registry = a.HTTP, a.GRPC, a.Kafka, a.Registry
 	return nil
 }
 
@@ -168,6 +189,26 @@ func memoryOf(pid int, name string) (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("read the memory of refold: there is no %s", name)
+}
+
+// ticks is how many parts of a second /proc counts processor time in.
+const ticks = 100
+
+// processor returns the processor time that the process has taken. It says more than a rate where other work
+// is done on the same machine.
+func (c *child) processor() (time.Duration, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the processor time of refold: %w", err)
+	}
+	_, after, _ := strings.Cut(string(raw), ") ")
+	fields := strings.Fields(after)
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("read the processor time of refold: %q", raw)
+	}
+	user, err := strconv.Atoi(fields[11])
+	system, problem := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * time.Second / ticks, errors.Join(err, problem)
 }
 
 // importRows makes a file of rows and imports it with the command that people use.
