@@ -297,7 +297,7 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	}
 	j := journal.New(journal.Config[*transactions.Command, transactions.Outcome]{
 		Cluster: n.cluster, Topic: topic.Transactions, NewMachine: machines.New, Instance: n.folder.Instance, Log: n.cfg.Logger,
-		Patience: n.cfg.Patience, MaxQueue: n.cfg.MaxQueue,
+		Patience: n.cfg.Patience, MaxQueue: n.cfg.MaxQueue, MaxCommits: n.maxCommits(),
 		Address: cmp.Or(n.cfg.Advertise, n.addresses.GRPC),
 	})
 	n.parts.add("journal", func() error { j.Close(); return nil })
@@ -323,6 +323,15 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	})
 	n.gateway.Register(func(r grpc.ServiceRegistrar) { bankv1.RegisterTransactionsServiceServer(r, service) })
 	return nil
+}
+
+// maxCommits bounds the transactions under way: the embedded broker synchronises one after the other, and does
+// more the fewer and larger they are. Three keep it busy.
+func (n *Node) maxCommits() int {
+	if n.cfg.Kafka == "" {
+		return 3
+	}
+	return 0
 }
 
 func partitionsTo(n int32) []int32 {

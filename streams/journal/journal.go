@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -98,6 +99,11 @@ type Config[C, O any] struct {
 	MaxBatch int
 	// MaxQueue bounds the commands that wait for one partition; 20,000 where it is zero.
 	MaxQueue int
+	// MaxCommits bounds the transactions that are under way at once, of all partitions together; partitions
+	// take turns in the order in which they asked. While a partition waits its commands queue, and its next
+	// transaction takes them all: a broker that synchronises one transaction after the other does more the
+	// fewer it is given. There is no bound where it is zero.
+	MaxCommits int
 	// Patience bounds every step that waits for a broker or for the state, and so how long a command
 	// may wait for an answer when nothing moves: two steps. 5 s where it is zero. It must be below 10 s,
 	// at which the broker gives up a transaction.
@@ -113,6 +119,7 @@ func (c Config[C, O]) withDefaults() Config[C, O] {
 	c.Group = cmp.Or(c.Group, "refold-journal")
 	c.MaxBatch = cmp.Or(c.MaxBatch, 2_000)
 	c.MaxQueue = cmp.Or(c.MaxQueue, 20_000)
+	c.MaxCommits = cmp.Or(c.MaxCommits, math.MaxInt32)
 	c.Patience = cmp.Or(c.Patience, 5*time.Second)
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -124,7 +131,8 @@ func (c Config[C, O]) withDefaults() Config[C, O] {
 // Journal serves the partitions that its consumer group gives to this process. Its methods may be called
 // concurrently.
 type Journal[C, O any] struct {
-	cfg Config[C, O]
+	cfg   Config[C, O]
+	turns turns
 
 	mu      sync.RWMutex
 	writers map[int32]*running[C, O] // guarded by mu
@@ -141,7 +149,8 @@ type running[C, O any] struct {
 
 // New returns a journal that owns nothing before Run. It does no I/O. The caller closes it.
 func New[C, O any](cfg Config[C, O]) *Journal[C, O] {
-	j := &Journal[C, O]{cfg: cfg.withDefaults(), writers: make(map[int32]*running[C, O])}
+	cfg = cfg.withDefaults()
+	j := &Journal[C, O]{cfg: cfg, turns: make(turns, cfg.MaxCommits), writers: make(map[int32]*running[C, O])}
 	j.owners = sync.OnceValues(func() (*group.Owners, error) {
 		return group.OpenOwners(j.cfg.Cluster, j.cfg.Group, j.cfg.Topic)
 	})
@@ -207,7 +216,7 @@ func (j *Journal[C, O]) start(ctx context.Context, partitions []int32) {
 			continue
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		r := &running[C, O]{writer: newWriter(&j.cfg, p), stop: cancel, done: make(chan struct{})}
+		r := &running[C, O]{writer: newWriter(&j.cfg, j.turns, p), stop: cancel, done: make(chan struct{})}
 		j.writers[p] = r
 		go func() {
 			defer close(r.done)

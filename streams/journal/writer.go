@@ -8,9 +8,9 @@ package journal
 //	             the writer before; capture the end of the partition
 //	catching up  reset the machine to the end; answer the batch of unknown    serving       unknown
 //	             outcome from what the log holds
-//	serving      take what has queued and decide it; a batch that appends     committing,   unknown
-//	             nothing and tells nothing absent is answered at once         proving or
-//	                                                                          serving
+//	serving      wait for commands, and for a turn; take what has queued and  committing,   unknown
+//	             decide it; a batch that appends nothing and tells nothing    proving or
+//	             absent is answered at once                                   serving
 //	proving      see that the partition ends where it is known to end;        serving       unknown
 //	             answer the batch
 //	committing   begin, produce all, check that every record stands where it  serving       unknown
@@ -73,10 +73,12 @@ type writer[C, O any] struct {
 	partition int32
 	queue     *queue[C, O]
 	meter     meter
+	turns     turns
 
 	// The rest is used by run alone.
 
 	machine  Machine[C, O]
+	turn     bool // it holds one
 	log      *fenced // nil unless fenced
 	failures int     // in a row, since the last time that it served
 	lost     error   // what a command of unknown outcome is answered with; see failed
@@ -86,9 +88,13 @@ type writer[C, O any] struct {
 	absent   bool          // an outcome of the batch tells what the log does not hold
 }
 
-func newWriter[C, O any](cfg *Config[C, O], partition int32) *writer[C, O] {
+// turns bounds how many writers decide and commit at once: whoever holds a turn has put a token in.
+type turns chan struct{}
+
+func newWriter[C, O any](cfg *Config[C, O], turns turns, partition int32) *writer[C, O] {
 	return &writer[C, O]{
 		cfg:       cfg,
+		turns:     turns,
 		partition: partition,
 		queue:     newQueue[C, O](cfg.MaxQueue),
 		machine:   cfg.NewMachine(partition),
@@ -107,6 +113,10 @@ func (w *writer[C, O]) run(ctx context.Context) {
 		}
 		if ctx.Err() != nil && next != Committing && next != Proving {
 			next = Stopped
+		}
+		if w.turn && next != Committing {
+			w.turn = false
+			<-w.turns
 		}
 		state = next
 	}
@@ -188,14 +198,20 @@ func (w *writer[C, O]) settle(ctx context.Context) error {
 }
 
 func (w *writer[C, O]) serve(ctx context.Context) (State, error) {
-	w.batch = w.queue.take(w.cfg.MaxBatch)
-	if len(w.batch) == 0 {
+	if w.queue.len() == 0 {
 		select {
 		case <-ctx.Done():
 		case <-w.queue.ready:
 		}
 		return Serving, nil
 	}
+	select {
+	case <-ctx.Done():
+		return Serving, nil
+	case w.turns <- struct{}{}:
+		w.turn = true
+	}
+	w.batch = w.queue.take(w.cfg.MaxBatch)
 	if err := w.decide(ctx); err != nil {
 		return Unknown, err
 	}
