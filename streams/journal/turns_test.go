@@ -1,68 +1,37 @@
 package journal
 
 import (
-	"context"
-	"fmt"
-	"sync"
-	"sync/atomic"
+	"errors"
 	"testing"
 )
 
-// At most as many transactions are under way as there are turns, and what queues meanwhile becomes one.
+// Who decides and commits holds a turn, and gives it back whatever comes of it.
 func TestWritersTakeTurns(t *testing.T) {
-	const partitions = 4
-	kafka, c := brokers(t, partitions)
-	hold, release := context.WithCancel(t.Context())
-	var deciding, most atomic.Int64
-	entered := make(chan struct{}, 100)
-	b := startOn(t, kafka, c, func(c *config, s *set) {
+	kafka, c := brokers(t, 3)
+	var j *bench
+	broken := errors.New("broken")
+	j = startOn(t, kafka, c, func(c *config, s *set) {
 		c.MaxCommits = 1
-		s.before = func(string) error {
-			most.Store(max(most.Load(), deciding.Add(1)))
-			defer deciding.Add(-1)
-			entered <- struct{}{}
-			<-hold.Done()
+		s.before = func(command string) error {
+			if got := len(j.turns); got != 1 {
+				t.Errorf("turns taken while %s is decided: got %d, want 1", command, got)
+			}
+			if command == "c" {
+				return broken
+			}
 			return nil
 		}
 	})
-	b.serving()
-	b.until(func(Status) bool {
-		n := 0
-		for _, s := range b.Status() {
-			if s.State == Serving {
-				n++
+	j.until(func(Status) bool { return len(j.Status()) == 3 })
+	for p := range int32(3) {
+		for _, command := range []string{"a", "b", "b"} { // the last one appends nothing
+			if _, err := j.Submit(t.Context(), p, command); err != nil {
+				t.Errorf("partition %d: %s: %v", p, command, err)
 			}
 		}
-		return n == partitions
-	})
-	var wg sync.WaitGroup
-	enqueue := func(p int32, command string) {
-		wg.Add(1)
-		err := b.Enqueue(p, command, func(_ answer, err error) {
-			defer wg.Done()
-			if err != nil {
-				t.Error(err)
-			}
-		})
-		if err != nil {
-			t.Fatal(err)
+		if _, err := j.Submit(t.Context(), p, "c"); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("partition %d: got %v, want %v", p, err, ErrUnavailable)
 		}
 	}
-	enqueue(0, "first")
-	<-entered
-	for p := range int32(partitions) {
-		for n := range 3 {
-			enqueue(p, fmt.Sprint(n))
-		}
-	}
-	release()
-	wg.Wait()
-	if got := most.Load(); got != 1 {
-		t.Errorf("partitions that decided at once: got %d, want 1", got)
-	}
-	for _, s := range b.Status() {
-		if want := int64(1); s.Partition > 0 && s.Batches != want {
-			t.Errorf("partition %d: got %d transactions, want %d", s.Partition, s.Batches, want)
-		}
-	}
+	j.until(func(Status) bool { return len(j.turns) == 0 })
 }
