@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -95,12 +94,11 @@ func buyer(i int) int { return (i * 7919) % customers }
 
 func (g *generator) envelope(c int, key string, at time.Time) event.Envelope {
 	id := customer(c)
-	sum := sha256.Sum256([]byte(id + key))
 	h := &g.heads[topic.Of(id, topic.DefaultPartitions)]
 	h.seq++
 	h.recorded = max(h.recorded+1, at.UnixMicro())
 	return event.Envelope{
-		EventID: strings.ToLower(fmt.Sprintf("%x", sum[:13])), PartitionSeq: h.seq, RecordedAt: event.Micros(h.recorded),
+		EventID: event.ID(id, key), PartitionSeq: h.seq, RecordedAt: event.Micros(h.recorded),
 		PrevHash: h.hash, CustomerID: id, IdempotencyKey: key,
 		Principal: "local-operator", Historical: true, OccurredAt: event.MicrosOf(at),
 	}

@@ -8,11 +8,10 @@ import (
 	"github.com/refold/refold/schemas/event"
 )
 
-// Entry is what became of an entry. What it was is the outcome of its key.
+// Entry is what became of an entry. What it was is the outcome in the same row.
 type Entry struct {
-	IdempotencyKey string `avro:"idempotency_key"`
-	RefundedMinor  int64  `avro:"refunded_minor"` // by refunds that were not reversed
-	ReversedBy     string `avro:"reversed_by"`    // event_id of the reversal, "" where there is none
+	RefundedMinor int64  `avro:"refunded_minor"` // by refunds that were not reversed
+	ReversedBy    string `avro:"reversed_by"`    // event_id of the reversal, "" where there is none
 }
 
 // refunded returns the purchase of which this entry changes what was refunded, "" where it changes none: a
@@ -24,23 +23,19 @@ func (e *posted) refunded() string {
 	return ""
 }
 
-// entryKeys adds the entry itself, and those that it takes back.
+// entryKeys adds the entries that this one takes back.
 func (e *posted) entryKeys(k *projection.Keys) {
-	k.Add(e.CustomerID, entryPrefix+e.EventID)
 	if e.Reverses != "" {
-		k.Add(e.CustomerID, entryPrefix+e.Reverses)
+		k.Add(e.CustomerID, eventPrefix+e.Reverses)
 	}
 	if id := e.refunded(); id != "" {
-		k.Add(e.CustomerID, entryPrefix+id)
+		k.Add(e.CustomerID, eventPrefix+id)
 	}
 }
 
-// enter folds an entry into the row of itself, or of one that it takes back.
-func (r *Row) enter(id string, e *posted) error {
+// takeBack folds an entry into the row of one that it takes back.
+func (r *Row) takeBack(id string, e *posted) error {
 	switch {
-	case id == e.EventID:
-		r.Entry = &Entry{IdempotencyKey: strings.Clone(e.IdempotencyKey)}
-		return nil
 	case id == e.Reverses && r.Entry == nil:
 		return fmt.Errorf("%w: it reverses entry %s, which was never posted", ErrBroken, id)
 	case id == e.Reverses && r.Entry.ReversedBy != "":

@@ -79,7 +79,7 @@ func foldPlaced(k projection.Key, r *Row, e *placed, m projection.Meta) error {
 	case k.Partition == headPartition:
 		return r.follow(&e.Envelope, m)
 	case k.Partition == e.CustomerID:
-		return r.answer(&e.Envelope, event.NameHoldPlaced, m)
+		return r.answer(&e.Envelope, m)
 	case k.Partition == DueHolds:
 		r.index().add(k.Sort, e.held().item())
 		return nil
@@ -139,13 +139,13 @@ func endedKeys(e *ended, k *projection.Keys) {
 }
 
 // foldEnded returns the fold of an event that ends a hold without moving money.
-func foldEnded(name, how string) func(projection.Key, *Row, *ended, projection.Meta) error {
+func foldEnded(how string) func(projection.Key, *Row, *ended, projection.Meta) error {
 	return func(k projection.Key, r *Row, e *ended, m projection.Meta) error {
 		switch {
 		case k.Partition == headPartition:
 			return r.follow(&e.Envelope, m)
 		case k.Partition == e.CustomerID:
-			return r.answer(&e.Envelope, name, m)
+			return r.answer(&e.Envelope, m)
 		case how == Expired && e.RecordedAt < e.ExpiresAt:
 			return fmt.Errorf("%w: hold %s expires before its time", ErrBroken, e.HoldID)
 		}

@@ -8,26 +8,26 @@ import (
 	"github.com/refold/refold/schemas/event"
 )
 
-// The facts of this test: a hold of 30 that was the event "h", and what ends it.
+// The facts of this test: a hold of 30 that has the key "h", and what ends it.
 const due = event.Micros(90 * Minute)
 
-func holdOf(id string, amount int64) *event.HoldPlaced {
+func holdOf(key string, amount int64) *event.HoldPlaced {
 	return &event.HoldPlaced{
-		Envelope: event.Envelope{EventID: id}, AccountID: "c1.a", AmountMinor: amount, Currency: "EUR", ExpiresAt: due, Merchant: "m",
+		Envelope: event.Envelope{IdempotencyKey: key}, AccountID: "c1.a", AmountMinor: amount, Currency: "EUR", ExpiresAt: due, Merchant: "m",
 	}
 }
 
-func released(id string, amount int64) *event.HoldReleased {
-	return &event.HoldReleased{AccountID: "c1.a", HoldID: id, AmountMinor: amount, ExpiresAt: due}
+func released(key string, amount int64) *event.HoldReleased {
+	return &event.HoldReleased{AccountID: "c1.a", HoldID: id(key), AmountMinor: amount, ExpiresAt: due}
 }
 
-func expired(id string, amount int64) *event.HoldExpired {
-	return &event.HoldExpired{AccountID: "c1.a", HoldID: id, AmountMinor: amount, ExpiresAt: due}
+func expired(key string, amount int64) *event.HoldExpired {
+	return &event.HoldExpired{AccountID: "c1.a", HoldID: id(key), AmountMinor: amount, ExpiresAt: due}
 }
 
-func captured(id string, amount, taken, seq, left int64) *event.EntryPosted {
+func captured(key string, amount, taken, seq, left int64) *event.EntryPosted {
 	e := post("c1.a", -taken, left, seq, -left, seq)
-	e.HoldID, e.HoldAmountMinor, e.HoldExpiresAt = id, amount, due
+	e.HoldID, e.HoldAmountMinor, e.HoldExpiresAt = id(key), amount, due
 	return e
 }
 
@@ -40,8 +40,8 @@ func TestHoldsAddUp(t *testing.T) {
 	l := newLog(t)
 	l.must(open("c1.a"))
 	l.must(post("c1.a", 100, 100, 1, -100, 1))
-	for id, amount := range map[string]int64{"h": 30, "i": 20, "j": 10, "k": 5} {
-		l.must(holdOf(id, amount))
+	for key, amount := range map[string]int64{"h": 30, "i": 20, "j": 10, "k": 5} {
+		l.must(holdOf(key, amount))
 	}
 	if a := l.row(AccountKey("c1.a")).Account; a.HeldMinor != 65 || len(a.Holds) != 4 {
 		t.Errorf("got %+v, want 65 held by 4", a)
@@ -56,19 +56,19 @@ func TestHoldsAddUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := l.row(AccountKey("c1.a")).Account
-	if a.HeldMinor != 5 || len(a.Holds) != 1 || a.Holds[0] != (OpenHold{ID: "k", AmountMinor: 5, ExpiresAt: due}) || a.BalanceMinor != 75 {
+	if a.HeldMinor != 5 || len(a.Holds) != 1 || a.Holds[0] != (OpenHold{ID: id("k"), AmountMinor: 5, ExpiresAt: due}) || a.BalanceMinor != 75 {
 		t.Errorf("got %+v, want 5 held by k", a)
 	}
-	for id, want := range map[string]string{"h": Captured, "i": Released, "j": Expired, "k": Open} {
-		if h := l.row(HoldKey("c1.a", id)).Hold; h.Ended != want || h.Merchant != "m" || h.Currency != "EUR" {
-			t.Errorf("%s: got %+v, want %q", id, h, want)
+	for key, want := range map[string]string{"h": Captured, "i": Released, "j": Expired, "k": Open} {
+		if h := l.row(HoldKey("c1.a", id(key))).Hold; h.Ended != want || h.Merchant != "m" || h.Currency != "EUR" {
+			t.Errorf("%s: got %+v, want %q", key, h, want)
 		}
 	}
 	want = &Index{Times: []IndexTime{{At: due, Count: 1}}}
 	if got := l.row(DayKey(DueHolds, due)).Index; !reflect.DeepEqual(got, want) {
 		t.Errorf("minutes: got %+v, want %+v", got, want)
 	}
-	want = &Index{Items: []Item{{AccountID: "c1.a", ID: "k", At: due}}}
+	want = &Index{Items: []Item{{AccountID: "c1.a", ID: id("k"), At: due}}}
 	if got := l.row(MinuteKey(DueHolds, due)).Index; !reflect.DeepEqual(got, want) {
 		t.Errorf("holds: got %+v, want %+v", got, want)
 	}

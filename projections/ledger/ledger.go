@@ -22,10 +22,11 @@ var ErrBroken = errors.New("the record does not follow from the ones before it")
 
 const (
 	name    = "ledger"
-	version = 6
+	version = 7
 )
 
-// Row is one row: exactly one of its parts is set, by the kind of its key.
+// Row is one row: exactly one of its parts is set, by the kind of its key, and of an entry two: what was
+// answered, and what became of it.
 type Row struct {
 	Account *Account `avro:"account"`
 	Outcome *Outcome `avro:"outcome"`
@@ -60,10 +61,8 @@ type Account struct {
 
 // Outcome is what was recorded for an idempotency key. Every answer to the key is made from it.
 type Outcome struct {
-	Event       string            `avro:"event"` // full name of the event
-	Value       []byte            `avro:"value"` // the record's stored value
-	CommandHash event.CommandHash `avro:"command_hash"`
-	Offset      int64             `avro:"offset"`
+	Value  []byte `avro:"value"` // the record's stored value
+	Offset int64  `avro:"offset"`
 }
 
 // Head is the last record of a partition.
@@ -81,11 +80,11 @@ func Definition() *projection.Definition {
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
 		projection.On(topic.Transactions, event.NameCommandRejected, rejectedKeys, foldRejected),
 		projection.On(topic.Transactions, event.NameHoldPlaced, placedKeys, foldPlaced),
-		projection.On(topic.Transactions, event.NameHoldReleased, endedKeys, foldEnded(event.NameHoldReleased, Released)),
-		projection.On(topic.Transactions, event.NameHoldExpired, endedKeys, foldEnded(event.NameHoldExpired, Expired)),
-		projection.On(topic.Transactions, event.NameAccountFrozen, changedKeys, foldChanged(event.NameAccountFrozen, (*Account).freeze)),
-		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldChanged(event.NameAccountUnfrozen, (*Account).unfreeze)),
-		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldChanged(event.NameAccountClosed, (*Account).close)),
+		projection.On(topic.Transactions, event.NameHoldReleased, endedKeys, foldEnded(Released)),
+		projection.On(topic.Transactions, event.NameHoldExpired, endedKeys, foldEnded(Expired)),
+		projection.On(topic.Transactions, event.NameAccountFrozen, changedKeys, foldChanged((*Account).freeze)),
+		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldChanged((*Account).unfreeze)),
+		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldChanged((*Account).close)),
 		projection.On(topic.Transactions, event.NameTransferSettled, settledKeys, foldSettled),
 	)
 }
@@ -95,9 +94,8 @@ func Definition() *projection.Definition {
 const (
 	headPartition  = "@journal"
 	inboxPartition = "@inbox"
-	keyPrefix      = "k"
 	holdPrefix     = "h"
-	entryPrefix    = "e"
+	eventPrefix    = "e"
 )
 
 // HeadKey is the key of a partition's head.
@@ -106,9 +104,9 @@ func HeadKey() projection.Key { return projection.Key{Partition: headPartition} 
 // AccountKey is the key of an account.
 func AccountKey(id string) projection.Key { return projection.Key{Partition: id} }
 
-// OutcomeKey is the key of what was recorded for a customer's idempotency key.
+// OutcomeKey is the key of what was recorded for a customer's idempotency key: of an entry, its EntryKey.
 func OutcomeKey(customer, key string) projection.Key {
-	return projection.Key{Partition: customer, Sort: keyPrefix + key}
+	return EntryKey(customer, event.ID(customer, key))
 }
 
 // HoldKey is the key of a hold of an account.
@@ -118,7 +116,7 @@ func HoldKey(account, hold string) projection.Key {
 
 // EntryKey is the key of an entry that was posted under a customer.
 func EntryKey(customer, id string) projection.Key {
-	return projection.Key{Partition: customer, Sort: entryPrefix + id}
+	return projection.Key{Partition: customer, Sort: eventPrefix + id}
 }
 
 // Internal reports whether an account is one of the bank's own, which needs no opening and has no floor.
@@ -138,7 +136,7 @@ type Envelope struct {
 // keys adds the head before everything else, so that a record out of the chain changes no row.
 func (e *Envelope) keys(k *projection.Keys) {
 	k.Add(headPartition, "")
-	k.Add(e.CustomerID, keyPrefix+e.IdempotencyKey)
+	k.Add(e.CustomerID, eventPrefix+e.EventID)
 }
 
 type opened struct {
@@ -161,7 +159,7 @@ func foldOpened(k projection.Key, r *Row, e *opened, m projection.Meta) error {
 	case k.Partition == headPartition:
 		return r.follow(&e.Envelope, m)
 	case k.Sort != "":
-		return r.answer(&e.Envelope, event.NameAccountOpened, m)
+		return r.answer(&e.Envelope, m)
 	case r.Account != nil:
 		return fmt.Errorf("%w: account %s exists already", ErrBroken, e.AccountID)
 	}
@@ -220,10 +218,11 @@ func foldPosted(k projection.Key, r *Row, e *posted, m projection.Meta) error {
 			return err
 		}
 		return r.follow(&e.Envelope, m)
-	case k.Partition == e.CustomerID && strings.HasPrefix(k.Sort, keyPrefix):
-		return r.answer(&e.Envelope, event.NameEntryPosted, m)
+	case k.Partition == e.CustomerID && strings.TrimPrefix(k.Sort, eventPrefix) == e.EventID:
+		r.Entry = &Entry{}
+		return r.answer(&e.Envelope, m)
 	case k.Partition == e.CustomerID:
-		return r.enter(strings.TrimPrefix(k.Sort, entryPrefix), e)
+		return r.takeBack(strings.TrimPrefix(k.Sort, eventPrefix), e)
 	case k.Partition == PendingTransfers:
 		return r.transit(k.Sort, e)
 	case k.Partition == inboxPartition:
@@ -270,5 +269,5 @@ func foldRejected(k projection.Key, r *Row, e *rejected, m projection.Meta) erro
 		r.received(e.InboxNext)
 		return nil
 	}
-	return r.answer(&e.Envelope, event.NameCommandRejected, m)
+	return r.answer(&e.Envelope, m)
 }

@@ -35,17 +35,15 @@ func (r *Row) follow(e *Envelope, m projection.Meta) error {
 }
 
 // answer keeps the record as the answer to its key.
-func (r *Row) answer(e *Envelope, name string, m projection.Meta) error {
+func (r *Row) answer(e *Envelope, m projection.Meta) error {
+	if !event.IsID(e.EventID, e.CustomerID, e.IdempotencyKey) {
+		return fmt.Errorf("%w: %q is not the id of key %q of customer %s", ErrBroken, e.EventID, e.IdempotencyKey, e.CustomerID)
+	}
 	if r.Outcome != nil {
 		return fmt.Errorf("%w: key %q of customer %s was answered at offset %d already",
 			ErrBroken, e.IdempotencyKey, e.CustomerID, r.Outcome.Offset)
 	}
-	r.Outcome = &Outcome{
-		Event:       name,
-		Value:       bytes.Clone(m.Value),
-		CommandHash: e.CommandHash,
-		Offset:      m.Offset,
-	}
+	r.Outcome = &Outcome{Value: bytes.Clone(m.Value), Offset: m.Offset}
 	return nil
 }
 

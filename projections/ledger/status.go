@@ -19,13 +19,13 @@ func changedKeys(e *changed, k *projection.Keys) {
 }
 
 // foldChanged returns the fold of an event that changes what an account takes.
-func foldChanged(name string, change func(*Account) error) func(projection.Key, *Row, *changed, projection.Meta) error {
+func foldChanged(change func(*Account) error) func(projection.Key, *Row, *changed, projection.Meta) error {
 	return func(k projection.Key, r *Row, e *changed, m projection.Meta) error {
 		switch {
 		case k.Partition == headPartition:
 			return r.follow(&e.Envelope, m)
 		case k.Partition == e.CustomerID:
-			return r.answer(&e.Envelope, name, m)
+			return r.answer(&e.Envelope, m)
 		case r.Account == nil:
 			return refusedOf(e.AccountID, errNotOpened)
 		}

@@ -105,7 +105,7 @@ func foldSettled(k projection.Key, r *Row, e *settled, m projection.Meta) error 
 	case headPartition:
 		return r.follow(&e.Envelope, m)
 	case e.CustomerID:
-		return r.answer(&e.Envelope, event.NameTransferSettled, m)
+		return r.answer(&e.Envelope, m)
 	case PendingTransfers:
 		return r.index().remove(k.Sort, e.item())
 	case inboxPartition:

@@ -7,10 +7,10 @@ import (
 	"github.com/refold/refold/schemas/event"
 )
 
-// away is the entry "t" that sends 30 of the 100 of c1.a to another partition. It is the third record.
+// away is the entry of key "t" that sends 30 of the 100 of c1.a to another partition. It is the third record.
 func away() *event.EntryPosted {
 	return &event.EntryPosted{
-		Envelope: event.Envelope{EventID: "t"}, Kind: event.EntryTransfer, Counterparty: "c9.a",
+		Envelope: event.Envelope{IdempotencyKey: "t"}, Kind: event.EntryTransfer, Counterparty: "c9.a",
 		Legs: []event.Leg{
 			{AccountID: "c1.a", AmountMinor: -30, Currency: "EUR", BalanceAfterMinor: 70, AccountSeq: 2},
 			{AccountID: "@clearing.0.EUR", AmountMinor: 30, Currency: "EUR", BalanceAfterMinor: 30, AccountSeq: 1},
@@ -22,7 +22,7 @@ const awayAt = event.Micros(1002)
 
 func back() *event.EntryPosted {
 	return &event.EntryPosted{
-		Kind: event.EntryTransferReturn, Counterparty: "c9.a", TransferID: "t", SentAt: awayAt, InboxNext: 8,
+		Kind: event.EntryTransferReturn, Counterparty: "c9.a", TransferID: id("t"), SentAt: awayAt, InboxNext: 8,
 		Legs: []event.Leg{
 			{AccountID: "c1.a", AmountMinor: 30, Currency: "EUR", BalanceAfterMinor: 100, AccountSeq: 3},
 			{AccountID: "@clearing.0.EUR", AmountMinor: -30, Currency: "EUR", BalanceAfterMinor: 0, AccountSeq: 2},
@@ -31,7 +31,7 @@ func back() *event.EntryPosted {
 }
 
 func arrived() *event.TransferSettled {
-	return &event.TransferSettled{AccountID: "c1.a", TransferID: "t", AmountMinor: 30, Currency: "EUR", SentAt: awayAt, InboxNext: 8}
+	return &event.TransferSettled{AccountID: "c1.a", TransferID: id("t"), AmountMinor: 30, Currency: "EUR", SentAt: awayAt, InboxNext: 8}
 }
 
 // onItsWay returns what an account has sent that has not ended, and how many transfers the index knows.
@@ -55,7 +55,7 @@ func TestTransfersAreOnTheirWayUntilTheyEnd(t *testing.T) {
 			if amount, transfers := l.onItsWay(); amount != 30 || transfers != 1 {
 				t.Errorf("got %d on their way in %d transfers, want 30 in 1", amount, transfers)
 			}
-			if got := l.row(MinuteKey(PendingTransfers, awayAt)).Index.Items; len(got) != 1 || got[0] != (Item{"c1.a", "t", awayAt}) {
+			if got := l.row(MinuteKey(PendingTransfers, awayAt)).Index.Items; len(got) != 1 || got[0] != (Item{"c1.a", id("t"), awayAt}) {
 				t.Errorf("got %v, want the transfer", got)
 			}
 			if got := l.row(AccountKey("c1.a")).Account.close(); got == nil {

@@ -6,7 +6,9 @@
 package event
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base32"
 	"time"
 )
 
@@ -124,6 +126,29 @@ type Envelope struct {
 	Historical     bool        `avro:"historical"`
 	OccurredAt     Micros      `avro:"occurred_at"`
 }
+
+// ID is the id of the event that a customer's idempotency key becomes, the same for every retry: 26 characters.
+func ID(customer, key string) string {
+	var buf [idSize]byte
+	return string(appendID(buf[:0], customer, key))
+}
+
+// IsID tells whether id is that of a customer's idempotency key.
+func IsID(id, customer, key string) bool {
+	var buf [idSize]byte
+	return string(appendID(buf[:0], customer, key)) == id
+}
+
+const idSize = 26
+
+func appendID(dst []byte, customer, key string) []byte {
+	b := make([]byte, 0, 128)
+	b = append(append(append(b, customer...), 0), key...)
+	sum := sha256.Sum256(b)
+	return idEncoding.AppendEncode(dst, sum[:16])
+}
+
+var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // Envelop returns the envelope itself, so that whatever embeds one can be completed by the journal.
 func (e *Envelope) Envelop() *Envelope { return e }

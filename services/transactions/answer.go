@@ -29,7 +29,7 @@ func recorded(ctx context.Context, c *codec.Codec, partition int32, row *ledger.
 	if err != nil {
 		return Outcome{}, err
 	}
-	f, err := factNamed(row.Event)
+	f, err := factNamed(s.Name)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -2,7 +2,6 @@ package transactions
 
 import (
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -111,7 +110,7 @@ func text(m event.Micros) string { return m.Time().Format(time.RFC3339Nano) }
 // envelope returns what a command says of itself.
 func (c *Command) envelope() event.Envelope {
 	return event.Envelope{
-		EventID:        eventID(c.customer, c.key),
+		EventID:        event.ID(c.customer, c.key),
 		CustomerID:     c.customer,
 		IdempotencyKey: c.key,
 		CommandHash:    c.hash,
@@ -120,14 +119,6 @@ func (c *Command) envelope() event.Envelope {
 		CausationID:    c.causation,
 		Historical:     c.historical,
 	}
-}
-
-// eventID is the same for every retry: 26 characters.
-func eventID(customer, key string) string {
-	b := make([]byte, 0, len(customer)+1+len(key))
-	b = append(append(append(b, customer...), 0), key...)
-	sum := sha256.Sum256(b)
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 }
 
 // request is what the requests of all commands have in common.

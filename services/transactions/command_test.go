@@ -116,11 +116,11 @@ func TestDifferentCommandIsNamed(t *testing.T) {
 }
 
 func TestEventID(t *testing.T) {
-	id := eventID("c1", "k")
+	id := event.ID("c1", "k")
 	if len(id) != 26 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") != "" {
 		t.Errorf("got %q, want 26 characters of lower-case base32", id)
 	}
-	if eventID("c1", "k") != id || eventID("c", "1k") == id || eventID("c2", "k") == id {
+	if event.ID("c1", "k") != id || event.ID("c", "1k") == id || event.ID("c2", "k") == id {
 		t.Error("an event id must follow from customer and key, and from nothing else")
 	}
 }

@@ -166,7 +166,7 @@ func TestHoldsExpireWithoutTraffic(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- i.ExpireHolds(ctx) }()
 	clock.passes(10 * time.Second)
-	i.until(func() bool { return i.bank.recordsOf(expiryKey+eventID("c1", "h")) == 1 })
+	i.until(func() bool { return i.bank.recordsOf(expiryKey+event.ID("c1", "h")) == 1 })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)

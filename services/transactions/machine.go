@@ -91,11 +91,11 @@ func (m *machine) Find(ctx context.Context, c *Command) (Outcome, bool, error) {
 		return Outcome{}, true, nil // what it did not do the next one does
 	}
 	row, err := m.row(ledger.OutcomeKey(c.customer, c.key))
-	if err != nil || row == nil {
+	if err != nil || row == nil || row.Outcome == nil {
 		return Outcome{}, false, err
 	}
 	o, err := recorded(ctx, m.codec, m.partition, row.Outcome)
-	if err == nil && c.wish != nil && c.hash != row.Outcome.CommandHash {
+	if err == nil && c.wish != nil && c.hash != o.fact.Envelop().CommandHash {
 		o.reused = c.differs(o.fact)
 	}
 	return o, err == nil, err

@@ -114,11 +114,7 @@ func (r *relay) ahead(p int32, logTime event.Micros) bool {
 // none.
 func (v *view) sentTransfer(account, id string) (*event.EntryPosted, int64) {
 	customer, _ := customerOf(account)
-	row := v.row(ledger.EntryKey(customer, id)).Entry
-	if row == nil {
-		return nil, 0
-	}
-	o := v.row(ledger.OutcomeKey(customer, row.IdempotencyKey)).Outcome
+	o := v.row(ledger.EntryKey(customer, id)).Outcome
 	if o == nil {
 		return nil, 0
 	}

@@ -124,7 +124,7 @@ func TestLG16RefundsAndReversals(t *testing.T) {
 func TestOnlyPurchasesAreRefunded(t *testing.T) {
 	i, _ := timed(t)
 	r := deposit("c1.main", "k", 1)
-	r.Kind, r.RefundOf = bankv1.EntryKind_ENTRY_KIND_REFUND, eventID("c1", "d")
+	r.Kind, r.RefundOf = bankv1.EntryKind_ENTRY_KIND_REFUND, event.ID("c1", "d")
 	_, err := i.post(r)
 	if got := reasonOf(t, err); got != ReasonNotRefundable {
 		t.Errorf("got %q, want %s", got, ReasonNotRefundable)

@@ -183,7 +183,7 @@ func TestRecordSaysWhatWasAsked(t *testing.T) {
 		t.Errorf("entry: got %v", e)
 	}
 	rec := got.GetRecord()
-	if rec.GetEventId() != eventID("c1", "k") || rec.GetTopic() != topic.Transactions || rec.GetPartition() != topic.Of("c1", 4) {
+	if rec.GetEventId() != event.ID("c1", "k") || rec.GetTopic() != topic.Transactions || rec.GetPartition() != topic.Of("c1", 4) {
 		t.Errorf("record: got %v", rec)
 	}
 	token, err := position.Decode(rec.GetPosition())

@@ -48,19 +48,15 @@ func (v *view) hold(account, id string) *ledger.Hold { return v.row(ledger.HoldK
 
 // entry returns an entry that was posted under a customer, and what became of it; nil where it does not exist.
 func (v *view) entry(customer, id string) (*event.EntryPosted, *ledger.Entry) {
-	e := v.row(ledger.EntryKey(customer, id)).Entry
-	if e == nil {
+	row := v.row(ledger.EntryKey(customer, id))
+	if row.Entry == nil {
 		return nil, nil
 	}
-	o := v.row(ledger.OutcomeKey(customer, e.IdempotencyKey)).Outcome
-	if o == nil {
-		return nil, nil
-	}
-	posted, ok := v.fact(o).(*event.EntryPosted)
+	posted, ok := v.fact(row.Outcome).(*event.EntryPosted)
 	if !ok {
 		return nil, nil
 	}
-	return posted, e
+	return posted, row.Entry
 }
 
 // fact returns what a row keeps as the answer to a key.
