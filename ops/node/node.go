@@ -100,8 +100,10 @@ type Node struct {
 // are written once and seldom read.
 const ledgerRows = 64_000
 
-// blockCache is the memory in bytes that the rows of all generations share for their blocks.
-const blockCache = 64 << 20
+// blockCache is the memory in bytes that the rows of all generations share for their blocks and for what is
+// not written to tables yet. The latter, 16 MB for each generation and more while it is written, comes first:
+// with less than this nothing is left for blocks, and every look-up reads filters and indexes from the disk.
+const blockCache = 160 << 20
 
 // Open starts a node and returns when it serves. The caller closes it.
 func Open(ctx context.Context, cfg Config) (*Node, error) {

@@ -181,7 +181,7 @@ func postedKeys(e *posted, k *projection.Keys) {
 	for _, l := range e.Legs {
 		if customer, ok := event.Home(l.AccountID); ok {
 			k.Add(customer, l.AccountID)
-			k.Add(l.AccountID, lineSort(e.OccurredAt, l.AccountSeq))
+			k.AddFresh(l.AccountID, lineSort(e.OccurredAt, l.AccountSeq))
 		}
 	}
 }

@@ -248,7 +248,7 @@ func (t *task) save() error {
 	if err != nil {
 		return err
 	}
-	if t.folder.Len() > t.bound() {
+	if t.folder.Len() > t.bound()/2 {
 		t.base.empty = false
 		t.folder.Shrink()
 	}

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/streams/timeline"
@@ -25,38 +25,54 @@ type slot[R any] struct {
 }
 
 // rows are the rows of one task that are in memory, over those that are stored.
+//
+// They are of two ages, so that what is used often stays and the rest goes without being looked at: held are
+// the rows used since the last time that rows were forgotten, older those that were used since the time
+// before, which are unchanged and are forgotten next. A row moves from older to held by being copied, so that
+// no slab lives on for the sake of a few rows.
 type rows[R any] struct {
 	codec codec.Row[R]
 	base  Base
 	held  map[string]*slot[R]
+	older map[string]*slot[R]
 	slab  []slot[R]
 	dirty []*slot[R]
 }
 
 const slabSize = 256
 
-// row returns the row of a key, from memory or the base or new.
-func (r *rows[R]) row(key []byte) (*slot[R], error) {
+// row returns the row of a key, from memory or the base or new. One that is fresh is not in the base.
+func (r *rows[R]) row(key []byte, fresh bool) (*slot[R], error) {
 	if s, ok := r.held[string(key)]; ok {
 		return s, nil
 	}
-	stored, err := r.base.Load(key)
-	if err != nil {
-		return nil, fmt.Errorf("load row %q: %w", key, err)
+	if s, ok := r.older[string(key)]; ok {
+		return r.hold(*s), nil
 	}
-	if len(r.slab) == 0 {
-		r.slab = make([]slot[R], slabSize)
-	}
-	s := &r.slab[0]
-	*s = slot[R]{key: string(key), offset: -1}
-	if stored != nil {
-		if s.offset, err = decodeRow(r.codec, stored, &s.row); err != nil {
+	s := slot[R]{offset: -1}
+	if !fresh {
+		stored, err := r.base.Load(key)
+		if err == nil && stored != nil {
+			s.offset, err = decodeRow(r.codec, stored, &s.row)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("load row %q: %w", key, err)
 		}
 	}
+	s.key = string(key)
+	return r.hold(s), nil
+}
+
+// hold puts a row into memory.
+func (r *rows[R]) hold(s slot[R]) *slot[R] {
+	if len(r.slab) == 0 {
+		r.slab = make([]slot[R], slabSize)
+	}
+	at := &r.slab[0]
+	*at = s
 	r.slab = r.slab[1:]
-	r.held[s.key] = s
-	return s, nil
+	r.held[at.key] = at
+	return at
 }
 
 func (r *rows[R]) touch(s *slot[R]) {
@@ -116,6 +132,7 @@ func text[R any](c codec.Row[R], stored []byte) (string, error) {
 // folder implements Folder.
 type folder[R any] struct {
 	codec *codec.Codec
+	key   []byte
 	binds map[string]func(*codec.Schema, *timeline.Record, *rows[R]) error
 	// known remembers what to do with records of a schema id; nil is for schemas that are not read.
 	known map[int]known[R]
@@ -162,18 +179,14 @@ func (f *folder[R]) Fold(rec *timeline.Record) error {
 }
 
 func (f *folder[R]) Changed(fn func(key, value []byte) error) error {
-	slices.SortFunc(f.rows.dirty, func(a, b *slot[R]) int {
-		if a.key < b.key {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(f.rows.dirty, func(a, b *slot[R]) int { return strings.Compare(a.key, b.key) })
 	for _, s := range f.rows.dirty {
 		var err error
 		if f.buf, err = appendRow(f.buf[:0], f.rows.codec, s); err != nil {
 			return err
 		}
-		if err := fn([]byte(s.key), f.buf); err != nil {
+		f.key = append(f.key[:0], s.key...)
+		if err := fn(f.key, f.buf); err != nil {
 			return err
 		}
 		s.dirty = false
@@ -187,12 +200,16 @@ func (f *folder[R]) Dirty() int { return len(f.rows.dirty) }
 func (f *folder[R]) Len() int { return len(f.rows.held) }
 
 func (f *folder[R]) Shrink() {
-	maps.DeleteFunc(f.rows.held, func(_ string, s *slot[R]) bool { return !s.dirty })
-	f.rows.slab = nil
+	if len(f.rows.dirty) == 0 {
+		f.rows.older, f.rows.held, f.rows.slab = f.rows.held, make(map[string]*slot[R]), nil
+	}
 }
 
 func (f *folder[R]) Stored(key []byte) ([]byte, error) {
 	s, ok := f.rows.held[string(key)]
+	if !ok {
+		s, ok = f.rows.older[string(key)]
+	}
 	if !ok {
 		return f.rows.base.Load(key)
 	}
@@ -203,13 +220,14 @@ func (f *folder[R]) Stored(key []byte) ([]byte, error) {
 }
 
 func (f *folder[R]) Forget(offset int64) {
-	maps.DeleteFunc(f.rows.held, func(_ string, s *slot[R]) bool {
+	held := f.rows.held
+	f.rows.held, f.rows.slab = make(map[string]*slot[R]), nil
+	for key, s := range held {
 		if s.offset > offset {
-			return false
+			f.rows.hold(*s)
+			delete(held, key)
 		}
-		*s = slot[R]{} // its slab may live on for the sake of another row
-		return true
-	})
+	}
+	f.rows.older = held
 	f.rows.dirty = f.rows.dirty[:0]
-	f.rows.slab = nil
 }

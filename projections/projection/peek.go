@@ -13,7 +13,7 @@ func Peek[R any](f Folder, k Key) (*R, error) {
 		return nil, fmt.Errorf("peek at row %v: %T does not hold rows of %T", k, f, *new(R))
 	}
 	t.buf = append(append(append(t.buf[:0], k.Partition...), 0), k.Sort...)
-	s, err := t.rows.row(t.buf)
+	s, err := t.rows.row(t.buf, false)
 	if err != nil || s.offset < 0 {
 		return nil, err
 	}

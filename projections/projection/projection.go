@@ -63,7 +63,11 @@ func On[E, R any](topic, event string, keys func(*E, *Keys), fold func(Key, *R, 
 			keys(&e, &k)
 			meta := Meta{Partition: rec.Partition, Offset: rec.Offset, Value: rec.Value}
 			for i := range k.ends {
-				if err := foldOne(out, k.encoded(i), rec.Offset, &e, meta, fold); err != nil {
+				s, err := out.row(k.encoded(i), k.ends[i].fresh)
+				if err != nil {
+					return err
+				}
+				if err := foldOne(out, s, rec.Offset, &e, meta, fold); err != nil {
 					return err
 				}
 			}
@@ -73,16 +77,12 @@ func On[E, R any](topic, event string, keys func(*E, *Keys), fold func(Key, *R, 
 	return Handler[R]{topic: topic, event: event, problem: codec.CheckView[E](event), bind: bind}
 }
 
-func foldOne[E, R any](out *rows[R], key []byte, offset int64, e *E, meta Meta, fold func(Key, *R, *E, Meta) error) error {
-	s, err := out.row(key)
-	if err != nil {
-		return err
-	}
+func foldOne[E, R any](out *rows[R], s *slot[R], offset int64, e *E, meta Meta, fold func(Key, *R, *E, Meta) error) error {
 	if offset <= s.offset {
 		return nil
 	}
 	if err := fold(DecodeKey(s.key), &s.row, e, meta); err != nil {
-		return fmt.Errorf("fold row %q: %w", key, err)
+		return fmt.Errorf("fold row %q: %w", s.key, err)
 	}
 	s.offset = offset
 	out.touch(s)
@@ -121,14 +121,16 @@ type Folder interface {
 	Changed(fn func(key, value []byte) error) error
 	// Dirty returns how many rows Changed would give.
 	Dirty() int
-	// Len returns how many rows are held in memory.
+	// Len returns how many rows were used since the last call of Shrink or Forget. As many more may be held
+	// in memory.
 	Len() int
-	// Shrink forgets the rows in memory that are unchanged since the last call of Changed.
+	// Shrink forgets the rows in memory that were not used since the call before. It does nothing where rows
+	// have changed since the last call of Changed.
 	Shrink()
 	// Stored returns the present form of a row, held in memory or not; nil where there is none.
 	Stored(key []byte) ([]byte, error)
-	// Forget drops every row last changed at or below an offset, changed or not. It is for folds that
-	// run ahead of the stored rows and are never saved.
+	// Forget is Shrink for folds that run ahead of the stored rows and are never saved: it may forget every
+	// row last changed at or below an offset, changed or not, and no other.
 	Forget(offset int64)
 }
 

@@ -157,18 +157,40 @@ func TestChangedIsOrderedAndGivenOnce(t *testing.T) {
 	}
 }
 
-func TestShrinkForgetsAndReadsAgain(t *testing.T) {
+// reads counts what is looked for among the stored rows.
+type reads struct {
+	base
+	n int
+}
+
+func (r *reads) Load(key []byte) ([]byte, error) {
+	r.n++
+	return r.base.Load(key)
+}
+
+func TestShrinkForgetsWhatIsNotUsed(t *testing.T) {
 	f := newFixture(t)
+	stored := &reads{base: f.base}
+	f.folder = define(t).NewFolder(f.codec, stored)
 	f.fold(0, "a", 5)
-	f.save()
-	f.fold(1, "b", 1)
 	f.folder.Shrink()
-	if f.folder.Len() != 2 {
-		t.Errorf("%d rows are held, want the 2 that are not saved", f.folder.Len())
+	if got := f.folder.Len(); got != 2 {
+		t.Errorf("%d rows are held, want the 2 that are not saved", got)
 	}
-	f.fold(2, "a", 2)
-	if sum, _ := f.sum(projection.Key{Partition: "a"}); sum != 7 {
-		t.Errorf("got %d, want 7", sum)
+	f.save()
+	f.fold(1, "b", 5)
+	f.save()
+	for n := range int64(3) {
+		f.folder.Shrink()
+		f.fold(2+n, "a", 2)
+		f.save()
+	}
+	if sum, _ := f.sum(projection.Key{Partition: "a"}); sum != 11 || stored.n != 4 {
+		t.Errorf("what is used: got %d and %d reads, want 11 and 4", sum, stored.n)
+	}
+	f.fold(5, "b", 2)
+	if sum, _ := f.sum(projection.Key{Partition: "b"}); sum != 7 || stored.n != 6 {
+		t.Errorf("what is not: got %d and %d reads, want 7 and 6", sum, stored.n)
 	}
 }
 
@@ -177,11 +199,32 @@ func TestForgetDropsWhatIsBelow(t *testing.T) {
 	f.fold(0, "a", 5)
 	f.fold(1, "b", 5)
 	f.folder.Forget(0)
+	if got := f.folder.Len(); got != 2 {
+		t.Errorf("%d rows are held, want the 2 that are above", got)
+	}
+	f.folder.Forget(0)
 	if _, offset := f.sum(projection.Key{Partition: "a"}); offset != -1 {
 		t.Errorf("row a is there at %d", offset)
 	}
 	if sum, _ := f.sum(projection.Key{Partition: "b"}); sum != 5 {
 		t.Errorf("row b is %d, want 5", sum)
+	}
+}
+
+func TestFreshRowsAreNotLookedFor(t *testing.T) {
+	d, err := projection.Define("fresh", 1, projection.On(source, event.NameAccountOpened,
+		func(e *opened, k *projection.Keys) { k.AddFresh(e.AccountID, "") },
+		func(_ projection.Key, r *row, e *opened, _ projection.Meta) error { r.Sum += e.Limit; return nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t)
+	stored := &reads{base: f.base}
+	f.folder = d.NewFolder(f.codec, stored)
+	f.fold(0, "a", 5)
+	f.fold(1, "a", 2)
+	if sum, _ := f.sum(projection.Key{Partition: "a"}); sum != 7 || stored.n != 0 {
+		t.Errorf("got %d and %d reads, want 7 and none", sum, stored.n)
 	}
 }
 
