@@ -60,21 +60,6 @@ type task struct {
 	changed chan struct{}    // guarded by mu; closed and replaced when saved or err changes
 }
 
-// base reads the stored rows of one task. A task that began with none and forgot none reads nothing.
-type base struct {
-	store     store.Store
-	partition int32
-	empty     bool
-}
-
-// Load implements projection.Base.
-func (b *base) Load(key []byte) ([]byte, error) {
-	if b.empty {
-		return nil, nil
-	}
-	return b.store.Load(b.partition, key)
-}
-
 // taskConfig is what a task is made of.
 type taskConfig struct {
 	partition int32
@@ -100,8 +85,12 @@ func newTask(cfg taskConfig) (*task, error) {
 		saved: saved, next: saved.Next, event: saved.EventTime, log: saved.Log,
 		changed: make(chan struct{}),
 	}
-	if t.base.empty, err = isEmpty(s, partition); err != nil {
+	empty, err := isEmpty(s, partition)
+	if err != nil {
 		return nil, err
+	}
+	if empty {
+		t.base.written = newFilter()
 	}
 	t.folder = cfg.folder(t.base)
 	t.end.Store(-1)
@@ -244,12 +233,17 @@ func (t *task) save() error {
 		t.unsaved = time.Time{}
 		return nil
 	}
-	err := t.store.Save(t.partition, c, func(w store.Writer) error { return t.folder.Changed(w.Set) })
+	err := t.store.Save(t.partition, c, func(w store.Writer) error {
+		return t.folder.Changed(func(key, value []byte) error {
+			t.base.wrote(key)
+			return w.Set(key, value)
+		})
+	})
 	if err != nil {
 		return err
 	}
 	if t.folder.Len() > t.bound()/2 {
-		t.base.empty = false
+		t.base.forgetful = true
 		t.folder.Shrink()
 	}
 	t.unsaved = time.Time{}
