@@ -227,10 +227,15 @@ func (c *commander) post(ctx context.Context) error {
 func accountOf(i int) string { return customer((i*7919)%accounts) + ".card" }
 
 func open(i int) *bankv1.Command {
-	return &bankv1.Command{Command: &bankv1.Command_OpenAccount{OpenAccount: &bankv1.OpenAccountRequest{
-		IdempotencyKey: "open", AccountId: customer(i) + ".card", Kind: bankv1.AccountKind_ACCOUNT_KIND_CARD,
+	return &bankv1.Command{Command: &bankv1.Command_OpenAccount{OpenAccount: opening(customer(i), "open")}}
+}
+
+// opening opens the card account of a customer.
+func opening(customer, key string) *bankv1.OpenAccountRequest {
+	return &bankv1.OpenAccountRequest{
+		IdempotencyKey: key, AccountId: customer + ".card", Kind: bankv1.AccountKind_ACCOUNT_KIND_CARD,
 		Currency: "GBP", OverdraftLimitMinor: 1e12,
-	}}}
+	}
 }
 
 // closed calls do from as many goroutines as may be in flight for a while, and returns the calls a second.

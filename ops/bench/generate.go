@@ -48,12 +48,12 @@ type head struct {
 	worldSeq      int64
 }
 
-func newGenerator(ctx context.Context, c cluster.Cluster, cd *codec.Codec) (*generator, error) {
-	both, err := encoders(ctx, cd)
+// newWriting returns a generator that produces.
+func newWriting(ctx context.Context, c cluster.Cluster, cd *codec.Codec) (*generator, error) {
+	g, err := newGenerator(ctx, cd)
 	if err != nil {
 		return nil, err
 	}
-	g := &generator{opened: both[0], posted: both[1]}
 	g.client, err = c.Client(
 		kgo.TransactionalID("bench"),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
@@ -62,6 +62,15 @@ func newGenerator(ctx context.Context, c cluster.Cluster, cd *codec.Codec) (*gen
 		kgo.MaxBufferedRecords(2*batch*topic.DefaultPartitions),
 	)
 	return g, err
+}
+
+// newGenerator returns a generator that only makes records.
+func newGenerator(ctx context.Context, cd *codec.Codec) (*generator, error) {
+	both, err := encoders(ctx, cd)
+	if err != nil {
+		return nil, err
+	}
+	return &generator{opened: both[0], posted: both[1]}, nil
 }
 
 // run writes the accounts and then n entries.
@@ -145,14 +154,10 @@ func (g *generator) purchase(i int, at time.Time) *event.EntryPosted {
 
 // append writes one event, and commits when there are enough for a transaction of every partition.
 func (g *generator) append(ctx context.Context, enc *codec.Encoder, e interface{ Envelop() *event.Envelope }) error {
-	value, err := enc.Append(nil, e)
+	rec, err := g.record(enc, e)
 	if err != nil {
 		return err
 	}
-	id := e.Envelop().CustomerID
-	p := topic.Of(id, topic.DefaultPartitions)
-	g.heads[p].hash = sha256.Sum256(value)
-	rec := &kgo.Record{Topic: topic.Transactions, Partition: p, Key: []byte(id), Value: value}
 	g.client.Produce(ctx, rec, func(_ *kgo.Record, err error) {
 		if err != nil {
 			g.failed = err
@@ -165,6 +170,18 @@ func (g *generator) append(ctx context.Context, enc *codec.Encoder, e interface{
 		return err
 	}
 	return g.client.BeginTransaction()
+}
+
+// record makes the next record of its partition.
+func (g *generator) record(enc *codec.Encoder, e interface{ Envelop() *event.Envelope }) (*kgo.Record, error) {
+	value, err := enc.Append(nil, e)
+	if err != nil {
+		return nil, err
+	}
+	id := e.Envelop().CustomerID
+	p := topic.Of(id, topic.DefaultPartitions)
+	g.heads[p].hash = sha256.Sum256(value)
+	return &kgo.Record{Topic: topic.Transactions, Partition: p, Key: []byte(id), Value: value}, nil
 }
 
 func (g *generator) end(ctx context.Context) error {

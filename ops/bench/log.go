@@ -35,11 +35,15 @@ func (b *bench) log(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := l.fill(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
 	b.add(figure{Name: "generate and commit", Value: l.generated, Unit: "records/s"})
 	return errors.Join(b.measureLog(ctx, l), l.Close())
 }
 
-// journaled is a broker in this process with a journal of many entries.
+// journaled is a broker in this process that has a journal of many entries, once it is filled. Whoever reads it
+// elsewhere gives it another codec before.
 type journaled struct {
 	*broker.Broker
 	cluster   cluster.Cluster
@@ -49,16 +53,13 @@ type journaled struct {
 	generated float64 // records a second
 }
 
-func openLog(ctx context.Context, dir string, events int) (l *journaled, err error) {
-	l = &journaled{codec: codec.New(new(codec.Local)), events: events}
-	if l.Broker, err = broker.Open(ctx, broker.Config{Dir: dir, Listen: "127.0.0.1:0"}); err != nil {
+func openLog(ctx context.Context, dir string, events int) (*journaled, error) {
+	br, err := broker.Open(ctx, broker.Config{Dir: dir, Listen: "127.0.0.1:0"})
+	if err != nil {
 		return nil, err
 	}
-	l.cluster = cluster.Cluster{Seeds: []string{l.Addr()}, ClientID: "bench"}
-	if err := l.fill(ctx); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
+	at := cluster.Cluster{Seeds: []string{br.Addr()}, ClientID: "bench"}
+	return &journaled{Broker: br, cluster: at, codec: codec.New(new(codec.Local)), events: events}, nil
 }
 
 func (l *journaled) fill(ctx context.Context) error {
@@ -70,7 +71,7 @@ func (l *journaled) fill(ctx context.Context) error {
 	if err := topic.Ensure(ctx, client, topic.All(topic.DefaultPartitions)); err != nil {
 		return err
 	}
-	g, err := newGenerator(ctx, l.cluster, l.codec)
+	g, err := newWriting(ctx, l.cluster, l.codec)
 	if err != nil {
 		return err
 	}
