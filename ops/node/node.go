@@ -98,12 +98,16 @@ type Node struct {
 
 // ledgerRows bounds the rows that each task of the ledger keeps in memory. Most of them are outcomes, which
 // are written once and seldom read.
-const ledgerRows = 64_000
+const ledgerRows = 4_000
 
 // blockCache is the memory in bytes that the rows of all generations share for their blocks and for what is
 // not written to tables yet. The latter, 16 MB for each generation and more while it is written, comes first:
-// with less than this nothing is left for blocks, and every look-up reads filters and indexes from the disk.
-const blockCache = 160 << 20
+// with less than this nothing is left for blocks, and every look-up reads filters and indexes from the disk. A
+// node without read models has one generation only.
+const (
+	blockCache       = 160 << 20
+	ledgerBlockCache = 64 << 20
+)
 
 // Open starts a node and returns when it serves. The caller closes it.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
@@ -122,7 +126,11 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.cfg.Partitions, err = n.folder.partitions(n.cfg.Partitions); err != nil {
 		return err
 	}
-	n.stores = pebble.New(n.folder.sub(rowsFolder), blockCache, n.cfg.Logger)
+	cache := int64(blockCache)
+	if !n.cfg.has(Projections) {
+		cache = ledgerBlockCache
+	}
+	n.stores = pebble.New(n.folder.sub(rowsFolder), cache, n.cfg.Logger)
 	n.parts.add("block cache", func() error { n.stores.Close(); return nil })
 	ledgerRows, err := n.openLedger()
 	if err != nil {

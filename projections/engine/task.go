@@ -20,6 +20,10 @@ const (
 	maxDirty   = 20_000
 	maxUnsaved = time.Second
 	farBehind  = 2_000
+	// maxPart is after how many records of a batch it is looked whether to save.
+	maxPart = 500
+	// fewRows is how many rows a task that has caught up may keep in memory, at least.
+	fewRows = 2_000
 )
 
 // task folds one partition of one generation, in rounds: fold, then save rows and checkpoint.
@@ -79,7 +83,7 @@ func newTask(cfg taskConfig) (*task, error) {
 	t := &task{
 		partition: partition, store: s, maxRows: cfg.maxRows, learn: cfg.learn, failed: cfg.failed,
 		base:  &base{store: s, partition: partition},
-		in:    make(chan timeline.Batch, 2),
+		in:    make(chan timeline.Batch, 1),
 		cuts:  make(chan cut),
 		done:  make(chan struct{}),
 		saved: saved, next: saved.Next, event: saved.EventTime, log: saved.Log,
@@ -162,17 +166,32 @@ func (t *task) step(ctx context.Context) error {
 	}
 }
 
-// take folds a batch and saves where it is time to.
+// take folds a batch, part by part, and saves where it is time to.
 func (t *task) take(ctx context.Context, b timeline.Batch) error {
 	if b.Err != nil && errors.Is(b.Err, timeline.ErrHole) {
 		return b.Err
 	}
 	t.saw(max(b.End, b.Next))
+	for len(b.Records) > maxPart {
+		part := b
+		part.Records, b.Records = b.Records[:maxPart], b.Records[maxPart:]
+		part.Next = part.Records[maxPart-1].Offset + 1
+		b.From = part.Next
+		if err := t.round(ctx, part); err != nil {
+			return err
+		}
+	}
+	return t.round(ctx, b)
+}
+
+// round folds a part of a batch and saves where it is time to. What is folded between two saves is bounded by
+// maxPart and maxDirty.
+func (t *task) round(ctx context.Context, b timeline.Batch) error {
 	if err := t.fold(ctx, b); err != nil {
 		return err
 	}
 	caughtUp := len(t.in) == 0 && t.end.Load()-t.next < farBehind
-	if caughtUp || t.folder.Dirty() >= maxDirty || (!t.unsaved.IsZero() && time.Since(t.unsaved) >= maxUnsaved) {
+	if caughtUp || t.folder.Dirty() >= min(maxDirty, t.maxRows/2) || (!t.unsaved.IsZero() && time.Since(t.unsaved) >= maxUnsaved) {
 		return t.save()
 	}
 	return nil
@@ -273,7 +292,7 @@ func (t *task) behind(now time.Time) time.Duration {
 // written seldom, few once it has caught up.
 func (t *task) bound() int {
 	if t.end.Load()-t.next < farBehind {
-		return t.maxRows / 32
+		return min(t.maxRows, max(t.maxRows/32, fewRows))
 	}
 	return t.maxRows
 }

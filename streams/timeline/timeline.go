@@ -44,7 +44,7 @@ type Batch struct {
 
 // Config says what a reader may use.
 type Config struct {
-	// MaxBytes bounds what is fetched ahead, in bytes; 16 MiB where it is zero.
+	// MaxBytes bounds what is fetched ahead, in bytes; 4 MiB where it is zero.
 	MaxBytes int32
 	// MaxWait is how long a broker may wait for new records before it answers; 500 ms where it is zero.
 	MaxWait time.Duration
@@ -67,7 +67,7 @@ type place struct {
 func NewReader(c cluster.Cluster, cfg Config) (*Reader, error) {
 	maxBytes := cfg.MaxBytes
 	if maxBytes == 0 {
-		maxBytes = 16 << 20
+		maxBytes = 4 << 20
 	}
 	wait := cfg.MaxWait
 	if wait == 0 {
@@ -78,7 +78,7 @@ func NewReader(c cluster.Cluster, cfg Config) (*Reader, error) {
 		kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxBytes(maxBytes),
-		kgo.FetchMaxPartitionBytes(max(maxBytes/8, 1<<20)),
+		kgo.FetchMaxPartitionBytes(max(maxBytes/8, 256<<10)),
 		kgo.FetchMaxWait(wait),
 		kgo.MaxConcurrentFetches(1),
 	)
