@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"testing"
+	"time"
 )
 
 // Who decides and commits holds a turn, and gives it back whatever comes of it.
@@ -34,4 +35,16 @@ func TestWritersTakeTurns(t *testing.T) {
 		}
 	}
 	j.until(func(Status) bool { return len(j.turns) == 0 })
+}
+
+// Nobody waits for a turn for longer than Patience.
+func TestTurnThatDoesNotCome(t *testing.T) {
+	b := start(t, func(c *config, _ *set) { c.MaxCommits, c.Patience = 1, 50*time.Millisecond }).serving()
+	b.turns <- struct{}{} // somebody hangs
+	if _, err := b.submit("a"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v, want %v", err, ErrUnavailable)
+	}
+	<-b.turns
+	b.insist("a")
+	b.wantLog("a")
 }

@@ -78,7 +78,7 @@ type writer[C, O any] struct {
 	// The rest is used by run alone.
 
 	machine  Machine[C, O]
-	turn     bool // it holds one
+	turn     bool    // it holds one
 	log      *fenced // nil unless fenced
 	failures int     // in a row, since the last time that it served
 	lost     error   // what a command of unknown outcome is answered with; see failed
@@ -205,11 +205,8 @@ func (w *writer[C, O]) serve(ctx context.Context) (State, error) {
 		}
 		return Serving, nil
 	}
-	select {
-	case <-ctx.Done():
+	if !w.takeTurn(ctx) {
 		return Serving, nil
-	case w.turns <- struct{}{}:
-		w.turn = true
 	}
 	w.batch = w.queue.take(w.cfg.MaxBatch)
 	if err := w.decide(ctx); err != nil {
@@ -234,6 +231,21 @@ func (w *writer[C, O]) prove(ctx context.Context) error {
 	}
 	w.answer()
 	return nil
+}
+
+// takeTurn waits for a turn. Where none comes within Patience, those who hold them wait for a broker that does
+// not answer, and so does nobody else: the commands that wait are given up.
+func (w *writer[C, O]) takeTurn(ctx context.Context) bool {
+	late := time.NewTimer(w.cfg.Patience)
+	defer late.Stop()
+	select {
+	case <-ctx.Done():
+	case <-late.C:
+		w.giveUp(fmt.Errorf("%w: other partitions wait for the broker", ErrUnavailable))
+	case w.turns <- struct{}{}:
+		w.turn = true
+	}
+	return w.turn
 }
 
 func (w *writer[C, O]) decide(ctx context.Context) error {
