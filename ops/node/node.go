@@ -323,7 +323,7 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 		Journal: j, Ledger: f, Codec: n.codec, Topic: topic.Transactions, Partitions: n.cfg.Partitions,
 		Principal: gateway.PrincipalFrom, Validate: n.validator.Validate, Explain: gateway.Explain,
 		Mail: mail, Log: n.cfg.Logger,
-		Peers: peers, Hop: gateway.Hop,
+		Peers: peers, Patience: n.cfg.Patience, Hop: gateway.Hop,
 	})
 	n.begin = append(n.begin, func() {
 		n.parts.start("hold expiry", service.ExpireHolds)

@@ -23,8 +23,6 @@ import (
 // its idempotency key: so a wrong hop costs time, and never more.
 
 const (
-	// hopsWithin bounds how long one request is sent on again and again.
-	hopsWithin = 5 * time.Second
 	// hopsEvery is between two tries of a request.
 	hopsEvery = 25 * time.Millisecond
 	// ownersAge is how long who owns what is believed until it turns out to be wrong.
@@ -54,7 +52,7 @@ func (s *Server) run(ctx context.Context, e errand) error {
 	if !errors.Is(err, journal.ErrNotOwner) || !s.forwards(ctx) {
 		return err
 	}
-	hops, cancel := context.WithTimeout(ctx, hopsWithin)
+	hops, cancel := context.WithTimeout(ctx, s.cfg.Patience)
 	defer cancel()
 	var lost error
 	for age := ownersAge; ; age = hopsEvery {
@@ -73,7 +71,7 @@ func (s *Server) run(ctx context.Context, e errand) error {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("forward to the owner of partition %d: %w", e.partition, ctx.Err())
+		return fmt.Errorf("forward to the owner of partition %d: %w", e.partition, errors.Join(ctx.Err(), lost))
 	case lost != nil:
 		return lost
 	}

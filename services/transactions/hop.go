@@ -42,7 +42,7 @@ func (l *lane) forward(ctx context.Context, owner bankv1.TransactionsServiceClie
 		return fmt.Errorf("forward to the owner of partition %d: %w: %s", l.partition, journal.ErrNotOwner, err.Error())
 	}
 	h := &hop{lane: l, stop: cancel, sent: make(map[uint64]*item)}
-	h.alarm = time.AfterFunc(hopsWithin, h.late)
+	h.alarm = time.AfterFunc(h.cfg.Patience, h.late)
 	defer h.alarm.Stop()
 	received := make(chan struct{})
 	go func() {
@@ -82,7 +82,7 @@ func (h *hop) next(ctx context.Context) *bankv1.SubmitRequest {
 		return nil
 	}
 	if len(h.sent) == 0 {
-		h.alarm.Reset(hopsWithin)
+		h.alarm.Reset(h.cfg.Patience)
 	}
 	m := &bankv1.SubmitRequest{}
 	for size := 0; len(h.waiting) > 0 && len(m.Commands) < hopCommands; {
@@ -108,7 +108,7 @@ func (h *hop) receive(ctx context.Context, stream interface {
 			return
 		}
 		h.mu.Lock()
-		h.alarm.Reset(hopsWithin)
+		h.alarm.Reset(h.cfg.Patience)
 		for _, told := range r.GetResults() {
 			h.told(ctx, told)
 		}

@@ -22,7 +22,7 @@ import (
 //     came. So a command never overtakes one before it that has no outcome yet.
 //   - What comes back may have been decided all the same. To send it again is safe, by its idempotency key, and
 //     what was decided then was decided in this order too: the old owner had the same commands in the same one.
-//   - A command waits so for hopsWithin. Then it is lost, and with it all later ones of its customer.
+//   - A command waits so for Config.Patience. Then it is lost, and with it all later ones of its customer.
 type lane struct {
 	*submission
 	partition int32
@@ -127,7 +127,7 @@ func (l *lane) ready(ctx context.Context) bool {
 	}
 	slices.SortFunc(l.waiting, func(a, b *item) int { return cmp.Compare(a.number, b.number) })
 	l.drop(func(it *item) error {
-		if !it.since.IsZero() && time.Since(it.since) > hopsWithin {
+		if !it.since.IsZero() && time.Since(it.since) > l.cfg.Patience {
 			return it.lost
 		}
 		return nil
@@ -174,7 +174,7 @@ func (l *lane) here(ctx context.Context) bool {
 // there sends what waits to the owner that was named at most age ago, and what comes then, until something
 // goes wrong.
 func (l *lane) there(ctx context.Context, age time.Duration) {
-	asked, cancel := context.WithTimeout(ctx, hopsWithin)
+	asked, cancel := context.WithTimeout(ctx, l.cfg.Patience)
 	owner, err := l.owner(asked, l.partition, age)
 	cancel()
 	if err == nil {

@@ -1,6 +1,7 @@
 package transactions
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -17,7 +18,7 @@ import (
 	"github.com/refold/refold/streams/topic"
 )
 
-// Config says what the service is made of. Every field but Peers and Hop must be set.
+// Config says what the service is made of. Every field but Peers, Hop and Patience must be set.
 type Config struct {
 	Journal *Journal
 	Ledger  Ledger
@@ -33,6 +34,8 @@ type Config struct {
 	// Peers is nil.
 	Peers Peers
 	Hop   func(context.Context) bool
+	// Patience bounds how long one request is sent on again and again; 5 s where it is zero.
+	Patience time.Duration
 	// Mail carries the messages of RelayTransfers, and Log takes what it cannot do.
 	Mail Mail
 	Log  *slog.Logger
@@ -51,6 +54,7 @@ type Server struct {
 
 // NewServer returns the service. It does no I/O.
 func NewServer(cfg Config) *Server {
+	cfg.Patience = cmp.Or(cfg.Patience, 5*time.Second)
 	return &Server{cfg: cfg, definition: ledger.Definition(), news: make(chan news, maxNews)}
 }
 

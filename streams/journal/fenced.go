@@ -95,22 +95,40 @@ func stableEnd(ctx context.Context, client *kgo.Client, at topicPartition) (int6
 	return h.Offset, nil
 }
 
+// markerEvery is how often it is looked whether the marker of a commit is written: a broker may answer before.
+const markerEvery = 2 * time.Millisecond
+
 // unchanged fails where somebody else has appended to the partition, or may have.
 func (f *fenced) unchanged(ctx context.Context) error {
+	for {
+		end, err := f.end(ctx)
+		switch {
+		case err != nil:
+			return fmt.Errorf("list the end of %s: %w", f.at, err)
+		case end > f.next:
+			return fmt.Errorf("%w: %s ends at %d, not at %d", errForeign, f.at, end, f.next)
+		case end == f.next:
+			return nil
+		}
+		select {
+		case <-time.After(markerEvery):
+		case <-ctx.Done():
+			return fmt.Errorf("%s ends at %d, and not yet at %d: %w", f.at, end, f.next, ctx.Err())
+		}
+	}
+}
+
+// end returns the end of the partition, open transactions included.
+func (f *fenced) end(ctx context.Context) (int64, error) {
 	listed, err := kadm.NewClient(f.client).ListEndOffsets(ctx, f.at.topic)
 	if err != nil {
-		return fmt.Errorf("list the end of %s: %w", f.at, err)
+		return 0, err
 	}
 	end, ok := listed.Lookup(f.at.topic, f.at.partition)
-	switch {
-	case !ok:
-		return fmt.Errorf("list the end of %s: the partition does not exist", f.at)
-	case end.Err != nil:
-		return fmt.Errorf("list the end of %s: %w", f.at, end.Err)
-	case end.Offset != f.next:
-		return fmt.Errorf("%w: %s ends at %d, not at %d", errForeign, f.at, end.Offset, f.next)
+	if !ok {
+		return 0, errors.New("the partition does not exist")
 	}
-	return nil
+	return end.Offset, end.Err
 }
 
 // producers names the open transactions of a partition, as the end of a sentence.
