@@ -4,6 +4,7 @@ package catalog
 
 import (
 	"github.com/refold/refold/projections/balances"
+	"github.com/refold/refold/projections/creditscore"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/spending"
 )
@@ -12,6 +13,7 @@ import (
 func All() []*projection.Definition {
 	return []*projection.Definition{
 		balances.Definition(),
+		creditscore.Definition(),
 		spending.Definition(),
 	}
 }
