@@ -13,6 +13,7 @@ import (
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/streams/position"
 )
 
 // ListEntries implements bankv1.ReportsServiceServer. All pages are read from the generation of the first,
@@ -41,7 +42,7 @@ func (s *Server) ListEntries(ctx context.Context, r *bankv1.ListEntriesRequest) 
 
 // stretch is a part of a statement, by its sort keys: from one up to, not including, another.
 type stretch struct {
-	after    page
+	after    position.Page
 	from, to string
 }
 
@@ -57,12 +58,12 @@ func stretchOf(r *bankv1.ListEntriesRequest) (stretch, error) {
 	if to != "" && from > to {
 		return stretch{}, wrong(ReasonMalformed, "from", "must not be later than to")
 	}
-	after, err := decodePage(r.GetPageToken(), r)
+	after, err := decodePage(r)
 	if err != nil {
 		return stretch{}, err
 	}
-	if after.last != "" {
-		from = after.last + "\x00" // the key that follows
+	if after.Last != "" {
+		from = after.Last + "\x00" // the key that follows
 	}
 	return stretch{after: after, from: from, to: to}, nil
 }
@@ -82,10 +83,10 @@ func bound(field string, t *timestamppb.Timestamp) (string, error) {
 // expired returns the error of a page that could not be read: the generation of the first page may be gone
 // for ever, where there is a live one.
 func (s *Server) expired(ctx context.Context, q question, err error) error {
-	if q.from.generation == 0 || !errors.Is(err, engine.ErrNotHere) {
+	if q.from.Generation == 0 || !errors.Is(err, engine.ErrNotHere) {
 		return err
 	}
-	q.from, q.minPosition = page{}, ""
+	q.from, q.minPosition = position.Page{}, ""
 	live, problem := s.view(ctx, q)
 	if problem != nil {
 		return err
@@ -97,11 +98,11 @@ func (s *Server) expired(ctx context.Context, q question, err error) error {
 // statement returns one page of lines.
 func (s *Server) statement(v *engine.View, r *bankv1.ListEntriesRequest, span stretch) (*bankv1.ListEntriesResponse, error) {
 	out := &bankv1.ListEntriesResponse{Freshness: freshness(v)}
-	last := page{generation: v.Generation, next: v.Next}
+	last := position.Page{Generation: v.Generation, Next: v.Next}
 	var broken error
 	err := v.Scan(r.GetAccountId(), span.from, span.to, func(k projection.Key, stored []byte) bool {
 		if len(out.Entries) == size(r.GetPageSize()) {
-			out.NextPageToken = last.encode(r)
+			out.NextPageToken = last.Encode(statementOf(r))
 			return false
 		}
 		var l *bankv1.StatementLine
@@ -109,7 +110,7 @@ func (s *Server) statement(v *engine.View, r *bankv1.ListEntriesRequest, span st
 			return false
 		}
 		out.Entries = append(out.Entries, l)
-		last.last = k.Sort
+		last.Last = k.Sort
 		return true
 	})
 	if err := errors.Join(err, broken); err != nil {

@@ -69,7 +69,7 @@ type question struct {
 	// minPosition is the token that the caller gave, "" for none.
 	minPosition string
 	// from is the page before, the zero page for none.
-	from page
+	from position.Page
 }
 
 // view returns the rows of the customer's task once they are as fresh as wanted. The caller closes it.
@@ -84,8 +84,8 @@ func (s *Server) view(ctx context.Context, q question) (*engine.View, error) {
 	return s.cfg.Engine.View(ctx, engine.Query{
 		Projection: q.projection,
 		Partition:  p,
-		Generation: q.from.generation,
-		MinOffset:  max(offset, q.from.next),
+		Generation: q.from.Generation,
+		MinOffset:  max(offset, q.from.Next),
 	})
 }
 

@@ -1,6 +1,10 @@
 package position
 
-import "testing"
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"testing"
+)
 
 // FuzzBody is FuzzDecode of tokens whose checksum is right, so that the fields are reached.
 func FuzzBody(f *testing.F) {
@@ -21,4 +25,37 @@ func FuzzBody(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzPageToken reads any text as a page token: what is one is a page that is read from it again, and it is of no
+// other question.
+func FuzzPageToken(f *testing.F) {
+	f.Add(Page{Generation: 1, Next: 5, Last: "x"}.Encode([]byte("q")))
+	f.Add("AQ")
+	f.Fuzz(checkPage)
+}
+
+// FuzzPage is FuzzPageToken with a checksum that is right, so that the fields are reached.
+func FuzzPage(f *testing.F) {
+	f.Add([]byte{pageVersion, 1, 5, 'x'})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		checkPage(t, base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32(body, pageSum(body, []byte("q")))))
+	})
+}
+
+func checkPage(t *testing.T, token string) {
+	t.Helper()
+	p, err := DecodePage(token, []byte("q"))
+	if err != nil || token == "" {
+		return
+	}
+	if p.Generation <= 0 || p.Next < 0 || p.Last == "" {
+		t.Errorf("got %+v", p)
+	}
+	if again, err := DecodePage(p.Encode([]byte("q")), []byte("q")); err != nil || again != p {
+		t.Errorf("got %+v, %v, want %+v", again, err, p)
+	}
+	if _, err := DecodePage(token, []byte("r")); err == nil {
+		t.Error("it is taken for a token of another question")
+	}
 }
