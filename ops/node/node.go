@@ -28,6 +28,7 @@ import (
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/registry"
 	"github.com/refold/refold/services/control"
+	"github.com/refold/refold/services/creditscore"
 	"github.com/refold/refold/services/gateway"
 	"github.com/refold/refold/services/reports"
 	"github.com/refold/refold/services/transactions"
@@ -377,9 +378,14 @@ func (n *Node) openProjections(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	scores, err := creditscore.NewServer(creditscore.Config{Engine: e, Partitions: n.cfg.Partitions})
+	if err != nil {
+		return err
+	}
 	controls := control.NewServer(control.Config{Engine: e, Principal: gateway.PrincipalFrom})
 	n.gateway.Register(func(r grpc.ServiceRegistrar) {
 		bankv1.RegisterReportsServiceServer(r, answers)
+		bankv1.RegisterCreditScoreServiceServer(r, scores)
 		refoldv1.RegisterControlServiceServer(r, controls)
 	})
 	return nil

@@ -36,6 +36,7 @@ func generated() map[string]func(context.Context, *runtime.ServeMux, *grpc.Clien
 	return map[string]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		bankv1.TransactionsService_ServiceDesc.ServiceName: bankv1.RegisterTransactionsServiceHandler,
 		bankv1.ReportsService_ServiceDesc.ServiceName:      bankv1.RegisterReportsServiceHandler,
+		bankv1.CreditScoreService_ServiceDesc.ServiceName:  bankv1.RegisterCreditScoreServiceHandler,
 		refoldv1.ControlService_ServiceDesc.ServiceName:    refoldv1.RegisterControlServiceHandler,
 	}
 }

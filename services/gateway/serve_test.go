@@ -43,6 +43,7 @@ func TestWhatABrowserFinds(t *testing.T) {
 func TestEveryPathOfTheDocumentIsServed(t *testing.T) {
 	h := open(t, &bank{also: func(r grpc.ServiceRegistrar) {
 		bankv1.RegisterReportsServiceServer(r, bankv1.UnimplementedReportsServiceServer{})
+		bankv1.RegisterCreditScoreServiceServer(r, bankv1.UnimplementedCreditScoreServiceServer{})
 		refoldv1.RegisterControlServiceServer(r, refoldv1.UnimplementedControlServiceServer{})
 	}}, nil)
 	var document struct {
