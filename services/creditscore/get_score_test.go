@@ -27,9 +27,9 @@ func TestScoreIsTheSumOfItsFactors(t *testing.T) {
 	for _, f := range got.GetFactors() {
 		sum, most = sum+f.GetPoints(), most+f.GetMaxPoints()
 		words[f.GetName()] = f.GetWords()
-		if f.GetName() == "floor" && (!f.GetKnown() || f.GetValue() >= 0 || f.GetPoints() != 0 || f.GetAbout() == "") {
-			t.Errorf("got %v of a balance below zero", f)
-		}
+	}
+	if f := got.GetFactors()[0]; f.GetName() != "floor" || !f.GetKnown() || f.GetValue() >= 0 || f.GetPoints() != 0 || f.GetAbout() == "" {
+		t.Errorf("got %v of a balance below zero", f)
 	}
 	if got.GetScore() != sum || most != 850 || len(words) != 8 {
 		t.Errorf("got score %d, %d factors that sum up to %d and at most %d, want 8 and 850", got.GetScore(), len(words), sum, most)
@@ -37,8 +37,13 @@ func TestScoreIsTheSumOfItsFactors(t *testing.T) {
 	if r := got.GetReasons(); len(r) != 4 || r[0] != words["floor"] || slices.Contains(r, words["limits"]) {
 		t.Errorf("got reasons %q", r)
 	}
-	if f := got.GetFreshness(); f.GetGeneration() != 1 || f.GetLagEvents() != 0 || f.GetPosition() == "" {
-		t.Errorf("got freshness %v", f)
+}
+
+func TestScoreSaysHowFreshItIs(t *testing.T) {
+	b := newBank(t)
+	got, err := b.server.GetScore(t.Context(), &bankv1.GetScoreRequest{CustomerId: "c1", MinPosition: b.commit(b.opened(day(1)))})
+	if f := got.GetFreshness(); err != nil || f.GetGeneration() != 1 || f.GetLagEvents() != 0 || f.GetPosition() == "" {
+		t.Errorf("got freshness %v, %v", f, err)
 	}
 }
 
