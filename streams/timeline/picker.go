@@ -1,0 +1,202 @@
+package timeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/refold/refold/streams/cluster"
+)
+
+// Picker reads single records, wherever they stand. Its methods may be called concurrently.
+type Picker struct {
+	client *kgo.Client
+
+	mu    sync.Mutex
+	known map[string]kadm.TopicDetail // guarded by mu; where topics are led, as last asked
+}
+
+// NewPicker returns a picker, without I/O. The caller closes it.
+func NewPicker(c cluster.Cluster) (*Picker, error) {
+	client, err := c.Client()
+	if err != nil {
+		return nil, err
+	}
+	return &Picker{client: client, known: make(map[string]kadm.TopicDetail)}, nil
+}
+
+// Close ends the picker's connections.
+func (p *Picker) Close() { p.client.Close() }
+
+// Ends asks the brokers for the last stable offsets of a topic's partitions.
+func (p *Picker) Ends(ctx context.Context, topic string) (cluster.Offsets, error) {
+	return cluster.Ends(ctx, p.client, topic)
+}
+
+// Records that are as near to each other as this are fetched together, with what is between them. So many
+// fetches are under way at once.
+const (
+	nearOffsets = 128
+	inFlight    = 8
+)
+
+// usualBytes is what a record takes, for the size of a fetch. Where it is more, there are more fetches.
+const usualBytes = 400
+
+// ReadAt returns the committed records at offsets, which are in order, each once. It is ErrHole where the
+// log does not hold one of them, because it begins later or there was never a committed record.
+func (p *Picker) ReadAt(ctx context.Context, at Place, offsets []int64) ([]*Record, error) {
+	runs := runsOf(offsets)
+	found := make([][]*Record, len(runs))
+	problems := make([]error, len(runs))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, inFlight)
+	for i := range runs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if found[i], problems[i] = p.run(ctx, at, runs[i]); problems[i] != nil {
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range problems {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return nil, fmt.Errorf("pick from %s/%d: %w", at.Topic, at.Partition, err)
+		}
+	}
+	return slices.Concat(found...), errors.Join(problems...)
+}
+
+// Place is a partition of a topic.
+type Place struct {
+	Topic     string
+	Partition int32
+}
+
+// runsOf cuts offsets into runs that are fetched together.
+func runsOf(offsets []int64) (runs [][]int64) {
+	start := 0
+	for i := range offsets {
+		if i+1 == len(offsets) || offsets[i+1]-offsets[i] > nearOffsets {
+			runs = append(runs, offsets[start:i+1])
+			start = i + 1
+		}
+	}
+	return runs
+}
+
+// run returns the records of one run.
+func (p *Picker) run(ctx context.Context, at Place, wanted []int64) ([]*Record, error) {
+	out := make([]*Record, 0, len(wanted))
+	for len(out) < len(wanted) {
+		next, last := wanted[len(out)], wanted[len(wanted)-1]
+		got, through, err := p.fetch(ctx, at, Span{next, last + 1})
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range got {
+			if len(out) < len(wanted) && rec.Offset == wanted[len(out)] {
+				out = append(out, rec)
+			}
+		}
+		if len(out) < len(wanted) && wanted[len(out)] < max(through, next+1) {
+			return nil, fmt.Errorf("%w: %d holds no committed record", ErrHole, wanted[len(out)])
+		}
+	}
+	return out, nil
+}
+
+// tries is how often a fetch is tried where the partition is led elsewhere meanwhile.
+const tries = 5
+
+// fetch returns records from the start of a span on, at least one batch, and the offset after those it looked at.
+func (p *Picker) fetch(ctx context.Context, at Place, s Span) ([]*Record, int64, error) {
+	var err error
+	for range tries {
+		var got kgo.FetchPartition
+		var through int64
+		got, through, err = p.fetchOnce(ctx, at, s)
+		switch {
+		case err == nil:
+			return got.Records, through, nil
+		case errors.Is(err, kerr.OffsetOutOfRange):
+			return nil, 0, fmt.Errorf("%w: the log begins at %d, after %d", ErrHole, got.LogStartOffset, s.Start)
+		case !kerr.IsRetriable(err):
+			return nil, 0, err
+		}
+		p.forget(at.Topic)
+	}
+	return nil, 0, err
+}
+
+func (p *Picker) fetchOnce(ctx context.Context, at Place, s Span) (kgo.FetchPartition, int64, error) {
+	var none kgo.FetchPartition
+	detail, err := p.topic(ctx, at.Topic)
+	if err != nil {
+		return none, 0, err
+	}
+	resp, err := p.client.Broker(int(detail.Partitions[at.Partition].Leader)).RetriableRequest(ctx, fetchOf(detail, at.Partition, s))
+	if err != nil {
+		return none, 0, fmt.Errorf("fetch from %d: %w", s.Start, err)
+	}
+	fetched := resp.(*kmsg.FetchResponse)
+	if err := kerr.ErrorForCode(fetched.ErrorCode); err != nil {
+		return none, 0, fmt.Errorf("fetch from %d: %w", s.Start, err)
+	}
+	if len(fetched.Topics) == 0 || len(fetched.Topics[0].Partitions) == 0 {
+		return none, 0, fmt.Errorf("fetch from %d: the answer is empty", s.Start)
+	}
+	opts := kgo.ProcessFetchPartitionOpts{Offset: s.Start, IsolationLevel: kgo.ReadCommitted(), Topic: at.Topic, Partition: at.Partition}
+	got, through := kgo.ProcessFetchPartition(opts, &fetched.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
+	return got, through, got.Err
+}
+
+// fetchOf is a fetch of one span. Only the partition's bound counts: see the embedded broker.
+func fetchOf(detail kadm.TopicDetail, partition int32, s Span) *kmsg.FetchRequest {
+	part := kmsg.NewFetchRequestTopicPartition()
+	part.Partition, part.FetchOffset = partition, s.Start
+	part.PartitionMaxBytes = int32(min((s.End-s.Start-1)*usualBytes+1, 1<<20))
+	t := kmsg.NewFetchRequestTopic()
+	t.Topic, t.TopicID, t.Partitions = detail.Topic, detail.ID, []kmsg.FetchRequestTopicPartition{part}
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxBytes, req.MinBytes, req.MaxWaitMillis = math.MaxInt32, 1, 500
+	req.IsolationLevel, req.SessionEpoch = 1, -1
+	req.Topics = []kmsg.FetchRequestTopic{t}
+	return req
+}
+
+// topic returns where a topic is led.
+func (p *Picker) topic(ctx context.Context, name string) (kadm.TopicDetail, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known, ok := p.known[name]; ok {
+		return known, nil
+	}
+	topics, err := kadm.NewClient(p.client).ListTopics(ctx, name)
+	if err == nil {
+		err = topics.Error()
+	}
+	if err != nil {
+		return kadm.TopicDetail{}, fmt.Errorf("find topic %s: %w", name, err)
+	}
+	p.known[name] = topics[name]
+	return topics[name], nil
+}
+
+func (p *Picker) forget(topic string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.known, topic)
+}
