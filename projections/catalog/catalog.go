@@ -7,11 +7,13 @@ import (
 	"github.com/refold/refold/projections/creditscore"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/spending"
+	"github.com/refold/refold/projections/trail"
 )
 
 // All returns every projection.
 func All() []*projection.Definition {
 	return []*projection.Definition{
+		trail.Definition(),
 		balances.Definition(),
 		creditscore.Definition(),
 		spending.Definition(),

@@ -1,0 +1,130 @@
+// Package trail is the index of the journal: for every customer, where the records stand that concern them.
+// It makes a look into the past cost what the customer's own events cost, and not what the topic does.
+//
+// A record concerns the customer that it is keyed by and the home customer of every leg: a transfer within a
+// partition is a record of the payer that touches rows of the receiver. The bank's own accounts, which every
+// customer's records touch, have no trail.
+package trail
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/topic"
+)
+
+// Name is the projection's name.
+const Name = "trail"
+
+// Row is one chunk of a customer's trail: their records among 65,536 that follow each other in a partition.
+type Row struct {
+	// First and Last are the lowest and the highest offset, FirstAt and LastAt when these were recorded.
+	First   int64        `avro:"first"`
+	Last    int64        `avro:"last"`
+	FirstAt event.Micros `avro:"first_at"`
+	LastAt  event.Micros `avro:"last_at"`
+	// Deltas are the distances from each offset to the next, as variable-length integers.
+	Deltas []byte `avro:"deltas"`
+}
+
+// Offsets appends the offsets of the chunk to dst, in order.
+func (r *Row) Offsets(dst []int64) ([]int64, error) {
+	at := r.First
+	dst = append(dst, at)
+	for b := r.Deltas; len(b) > 0; {
+		delta, n := binary.Uvarint(b)
+		if n <= 0 || delta == 0 || int64(delta) > r.Last-at {
+			return nil, fmt.Errorf("offsets after %d: %w", at, projection.ErrStored)
+		}
+		at += int64(delta)
+		dst = append(dst, at)
+		b = b[n:]
+	}
+	return dst, nil
+}
+
+// Of returns the customer whose trail holds every record that touches the rows of a partition key: the
+// customer itself, or that of an account. Rows of the bank's own accounts have none.
+func Of(partition string) (customer string, ok bool) {
+	customer, _, _ = strings.Cut(partition, ".")
+	return customer, customer != "" && !event.Internal(customer)
+}
+
+// concerning are the fields that are read of every record of the journal.
+type concerning struct {
+	PartitionSeq int64        `avro:"partition_seq"`
+	RecordedAt   event.Micros `avro:"recorded_at"`
+	CustomerID   string       `avro:"customer_id"`
+}
+
+// posted are the fields of EntryPosted that are read.
+type posted struct {
+	concerning
+	Legs []leg `avro:"legs"`
+}
+
+type leg struct {
+	AccountID string `avro:"account_id"`
+}
+
+// Definition returns the projection.
+func Definition() *projection.Definition {
+	handlers := []projection.Handler[Row]{projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted)}
+	for _, name := range []string{
+		event.NameAccountOpened, event.NameAccountFrozen, event.NameAccountUnfrozen, event.NameAccountClosed,
+		event.NameHoldPlaced, event.NameHoldReleased, event.NameHoldExpired,
+		event.NameTransferSettled, event.NameCommandRejected,
+	} {
+		handlers = append(handlers, projection.On(topic.Transactions, name, keys, fold))
+	}
+	return projection.MustDefine(Name, 1, handlers...)
+}
+
+// chunkBits is how many bits of a sequence number lie within a chunk. So many records of a partition are in
+// one chunk, whoever they concern: most customers have a handful of them, and none more than so many.
+const chunkBits = 16
+
+// sort returns the sort key of a chunk: chunks of a topic are in order of their offsets.
+func sort(seq int64) string {
+	var b [64]byte
+	name := append(append(b[:0], topic.Transactions...), '/')
+	for shift := 60 - chunkBits; shift >= 0; shift -= 4 {
+		name = append(name, "0123456789abcdef"[seq>>chunkBits>>shift&15])
+	}
+	return string(name)
+}
+
+func keys(e *concerning, k *projection.Keys) {
+	if customer, ok := Of(e.CustomerID); ok {
+		k.Add(customer, sort(e.PartitionSeq))
+	}
+}
+
+func postedKeys(e *posted, k *projection.Keys) {
+	chunk := sort(e.PartitionSeq)
+	if customer, ok := Of(e.CustomerID); ok {
+		k.Add(customer, chunk)
+	}
+	for _, l := range e.Legs {
+		if customer, ok := event.Home(l.AccountID); ok {
+			k.Add(customer, chunk)
+		}
+	}
+}
+
+func fold(_ projection.Key, r *Row, e *concerning, m projection.Meta) error {
+	if r.FirstAt == 0 && r.Last == 0 {
+		r.First, r.FirstAt = m.Offset, e.RecordedAt
+	} else {
+		r.Deltas = binary.AppendUvarint(r.Deltas, uint64(m.Offset-r.Last))
+	}
+	r.Last, r.LastAt = m.Offset, e.RecordedAt
+	return nil
+}
+
+func foldPosted(k projection.Key, r *Row, e *posted, m projection.Meta) error {
+	return fold(k, r, &e.concerning, m)
+}
