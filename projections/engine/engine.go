@@ -21,6 +21,7 @@ import (
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/group"
+	"github.com/refold/refold/streams/timeline"
 )
 
 // Platform is the principal of what the platform itself decides.
@@ -46,6 +47,7 @@ type Engine struct {
 	cfg Config
 
 	dropped map[store.Generation]bool // of the reconciling goroutine alone
+	picker  func() (*timeline.Picker, error)
 
 	mu       sync.Mutex
 	assigned map[string][]int32            // guarded by mu; partitions by projection
@@ -72,6 +74,7 @@ func New(cfg Config) *Engine {
 	return &Engine{
 		cfg:      cfg,
 		dropped:  make(map[store.Generation]bool),
+		picker:   sync.OnceValues(func() (*timeline.Picker, error) { return timeline.NewPicker(cfg.Cluster) }),
 		assigned: make(map[string][]int32),
 		running:  make(map[store.Generation]*running),
 		failed:   make(map[store.Generation]error),
@@ -150,6 +153,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	err := e.reconcileAll(ctx, members)
 	cancel()
 	<-verified
+	if picker, unmade := e.picker(); unmade == nil {
+		picker.Close()
+	}
 	return errors.Join(err, e.stopAll())
 }
 

@@ -26,6 +26,10 @@ type Query struct {
 	Generation int64
 	// MinOffset is the position of the partition that must be folded; 0 is any.
 	MinOffset int64
+	// AsOf asks for rows as they were; nil is as they are. Key is then the partition key whose rows are
+	// wanted, and the view holds those of its customer, or of the key where that is no customer's.
+	AsOf *Moment
+	Key  string
 }
 
 // View is one task of one generation as it was at one moment: every read of it agrees with every other.
@@ -38,6 +42,8 @@ type View struct {
 	Partition int32
 	Next      int64
 	EventTime time.Time
+	// Scanned says that a look into the past had to read the partition, for want of a trail.
+	Scanned bool
 	// Lag is how many records are not folded, and Behind for how long there has been one.
 	Lag    int64
 	Behind time.Duration
@@ -54,6 +60,13 @@ func (e *Engine) View(ctx context.Context, q Query) (*View, error) {
 	state, _ := e.cfg.Acts.State()
 	if q.Generation == 0 {
 		q.Generation = state.Projection(q.Projection).Live
+	}
+	if q.AsOf != nil {
+		v, err := e.past(ctx, q)
+		if err != nil {
+			return nil, fmt.Errorf("read %s as it was: %w", q.Projection, err)
+		}
+		return v, nil
 	}
 	r := e.acquire(store.Generation{Projection: q.Projection, Number: q.Generation})
 	if r == nil {

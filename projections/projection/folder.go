@@ -37,6 +37,8 @@ type rows[R any] struct {
 	older map[string]*slot[R]
 	slab  []slot[R]
 	dirty []*slot[R]
+	// wanted are the only rows that are changed; nil is all.
+	wanted func(Key) bool
 }
 
 const slabSize = 256

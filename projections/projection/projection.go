@@ -63,6 +63,9 @@ func On[E, R any](topic, event string, keys func(*E, *Keys), fold func(Key, *R, 
 			keys(&e, &k)
 			meta := Meta{Partition: rec.Partition, Offset: rec.Offset, Value: rec.Value}
 			for i := range k.ends {
+				if out.wanted != nil && !out.wanted(DecodeKey(string(k.encoded(i)))) {
+					continue
+				}
 				s, err := out.row(k.encoded(i), k.ends[i].fresh)
 				if err != nil {
 					return err
@@ -101,6 +104,9 @@ type Definition struct {
 	RowHash string
 	// NewFolder returns a folder over the stored rows of one task.
 	NewFolder func(c *codec.Codec, base Base) Folder
+	// Only returns a folder over no stored rows that changes none but those that are wanted: what is not
+	// wanted need not have been folded from its beginning. It is for looks into the past of a few rows.
+	Only func(c *codec.Codec, wanted func(Key) bool) Folder
 	// Text returns a stored row as JSON, for people.
 	Text func(value []byte) (string, error)
 }
@@ -111,6 +117,12 @@ type Base interface {
 	// next call.
 	Load(key []byte) ([]byte, error)
 }
+
+// nothing is a base without rows.
+type nothing struct{}
+
+// Load implements Base.
+func (nothing) Load([]byte) ([]byte, error) { return nil, nil }
 
 // Folder folds the records of one partition into rows in memory. It is used by one goroutine at a time.
 type Folder interface {
@@ -153,6 +165,11 @@ func Define[R any](name string, version int64, handlers ...Handler[R]) (*Definit
 		RowHash: row.Hash(),
 		NewFolder: func(c *codec.Codec, base Base) Folder {
 			return newFolder(c, row, base, handlers)
+		},
+		Only: func(c *codec.Codec, wanted func(Key) bool) Folder {
+			f := newFolder(c, row, nothing{}, handlers)
+			f.rows.wanted = wanted
+			return f
 		},
 		Text: func(value []byte) (string, error) { return text(row, value) },
 	}, nil

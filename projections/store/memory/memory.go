@@ -1,4 +1,4 @@
-// Package memory keeps rows in memory, for tests. It keeps every promise of a store but durability.
+// Package memory keeps rows in memory, for tests and for rows of the past. It keeps every promise of a store but durability.
 package memory
 
 import (
