@@ -26,6 +26,8 @@ type Row struct {
 	Last    int64        `avro:"last"`
 	FirstAt event.Micros `avro:"first_at"`
 	LastAt  event.Micros `avro:"last_at"`
+	// Records is how many offsets there are.
+	Records int64 `avro:"records"`
 	// Deltas are the distances from each offset to the next, as variable-length integers.
 	Deltas []byte `avro:"deltas"`
 }
@@ -116,12 +118,13 @@ func postedKeys(e *posted, k *projection.Keys) {
 }
 
 func fold(_ projection.Key, r *Row, e *concerning, m projection.Meta) error {
-	if r.FirstAt == 0 && r.Last == 0 {
+	if r.Records == 0 {
 		r.First, r.FirstAt = m.Offset, e.RecordedAt
 	} else {
 		r.Deltas = binary.AppendUvarint(r.Deltas, uint64(m.Offset-r.Last))
 	}
 	r.Last, r.LastAt = m.Offset, e.RecordedAt
+	r.Records++
 	return nil
 }
 
