@@ -382,7 +382,7 @@ func (n *Node) openProjections(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	controls := control.NewServer(control.Config{Engine: e, Principal: gateway.PrincipalFrom})
+	controls := control.NewServer(control.Config{Engine: e, Principal: gateway.PrincipalFrom, Partitions: n.cfg.Partitions})
 	n.gateway.Register(func(r grpc.ServiceRegistrar) {
 		bankv1.RegisterReportsServiceServer(r, answers)
 		bankv1.RegisterCreditScoreServiceServer(r, scores)

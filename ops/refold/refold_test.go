@@ -190,6 +190,12 @@ func TestDemoReplayPromoteRollback(t *testing.T) {
 			t.Errorf("after %s: got %s, want %s", step.verb, got, before)
 		}
 	}
+	if out := well(t, data, "why", "balances", "bcc-2968", "bcc-2968.card"); !strings.Contains(out, "EntryPosted") {
+		t.Errorf("why: got %s", out)
+	}
+	if out := well(t, data, "why", "balances", "bcc-2968", "bcc-2968.card", "--at", "1990-01-01T00:00:00Z"); !strings.Contains(out, "none") {
+		t.Errorf("why before it was opened: got %s", out)
+	}
 	well(t, data, "promote", "spending")
 	if code, _, stderr := refold(t, data, "cancel", "spending"); code == 0 || !strings.Contains(stderr, "no replay") {
 		t.Errorf("cancel what stands by: got %d, %q", code, stderr)

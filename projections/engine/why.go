@@ -31,9 +31,11 @@ type Account struct {
 	// Causes are the events that made it, newest first, and Earlier says that there are more before them.
 	Causes  []Cause
 	Earlier bool
-	// Next is the position that was folded up to, and Scanned says that the partition was read for it.
-	Next    int64
-	Scanned bool
+	// Next is the position that was folded up to, EventTime when the last record was recorded that was folded,
+	// and Scanned says that the partition was read for it.
+	Next      int64
+	EventTime time.Time
+	Scanned   bool
 }
 
 // WhyQuery says which row is asked about: q.Key and Sort; and which of its causes are wanted.
@@ -96,7 +98,7 @@ func (w *why) take(s step) error {
 }
 
 func (w *why) account(q WhyQuery) (*Account, error) {
-	out := &Account{Generation: w.fold.generation, Next: w.fold.next, Scanned: w.fold.scanned}
+	out := &Account{Generation: w.fold.generation, Next: w.fold.next, EventTime: w.fold.at, Scanned: w.fold.scanned}
 	if w.row != nil {
 		var err error
 		if out.Row, err = w.fold.definition.Text(w.row); err != nil {

@@ -1,4 +1,4 @@
-// Package control starts, watches and ends the replays of projections.
+// Package control starts, watches and ends the replays of projections, and tells why their rows are as they are.
 //
 // A replay is an operation, named after its projection and generation. Whatever is decided here is an act,
 // with who asked and why, in the order of the log of acts; one that does not fit what was decided before it
@@ -18,11 +18,13 @@ type Config struct {
 	Engine *engine.Engine
 	// Principal returns who asks.
 	Principal func(context.Context) string
+	// Partitions is the number of partitions of the bank's topics.
+	Partitions int32
 }
 
 // Server is refold.v1.ControlService. Its methods may be called concurrently; requests come validated by
-// the rules of their schema. Its errors are those of the engine: engine.ErrUnknown, and *acts.Refusal where
-// an act was refused.
+// the rules of their schema. Its errors are statuses, position.ErrToken, those of the engine such as
+// engine.ErrUnknown, and *acts.Refusal where an act was refused.
 type Server struct {
 	refoldv1.UnimplementedControlServiceServer
 	cfg Config

@@ -90,7 +90,7 @@ func (b *bank) run(stores store.Stores, catalog ...*projection.Definition) (*con
 	ended := make(chan error, 2)
 	go func() { ended <- e.Run(ctx) }()
 	go func() { _ = log.Run(ctx); ended <- nil }()
-	s := control.NewServer(control.Config{Engine: e, Principal: func(context.Context) string { return "tester" }})
+	s := control.NewServer(control.Config{Engine: e, Principal: func(context.Context) string { return "tester" }, Partitions: partitions})
 	return s, func() {
 		cancel()
 		for range 2 {

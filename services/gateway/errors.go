@@ -17,6 +17,7 @@ import (
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/position"
+	"github.com/refold/refold/streams/timeline"
 )
 
 // domain is the domain of every ErrorInfo: reasons are unique in it, and stable.
@@ -58,8 +59,10 @@ func meanings() []meaning {
 	return []meaning{
 		{sentinel: position.ErrToken, code: codes.InvalidArgument, reason: "BAD_TOKEN", told: true},
 		{sentinel: engine.ErrUnknown, code: codes.NotFound, reason: "PROJECTION_NOT_FOUND", told: true},
+		{sentinel: engine.ErrFuture, code: codes.InvalidArgument, reason: "IN_THE_FUTURE", told: true},
 		{sentinel: engine.ErrNotHere, code: codes.Unavailable, reason: "NOT_HERE", retry: time.Second},
 		{sentinel: engine.ErrStuck, code: codes.FailedPrecondition, reason: "PROJECTION_STUCK"},
+		{sentinel: timeline.ErrHole, code: codes.OutOfRange, reason: "HISTORY_GONE"},
 		{sentinel: engine.ErrBehind, code: codes.DeadlineExceeded, reason: "PROJECTION_BEHIND", retry: time.Second},
 		{sentinel: journal.ErrNotOwner, code: codes.Unavailable, reason: "NOT_OWNER", retry: time.Second},
 		{sentinel: journal.ErrBusy, code: codes.Unavailable, reason: "BUSY", retry: time.Second},

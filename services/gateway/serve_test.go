@@ -53,7 +53,8 @@ func TestEveryPathOfTheDocumentIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := h.send("GET", "/", "").body
-	names := strings.NewReplacer("{account_id}", "c1.main", "{customer_id}", "c1", "{projection}", "spending", "{id}", "spending-1")
+	names := strings.NewReplacer("{account_id}", "c1.main", "{customer_id}", "c1", "{projection}", "spending", "{id}", "spending-1",
+		"{partition_key}", "c1", "{sort_key}", "c1.main")
 	calls := 0
 	for path, methods := range document.Paths {
 		for method := range methods {

@@ -60,6 +60,7 @@ func shapes() map[string]string {
 		`^` + customer + `*$`:                     "must be of letters, digits, _ and -, and begin with a letter or digit",
 		`^` + account + `$`:                       "must be customer.name, both of letters, digits, _ and -",
 		`^(@world|@fees|` + account + `)$`:        "must be customer.name, @world or @fees",
+		`^[A-Za-z0-9@][A-Za-z0-9@._-]*$`:          "must be a customer or an account",
 		`^[A-Z]{3}$`:                              "must be a currency code such as EUR",
 		`^([0-9]{4})?$`:                           "must be four digits",
 		`^([0-9]{4}-(0[1-9]|1[0-2]))?$`:           "must be a month such as 2026-01",

@@ -14,7 +14,7 @@ func freshness(v *engine.View) *refoldv1.Freshness {
 		Generation: v.Generation,
 		Positions:  position.Vector{{Topic: v.Topic, Partition: v.Partition}: v.Next},
 	}
-	out := &refoldv1.Freshness{Position: token.Encode(), LagEvents: v.Lag, LagSeconds: v.Behind.Seconds(), Generation: v.Generation}
+	out := &refoldv1.Freshness{Position: token.Encode(), LagEvents: v.Lag, LagSeconds: v.Behind.Seconds(), Generation: v.Generation, Scanned: v.Scanned}
 	if v.EventTime.IsZero() {
 		return out
 	}

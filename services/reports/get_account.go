@@ -13,7 +13,7 @@ func (s *Server) GetAccount(ctx context.Context, r *bankv1.GetAccountRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.view(ctx, question{projection: balances.Name, customer: customer, minPosition: r.GetMinPosition()})
+	v, err := s.view(ctx, question{projection: balances.Name, customer: customer, minPosition: r.GetMinPosition(), past: r})
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ func (s *Server) GetSpending(ctx context.Context, r *bankv1.GetSpendingRequest) 
 		}
 		to += "\x00" // the month itself is included
 	}
-	v, err := s.view(ctx, question{projection: spending.Name, customer: r.GetCustomerId(), minPosition: r.GetMinPosition()})
+	v, err := s.view(ctx, question{projection: spending.Name, customer: r.GetCustomerId(), minPosition: r.GetMinPosition(), past: r})
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func (s *Server) ListEntries(ctx context.Context, r *bankv1.ListEntriesRequest) 
 	if err != nil {
 		return nil, err
 	}
-	q := question{projection: balances.Name, customer: customer, minPosition: r.GetMinPosition(), from: span.after}
+	q := question{projection: balances.Name, customer: customer, minPosition: r.GetMinPosition(), from: span.after, past: r}
 	v, err := s.view(ctx, q)
 	if err != nil {
 		return nil, s.expired(ctx, q, err)
@@ -86,7 +86,7 @@ func (s *Server) expired(ctx context.Context, q question, err error) error {
 	if q.from.Generation == 0 || !errors.Is(err, engine.ErrNotHere) {
 		return err
 	}
-	q.from, q.minPosition = position.Page{}, ""
+	q.from, q.minPosition, q.past = position.Page{}, "", nil
 	live, problem := s.view(ctx, q)
 	if problem != nil {
 		return err

@@ -211,7 +211,7 @@ func TestPageIsNoOlderThanTheOneBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := topic.Of("c1", partitions)
-	want := engine.Query{Projection: balances.Name, Partition: p, Generation: 1, MinOffset: b.broker.Ends(topic.Transactions)[p]}
+	want := engine.Query{Projection: balances.Name, Partition: p, Generation: 1, MinOffset: b.broker.Ends(topic.Transactions)[p], Key: "c1"}
 	if got := w.asked[1]; got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}

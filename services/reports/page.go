@@ -18,10 +18,10 @@ func decodePage(r *bankv1.ListEntriesRequest) (position.Page, error) {
 	return p, nil
 }
 
-// statementOf tells the statement that is asked for from others: page tokens are of one account and span.
+// statementOf tells the statement that is asked for from others: page tokens are of one account, span and moment.
 func statementOf(r *bankv1.ListEntriesRequest) []byte {
 	b := []byte(r.GetAccountId())
-	for _, t := range []*timestamppb.Timestamp{r.GetFrom(), r.GetTo()} {
+	for _, t := range []*timestamppb.Timestamp{r.GetFrom(), r.GetTo(), r.GetAsOfTime()} {
 		if t == nil {
 			b = append(b, 0)
 			continue
@@ -29,5 +29,5 @@ func statementOf(r *bankv1.ListEntriesRequest) []byte {
 		b = binary.BigEndian.AppendUint64(append(b, 1), uint64(t.GetSeconds()))
 		b = binary.BigEndian.AppendUint32(b, uint32(t.GetNanos()))
 	}
-	return b
+	return append(b, r.GetAsOfPosition()...)
 }

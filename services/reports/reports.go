@@ -70,6 +70,8 @@ type question struct {
 	minPosition string
 	// from is the page before, the zero page for none.
 	from position.Page
+	// past asks for the rows as they were; nil, or without a time or position, for as they are.
+	past past
 }
 
 // view returns the rows of the customer's task once they are as fresh as wanted. The caller closes it.
@@ -79,6 +81,10 @@ func (s *Server) view(ctx context.Context, q question) (*engine.View, error) {
 	if err != nil {
 		return nil, fmt.Errorf("min_position: %w", err)
 	}
+	moment, err := momentOf(q, p)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return s.cfg.Engine.View(ctx, engine.Query{
@@ -86,6 +92,8 @@ func (s *Server) view(ctx context.Context, q question) (*engine.View, error) {
 		Partition:  p,
 		Generation: q.from.Generation,
 		MinOffset:  max(offset, q.from.Next),
+		AsOf:       moment,
+		Key:        q.customer,
 	})
 }
 

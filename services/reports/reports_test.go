@@ -19,6 +19,7 @@ import (
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/spending"
 	"github.com/refold/refold/projections/store/memory"
+	"github.com/refold/refold/projections/trail"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
@@ -70,7 +71,7 @@ func (b *bank) run() {
 	}
 	b.engine = engine.New(engine.Config{
 		Cluster: b.broker.Cluster, Codec: b.codec, Stores: memory.New(), Acts: log, Instance: "test",
-		Catalog: []*projection.Definition{balances.Definition(), spending.Definition()},
+		Catalog: []*projection.Definition{trail.Definition(), balances.Definition(), spending.Definition()},
 		Logger:  slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -135,7 +136,7 @@ func (b *bank) commit(facts ...any) string {
 // ready waits until the tasks of a partition are here.
 func (b *bank) ready(partition int32) {
 	b.t.Helper()
-	for _, name := range []string{balances.Name, spending.Name} {
+	for _, name := range []string{trail.Name, balances.Name, spending.Name} {
 		until(b.t, "the task is here", func() bool {
 			v, err := b.engine.View(b.t.Context(), engine.Query{Projection: name, Partition: partition})
 			if err == nil {

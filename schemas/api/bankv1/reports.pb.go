@@ -84,7 +84,12 @@ type GetAccountRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	AccountId string                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// Position token, of a write or of another read: wait until the projection has folded it.
-	MinPosition   string `protobuf:"bytes,2,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	MinPosition string `protobuf:"bytes,2,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// The answer as it was recorded then: what was recorded up to and at this time, and nothing else. Not with
+	// as_of_position or min_position, and not in the future.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
+	AsOfPosition  string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -129,6 +134,20 @@ func (x *GetAccountRequest) GetAccountId() string {
 func (x *GetAccountRequest) GetMinPosition() string {
 	if x != nil {
 		return x.MinPosition
+	}
+	return ""
+}
+
+func (x *GetAccountRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *GetAccountRequest) GetAsOfPosition() string {
+	if x != nil {
+		return x.AsOfPosition
 	}
 	return ""
 }
@@ -341,8 +360,13 @@ type ListEntriesRequest struct {
 	// At most this many entries; 100 where it is left out.
 	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before.
-	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	MinPosition   string `protobuf:"bytes,6,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	PageToken   string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	MinPosition string `protobuf:"bytes,6,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// The answer as it was recorded then: what was recorded up to and at this time, and nothing else. Not with
+	// as_of_position or min_position, and not in the future.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
+	AsOfPosition  string `protobuf:"bytes,8,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -415,6 +439,20 @@ func (x *ListEntriesRequest) GetPageToken() string {
 func (x *ListEntriesRequest) GetMinPosition() string {
 	if x != nil {
 		return x.MinPosition
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *ListEntriesRequest) GetAsOfPosition() string {
+	if x != nil {
+		return x.AsOfPosition
 	}
 	return ""
 }
@@ -718,8 +756,13 @@ type GetSpendingRequest struct {
 	// First month, such as 2014-01.
 	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
 	// Last month, included.
-	To            string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
-	MinPosition   string `protobuf:"bytes,4,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	To          string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	MinPosition string `protobuf:"bytes,4,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// The answer as it was recorded then: what was recorded up to and at this time, and nothing else. Not with
+	// as_of_position or min_position, and not in the future.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
+	AsOfPosition  string `protobuf:"bytes,6,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -778,6 +821,20 @@ func (x *GetSpendingRequest) GetTo() string {
 func (x *GetSpendingRequest) GetMinPosition() string {
 	if x != nil {
 		return x.MinPosition
+	}
+	return ""
+}
+
+func (x *GetSpendingRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *GetSpendingRequest) GetAsOfPosition() string {
+	if x != nil {
+		return x.AsOfPosition
 	}
 	return ""
 }
@@ -963,11 +1020,14 @@ var File_bank_v1_reports_proto protoreflect.FileDescriptor
 
 const file_bank_v1_reports_proto_rawDesc = "" +
 	"\n" +
-	"\x15bank/v1/reports.proto\x12\abank.v1\x1a\x1abank/v1/transactions.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"j\n" +
+	"\x15bank/v1/reports.proto\x12\abank.v1\x1a\x1abank/v1/transactions.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\xd4\x01\n" +
 	"\x11GetAccountRequest\x12(\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12+\n" +
-	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"t\n" +
+	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
+	"\n" +
+	"as_of_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
+	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"t\n" +
 	"\x12GetAccountResponse\x12*\n" +
 	"\aaccount\x18\x01 \x01(\v2\x10.bank.v1.AccountR\aaccount\x122\n" +
 	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xfc\x03\n" +
@@ -988,7 +1048,7 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	" \x01(\x03R\theldMinor\x12'\n" +
 	"\x0favailable_minor\x18\v \x01(\x03R\x0eavailableMinor\x12*\n" +
 	"\x11daily_limit_minor\x18\f \x01(\x03R\x0fdailyLimitMinor\x12\x1b\n" +
-	"\ttime_zone\x18\r \x01(\tR\btimeZone\"\x99\x02\n" +
+	"\ttime_zone\x18\r \x01(\tR\btimeZone\"\x83\x03\n" +
 	"\x12ListEntriesRequest\x12(\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12.\n" +
@@ -998,7 +1058,10 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12+\n" +
-	"\fmin_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"\xa3\x01\n" +
+	"\fmin_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
+	"\n" +
+	"as_of_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
+	"\x0eas_of_position\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\xa3\x01\n" +
 	"\x13ListEntriesResponse\x120\n" +
 	"\aentries\x18\x01 \x03(\v2\x16.bank.v1.StatementLineR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x122\n" +
@@ -1025,13 +1088,16 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"x\n" +
 	"\x14ListAccountsResponse\x12,\n" +
 	"\baccounts\x18\x01 \x03(\v2\x10.bank.v1.AccountR\baccounts\x122\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xfa\x01\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xe4\x02\n" +
 	"\x12GetSpendingRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x128\n" +
 	"\x04from\x18\x02 \x01(\tB$\xbaH!r\x1f2\x1d^([0-9]{4}-(0[1-9]|1[0-2]))?$R\x04from\x124\n" +
 	"\x02to\x18\x03 \x01(\tB$\xbaH!r\x1f2\x1d^([0-9]{4}-(0[1-9]|1[0-2]))?$R\x02to\x12+\n" +
-	"\fmin_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"y\n" +
+	"\fmin_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
+	"\n" +
+	"as_of_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
+	"\x0eas_of_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"y\n" +
 	"\x13GetSpendingResponse\x12.\n" +
 	"\x06months\x18\x01 \x03(\v2\x16.bank.v1.MonthSpendingR\x06months\x122\n" +
 	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"`\n" +
@@ -1086,42 +1152,45 @@ var file_bank_v1_reports_proto_goTypes = []any{
 	(*GetSpendingResponse)(nil),   // 10: bank.v1.GetSpendingResponse
 	(*MonthSpending)(nil),         // 11: bank.v1.MonthSpending
 	(*CategorySpending)(nil),      // 12: bank.v1.CategorySpending
-	(*refoldv1.Freshness)(nil),    // 13: refold.v1.Freshness
-	(AccountKind)(0),              // 14: bank.v1.AccountKind
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*refoldv1.Freshness)(nil),    // 14: refold.v1.Freshness
+	(AccountKind)(0),              // 15: bank.v1.AccountKind
 	(EntryKind)(0),                // 16: bank.v1.EntryKind
 }
 var file_bank_v1_reports_proto_depIdxs = []int32{
-	3,  // 0: bank.v1.GetAccountResponse.account:type_name -> bank.v1.Account
-	13, // 1: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
-	14, // 2: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
-	15, // 3: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
-	0,  // 4: bank.v1.Account.status:type_name -> bank.v1.AccountStatus
-	15, // 5: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
-	15, // 6: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
-	6,  // 7: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
-	13, // 8: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
-	16, // 9: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
-	15, // 10: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
-	15, // 11: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
-	3,  // 12: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
-	13, // 13: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
-	11, // 14: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
-	13, // 15: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
-	12, // 16: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
-	1,  // 17: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
-	4,  // 18: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
-	7,  // 19: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
-	9,  // 20: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
-	2,  // 21: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
-	5,  // 22: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
-	8,  // 23: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
-	10, // 24: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
-	21, // [21:25] is the sub-list for method output_type
-	17, // [17:21] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	13, // 0: bank.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	3,  // 1: bank.v1.GetAccountResponse.account:type_name -> bank.v1.Account
+	14, // 2: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
+	15, // 3: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
+	13, // 4: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
+	0,  // 5: bank.v1.Account.status:type_name -> bank.v1.AccountStatus
+	13, // 6: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	13, // 7: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	13, // 8: bank.v1.ListEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	6,  // 9: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
+	14, // 10: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
+	16, // 11: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
+	13, // 12: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
+	13, // 13: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
+	3,  // 14: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
+	14, // 15: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
+	13, // 16: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	11, // 17: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
+	14, // 18: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	12, // 19: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
+	1,  // 20: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
+	4,  // 21: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
+	7,  // 22: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
+	9,  // 23: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
+	2,  // 24: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
+	5,  // 25: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
+	8,  // 26: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
+	10, // 27: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
+	24, // [24:28] is the sub-list for method output_type
+	20, // [20:24] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_reports_proto_init() }

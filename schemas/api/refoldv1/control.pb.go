@@ -980,11 +980,283 @@ func (x *RowDifference) GetCandidate() string {
 	return ""
 }
 
+type WhyRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	// A customer or an account, as the rows of the projection are keyed.
+	PartitionKey string `protobuf:"bytes,2,opt,name=partition_key,json=partitionKey,proto3" json:"partition_key,omitempty"`
+	// Names the row below it. One that is no text is 0x and hex.
+	SortKey string `protobuf:"bytes,3,opt,name=sort_key,json=sortKey,proto3" json:"sort_key,omitempty"`
+	// The row as it was recorded then; not in the future, and not with as_of_position.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// The row as it was at the position of a token.
+	AsOfPosition string `protobuf:"bytes,5,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// At most this many events; 100 where it is left out.
+	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyRequest) Reset() {
+	*x = WhyRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyRequest) ProtoMessage() {}
+
+func (x *WhyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
+func (*WhyRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *WhyRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+func (x *WhyRequest) GetPartitionKey() string {
+	if x != nil {
+		return x.PartitionKey
+	}
+	return ""
+}
+
+func (x *WhyRequest) GetSortKey() string {
+	if x != nil {
+		return x.SortKey
+	}
+	return ""
+}
+
+func (x *WhyRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *WhyRequest) GetAsOfPosition() string {
+	if x != nil {
+		return x.AsOfPosition
+	}
+	return ""
+}
+
+func (x *WhyRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *WhyRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type WhyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The row as JSON; empty where there is none.
+	Row string `protobuf:"bytes,1,opt,name=row,proto3" json:"row,omitempty"`
+	// The events that touched the row, newest first.
+	Causes []*Cause `protobuf:"bytes,2,rep,name=causes,proto3" json:"causes,omitempty"`
+	// Empty on the last page.
+	NextPageToken string     `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	Freshness     *Freshness `protobuf:"bytes,4,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyResponse) Reset() {
+	*x = WhyResponse{}
+	mi := &file_refold_v1_control_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyResponse) ProtoMessage() {}
+
+func (x *WhyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
+func (*WhyResponse) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *WhyResponse) GetRow() string {
+	if x != nil {
+		return x.Row
+	}
+	return ""
+}
+
+func (x *WhyResponse) GetCauses() []*Cause {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
+func (x *WhyResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *WhyResponse) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+// Cause is an event that touched a row, and where it stands.
+type Cause struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Topic     string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Partition int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	Offset    int64                  `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Name of the event's schema, such as bank.EntryPosted.
+	Event      string                 `protobuf:"bytes,4,opt,name=event,proto3" json:"event,omitempty"`
+	EventId    string                 `protobuf:"bytes,5,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	RecordedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// The row was another one after it.
+	Changed       bool `protobuf:"varint,8,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cause) Reset() {
+	*x = Cause{}
+	mi := &file_refold_v1_control_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cause) ProtoMessage() {}
+
+func (x *Cause) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cause.ProtoReflect.Descriptor instead.
+func (*Cause) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Cause) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *Cause) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *Cause) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *Cause) GetEvent() string {
+	if x != nil {
+		return x.Event
+	}
+	return ""
+}
+
+func (x *Cause) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *Cause) GetRecordedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordedAt
+	}
+	return nil
+}
+
+func (x *Cause) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *Cause) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
 var File_refold_v1_control_proto protoreflect.FileDescriptor
 
 const file_refold_v1_control_proto_rawDesc = "" +
 	"\n" +
-	"\x17refold/v1/control.proto\x12\trefold.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x18\n" +
+	"\x17refold/v1/control.proto\x12\trefold.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\x18\n" +
 	"\x16ListProjectionsRequest\"R\n" +
 	"\x17ListProjectionsResponse\x127\n" +
 	"\vprojections\x18\x01 \x03(\v2\x15.refold.v1.ProjectionR\vprojections\"m\n" +
@@ -1062,7 +1334,37 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
 	"\x04live\x18\x03 \x01(\tR\x04live\x12\x1c\n" +
-	"\tcandidate\x18\x04 \x01(\tR\tcandidate*\x82\x02\n" +
+	"\tcandidate\x18\x04 \x01(\tR\tcandidate\"\xfb\x02\n" +
+	"\n" +
+	"WhyRequest\x12<\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
+	"projection\x12N\n" +
+	"\rpartition_key\x18\x02 \x01(\tB)\xbaH&r$\x10\x01\x18d2\x1e^[A-Za-z0-9@][A-Za-z0-9@._-]*$R\fpartitionKey\x12#\n" +
+	"\bsort_key\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\asortKey\x128\n" +
+	"\n" +
+	"as_of_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
+	"\x0eas_of_position\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x12'\n" +
+	"\tpage_size\x18\x06 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\xa5\x01\n" +
+	"\vWhyResponse\x12\x10\n" +
+	"\x03row\x18\x01 \x01(\tR\x03row\x12(\n" +
+	"\x06causes\x18\x02 \x03(\v2\x10.refold.v1.CauseR\x06causes\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\x122\n" +
+	"\tfreshness\x18\x04 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\x98\x02\n" +
+	"\x05Cause\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x14\n" +
+	"\x05event\x18\x04 \x01(\tR\x05event\x12\x19\n" +
+	"\bevent_id\x18\x05 \x01(\tR\aeventId\x12;\n" +
+	"\vrecorded_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"recordedAt\x12;\n" +
+	"\voccurred_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x18\n" +
+	"\achanged\x18\b \x01(\bR\achanged*\x82\x02\n" +
 	"\x0fGenerationState\x12 \n" +
 	"\x1cGENERATION_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15GENERATION_STATE_LIVE\x10\x01\x12\x1d\n" +
@@ -1071,14 +1373,15 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x19GENERATION_STATE_VERIFIED\x10\x04\x12\x1c\n" +
 	"\x18GENERATION_STATE_STANDBY\x10\x05\x12\x1e\n" +
 	"\x1aGENERATION_STATE_CANCELLED\x10\x06\x12\x1a\n" +
-	"\x16GENERATION_STATE_STUCK\x10\a2\x87\x05\n" +
+	"\x16GENERATION_STATE_STUCK\x10\a2\x87\x06\n" +
 	"\x0eControlService\x12q\n" +
 	"\x0fListProjections\x12!.refold.v1.ListProjectionsRequest\x1a\".refold.v1.ListProjectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/projections\x12s\n" +
 	"\vStartReplay\x12\x1d.refold.v1.StartReplayRequest\x1a\x14.refold.v1.Operation\"/\x82\xd3\xe4\x93\x02):\x01*\"$/v1/projections/{projection}/replays\x12a\n" +
 	"\fGetOperation\x12\x1e.refold.v1.GetOperationRequest\x1a\x14.refold.v1.Operation\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/operations/{id}\x12b\n" +
 	"\aPromote\x12\x19.refold.v1.PromoteRequest\x1a\x14.refold.v1.Operation\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/operations/{id}:promote\x12e\n" +
 	"\bRollback\x12\x1a.refold.v1.RollbackRequest\x1a\x14.refold.v1.Operation\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/operations/{id}:rollback\x12_\n" +
-	"\x06Cancel\x12\x18.refold.v1.CancelRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:cancelB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
+	"\x06Cancel\x12\x18.refold.v1.CancelRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:cancel\x12~\n" +
+	"\x03Why\x12\x15.refold.v1.WhyRequest\x1a\x16.refold.v1.WhyResponse\"H\x82\xd3\xe4\x93\x02B\x12@/v1/projections/{projection}/rows/{partition_key}/{sort_key}:whyB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
 
 var (
 	file_refold_v1_control_proto_rawDescOnce sync.Once
@@ -1093,7 +1396,7 @@ func file_refold_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_refold_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_refold_v1_control_proto_goTypes = []any{
 	(GenerationState)(0),            // 0: refold.v1.GenerationState
 	(*ListProjectionsRequest)(nil),  // 1: refold.v1.ListProjectionsRequest
@@ -1109,35 +1412,46 @@ var file_refold_v1_control_proto_goTypes = []any{
 	(*PartitionProgress)(nil),       // 11: refold.v1.PartitionProgress
 	(*Verification)(nil),            // 12: refold.v1.Verification
 	(*RowDifference)(nil),           // 13: refold.v1.RowDifference
-	(*timestamppb.Timestamp)(nil),   // 14: google.protobuf.Timestamp
+	(*WhyRequest)(nil),              // 14: refold.v1.WhyRequest
+	(*WhyResponse)(nil),             // 15: refold.v1.WhyResponse
+	(*Cause)(nil),                   // 16: refold.v1.Cause
+	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
+	(*Freshness)(nil),               // 18: refold.v1.Freshness
 }
 var file_refold_v1_control_proto_depIdxs = []int32{
 	3,  // 0: refold.v1.ListProjectionsResponse.projections:type_name -> refold.v1.Projection
 	4,  // 1: refold.v1.Projection.generations:type_name -> refold.v1.Generation
 	0,  // 2: refold.v1.Generation.state:type_name -> refold.v1.GenerationState
-	14, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
-	14, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
+	17, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
+	17, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
 	4,  // 5: refold.v1.Operation.generation:type_name -> refold.v1.Generation
 	11, // 6: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
 	12, // 7: refold.v1.Operation.verification:type_name -> refold.v1.Verification
 	13, // 8: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
-	1,  // 9: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
-	5,  // 10: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
-	6,  // 11: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
-	7,  // 12: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
-	8,  // 13: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
-	9,  // 14: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
-	2,  // 15: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
-	10, // 16: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
-	10, // 17: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
-	10, // 18: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
-	10, // 19: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
-	10, // 20: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	17, // 9: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	16, // 10: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
+	18, // 11: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
+	17, // 12: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
+	17, // 13: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
+	1,  // 14: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
+	5,  // 15: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
+	6,  // 16: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
+	7,  // 17: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
+	8,  // 18: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
+	9,  // 19: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
+	14, // 20: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
+	2,  // 21: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
+	10, // 22: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
+	10, // 23: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
+	10, // 24: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
+	10, // 25: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
+	10, // 26: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
+	15, // 27: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
+	21, // [21:28] is the sub-list for method output_type
+	14, // [14:21] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_refold_v1_control_proto_init() }
@@ -1145,13 +1459,14 @@ func file_refold_v1_control_proto_init() {
 	if File_refold_v1_control_proto != nil {
 		return
 	}
+	file_refold_v1_freshness_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_refold_v1_control_proto_rawDesc), len(file_refold_v1_control_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

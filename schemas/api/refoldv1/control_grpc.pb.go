@@ -25,6 +25,7 @@ const (
 	ControlService_Promote_FullMethodName         = "/refold.v1.ControlService/Promote"
 	ControlService_Rollback_FullMethodName        = "/refold.v1.ControlService/Rollback"
 	ControlService_Cancel_FullMethodName          = "/refold.v1.ControlService/Cancel"
+	ControlService_Why_FullMethodName             = "/refold.v1.ControlService/Why"
 )
 
 // ControlServiceClient is the client API for ControlService service.
@@ -45,6 +46,8 @@ type ControlServiceClient interface {
 	Rollback(ctx context.Context, in *RollbackRequest, opts ...grpc.CallOption) (*Operation, error)
 	// Cancel ends a replay that was not promoted and drops its generation.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*Operation, error)
+	// Why folds one row anew and returns the events that made it.
+	Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyResponse, error)
 }
 
 type controlServiceClient struct {
@@ -115,6 +118,16 @@ func (c *controlServiceClient) Cancel(ctx context.Context, in *CancelRequest, op
 	return out, nil
 }
 
+func (c *controlServiceClient) Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhyResponse)
+	err := c.cc.Invoke(ctx, ControlService_Why_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ControlServiceServer is the server API for ControlService service.
 // All implementations must embed UnimplementedControlServiceServer
 // for forward compatibility.
@@ -133,6 +146,8 @@ type ControlServiceServer interface {
 	Rollback(context.Context, *RollbackRequest) (*Operation, error)
 	// Cancel ends a replay that was not promoted and drops its generation.
 	Cancel(context.Context, *CancelRequest) (*Operation, error)
+	// Why folds one row anew and returns the events that made it.
+	Why(context.Context, *WhyRequest) (*WhyResponse, error)
 	mustEmbedUnimplementedControlServiceServer()
 }
 
@@ -160,6 +175,9 @@ func (UnimplementedControlServiceServer) Rollback(context.Context, *RollbackRequ
 }
 func (UnimplementedControlServiceServer) Cancel(context.Context, *CancelRequest) (*Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
+}
+func (UnimplementedControlServiceServer) Why(context.Context, *WhyRequest) (*WhyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Why not implemented")
 }
 func (UnimplementedControlServiceServer) mustEmbedUnimplementedControlServiceServer() {}
 func (UnimplementedControlServiceServer) testEmbeddedByValue()                        {}
@@ -290,6 +308,24 @@ func _ControlService_Cancel_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ControlService_Why_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).Why(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_Why_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).Why(ctx, req.(*WhyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ControlService_ServiceDesc is the grpc.ServiceDesc for ControlService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -320,6 +356,10 @@ var ControlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Cancel",
 			Handler:    _ControlService_Cancel_Handler,
+		},
+		{
+			MethodName: "Why",
+			Handler:    _ControlService_Why_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

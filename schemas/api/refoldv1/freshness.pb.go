@@ -35,7 +35,9 @@ type Freshness struct {
 	// Seconds since the oldest event that is not folded yet was recorded; 0 when there is none.
 	LagSeconds float64 `protobuf:"fixed64,4,opt,name=lag_seconds,json=lagSeconds,proto3" json:"lag_seconds,omitempty"`
 	// Generation of the projection that answered.
-	Generation    int64 `protobuf:"varint,5,opt,name=generation,proto3" json:"generation,omitempty"`
+	Generation int64 `protobuf:"varint,5,opt,name=generation,proto3" json:"generation,omitempty"`
+	// A look into the past had to read the whole partition: no index says which events made these rows.
+	Scanned       bool `protobuf:"varint,6,opt,name=scanned,proto3" json:"scanned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -105,11 +107,18 @@ func (x *Freshness) GetGeneration() int64 {
 	return 0
 }
 
+func (x *Freshness) GetScanned() bool {
+	if x != nil {
+		return x.Scanned
+	}
+	return false
+}
+
 var File_refold_v1_freshness_proto protoreflect.FileDescriptor
 
 const file_refold_v1_freshness_proto_rawDesc = "" +
 	"\n" +
-	"\x19refold/v1/freshness.proto\x12\trefold.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x01\n" +
+	"\x19refold/v1/freshness.proto\x12\trefold.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x01\n" +
 	"\tFreshness\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\tR\bposition\x129\n" +
 	"\n" +
@@ -120,7 +129,8 @@ const file_refold_v1_freshness_proto_rawDesc = "" +
 	"lagSeconds\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x05 \x01(\x03R\n" +
-	"generationB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
+	"generation\x12\x18\n" +
+	"\ascanned\x18\x06 \x01(\bR\ascannedB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
 
 var (
 	file_refold_v1_freshness_proto_rawDescOnce sync.Once
