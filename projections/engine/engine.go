@@ -351,33 +351,6 @@ func (e *Engine) stopAll() error {
 	return errors.Join(problems...)
 }
 
-// commitAll commits the groups' offsets, for tools.
-func (e *Engine) commitAll(ctx context.Context, members map[string]*group.Member) {
-	state, _ := e.cfg.Acts.State()
-	for name, m := range members {
-		live := store.Generation{Projection: name, Number: state.Projection(name).Live}
-		if r := e.acquire(live); r != nil {
-			e.commit(ctx, m, r.Follower)
-			r.readers.Done()
-		}
-	}
-}
-
-func (e *Engine) commit(ctx context.Context, m *group.Member, f *Follower) {
-	offsets := make(cluster.Offsets)
-	for _, p := range f.Progress() {
-		offsets[p.Partition] = p.Next
-	}
-	if len(offsets) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := m.Commit(ctx, offsets); err != nil && ctx.Err() == nil {
-		e.cfg.Logger.Debug("group offsets are for tools only and were not committed", "error", err)
-	}
-}
-
 // acquire returns a generation that runs here, or nil. Its rows stay until readers.Done is called.
 func (e *Engine) acquire(id store.Generation) *running {
 	e.mu.Lock()

@@ -281,8 +281,8 @@ func TestAsOfWithoutATrailReadsThePartition(t *testing.T) {
 	}
 	defer v.Close()
 	got, err := v.Load(balances.AccountKey(c + ".main"))
-	if key := string(balances.AccountKey(c + ".main").Encode()); err != nil || !v.Scanned || string(got) != want[key] {
-		t.Errorf("got %q, scanned %t, %v, want %q", got, v.Scanned, err, want[key])
+	if row := want[string(balances.AccountKey(c+".main").Encode())]; err != nil || !v.Scanned || string(got) != row {
+		t.Errorf("got %q, scanned %t, %v, want %q", got, v.Scanned, err, row)
 	}
 }
 
