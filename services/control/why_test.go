@@ -59,8 +59,11 @@ func TestWhy(t *testing.T) {
 }
 
 func TestWhyRefuses(t *testing.T) {
-	s, stop := newBank(t).run(memory.New(), spending.Definition())
+	b := newBank(t)
+	b.post()
+	s, stop := b.run(memory.New(), spending.Definition())
 	defer stop()
+	b.folded(s, spending.Name)
 	for _, key := range []string{"@world", "@world.99.EUR", "@world.-1.EUR"} {
 		if _, err := s.Why(t.Context(), &refoldv1.WhyRequest{Projection: spending.Name, PartitionKey: key}); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "@world.3.EUR") {
 			t.Errorf("%s: got %v", key, err)
