@@ -18,7 +18,8 @@ import (
 
 // Picker reads single records, wherever they stand. Its methods may be called concurrently.
 type Picker struct {
-	client *kgo.Client
+	client     *kgo.Client
+	decompress kgo.Decompressor
 
 	mu    sync.Mutex
 	known map[string]kadm.TopicDetail // guarded by mu; where topics are led, as last asked
@@ -30,7 +31,7 @@ func NewPicker(c cluster.Cluster) (*Picker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Picker{client: client, known: make(map[string]kadm.TopicDetail)}, nil
+	return &Picker{client: client, decompress: kgo.DefaultDecompressor(), known: make(map[string]kadm.TopicDetail)}, nil
 }
 
 // Close ends the picker's connections.
@@ -159,7 +160,7 @@ func (p *Picker) fetchOnce(ctx context.Context, at Place, s Span) (kgo.FetchPart
 		return none, 0, fmt.Errorf("fetch from %d: the answer is empty", s.Start)
 	}
 	opts := kgo.ProcessFetchPartitionOpts{Offset: s.Start, IsolationLevel: kgo.ReadCommitted(), Topic: at.Topic, Partition: at.Partition}
-	got, through := kgo.ProcessFetchPartition(opts, &fetched.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
+	got, through := kgo.ProcessFetchPartition(opts, &fetched.Topics[0].Partitions[0], p.decompress, nil)
 	return got, through, got.Err
 }
 

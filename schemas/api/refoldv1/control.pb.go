@@ -985,7 +985,7 @@ type WhyRequest struct {
 	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
 	// A customer or an account, as the rows of the projection are keyed.
 	PartitionKey string `protobuf:"bytes,2,opt,name=partition_key,json=partitionKey,proto3" json:"partition_key,omitempty"`
-	// Names the row below it. One that is no text is 0x and hex.
+	// Names the row below it. One that is no text is 0x and hex, so that 0x alone is the empty one.
 	SortKey string `protobuf:"bytes,3,opt,name=sort_key,json=sortKey,proto3" json:"sort_key,omitempty"`
 	// The row as it was recorded then; not in the future, and not with as_of_position.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
