@@ -25,15 +25,8 @@ type Outcome struct {
 
 // recorded returns the outcome that a row of the ledger keeps.
 func recorded(ctx context.Context, c *codec.Codec, partition int32, row *ledger.Outcome) (Outcome, error) {
-	s, err := c.Lookup(ctx, row.Value)
+	f, err := DecodeFact(ctx, c, row.Value)
 	if err != nil {
-		return Outcome{}, err
-	}
-	f, err := factNamed(s.Name)
-	if err != nil {
-		return Outcome{}, err
-	}
-	if err := s.Decode(row.Value, f); err != nil {
 		return Outcome{}, err
 	}
 	return Outcome{fact: f, partition: partition, offset: row.Offset, replayed: true}, nil

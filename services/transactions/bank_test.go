@@ -310,14 +310,7 @@ func (b *bank) read(each func(*kgo.Record, fact)) {
 
 func (b *bank) decode(rec *kgo.Record) fact {
 	b.t.Helper()
-	s, err := b.codec.Lookup(context.Background(), rec.Value)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	f, err := factNamed(s.Name)
-	if err == nil {
-		err = s.Decode(rec.Value, f)
-	}
+	f, err := DecodeFact(context.Background(), b.codec, rec.Value)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -43,6 +43,20 @@ func factNamed(name string) (fact, error) {
 	return nil, fmt.Errorf("%s is no event of the journal", name)
 }
 
+// DecodeFact decodes the value of a record of the journal: a pointer to one of the events of package event.
+// The error wraps codec.ErrNotWireFormat where somebody else wrote it.
+func DecodeFact(ctx context.Context, c *codec.Codec, value []byte) (interface{ Envelop() *event.Envelope }, error) {
+	s, err := c.Lookup(ctx, value)
+	if err != nil {
+		return nil, err
+	}
+	f, err := factNamed(s.Name)
+	if err != nil {
+		return nil, err
+	}
+	return f, s.Decode(value, f)
+}
+
 // nameOf returns the name of a fact's event.
 func nameOf(f fact) string {
 	switch f.(type) {

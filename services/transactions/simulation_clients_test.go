@@ -3,15 +3,12 @@
 package transactions
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -159,11 +156,9 @@ func (c *client) ask(ctx context.Context, r proto.Message, patience time.Duratio
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	account := r.(request).GetAccountId()
-	customer, _ := customerOf(account)
-	e := c.history.Call(history.Event{
-		Time: time.Now(), Client: c.name, Instance: p.name, Customer: customer, Key: r.(request).GetIdempotencyKey(),
-		Command: string(r.ProtoReflect().Descriptor().Name()), Body: plain(r),
-	})
+	e := history.Ask(r.(history.Request))
+	e.Client, e.Instance = c.name, p.name
+	e = c.history.Call(e)
 	answer, err := send(ctx, p.Server, r)
 	c.history.Add(ended(e, answer, err))
 	if err == nil {
@@ -221,48 +216,20 @@ func (c *client) learn(account string, answer proto.Message) {
 
 // ended is the end of a call in the history.
 func ended(e history.Event, answer proto.Message, err error) history.Event {
-	e.Time = time.Now()
 	var refusal *Refusal
 	switch {
 	case err == nil:
-		e.Kind = history.OK
-		e.Record = placeOf(answer.(interface{ GetRecord() *bankv1.Record }).GetRecord())
-		e.Answer = withoutReplay(answer)
+		e.Accept(answer.(history.Answer))
 	case errors.As(err, &refusal):
-		e.Kind, e.Reason, e.What = history.Rejected, refusal.Reason, refusal.Detail
-		if refusal.Record != nil {
-			e.Record = placeOf(refusal.Record)
-			e.Answer, _ = json.Marshal(refusal.Detail)
-		}
+		e.Refuse(refusal.Reason, refusal.Detail, refusal.Record)
+	case errors.Is(err, journal.ErrNotOwner):
+		e.Refuse("NOT_OWNER", err.Error(), nil)
+	case errors.Is(err, journal.ErrBusy):
+		e.Refuse("BUSY", err.Error(), nil)
 	default:
-		e.Kind, e.What = history.Unknown, err.Error()
-		if errors.Is(err, journal.ErrNotOwner) {
-			e.What = "not the owner"
-		}
+		e.Doubt("", err.Error())
 	}
 	return e
-}
-
-func placeOf(r *bankv1.Record) *history.Place {
-	return &history.Place{EventID: r.GetEventId(), Partition: r.GetPartition(), Offset: r.GetOffset()}
-}
-
-// withoutReplay is an answer as all answers to its key must be.
-func withoutReplay(answer proto.Message) json.RawMessage {
-	m := proto.Clone(answer).ProtoReflect()
-	if f := m.Descriptor().Fields().ByName("replayed"); f != nil {
-		m.Clear(f)
-	}
-	return plain(m.Interface())
-}
-
-// plain is a message as JSON without the spaces that protojson puts in at random.
-func plain(m proto.Message) json.RawMessage {
-	var out bytes.Buffer
-	if text, err := protojson.Marshal(m); err == nil {
-		_ = json.Compact(&out, text) // it was just made
-	}
-	return out.Bytes()
 }
 
 // send calls the method of a request.

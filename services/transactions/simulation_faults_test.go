@@ -83,7 +83,7 @@ func (w *weather) note(name, what string) {
 	w.mu.Lock()
 	w.counts[name]++
 	w.mu.Unlock()
-	w.history.Add(history.Event{Time: time.Now(), Kind: history.Fault, What: what})
+	w.history.Add(history.Event{Kind: history.Fault, What: what})
 }
 
 // each does something to the process of a slot, if one runs.

@@ -78,7 +78,7 @@ func disturbedByOthers(t *testing.T, seed uint64, write func(*simulation, *rand.
 
 // answeredBefore checks that nothing was answered of partition 0 from an offset on.
 func (w *simulation) answeredBefore(end int64) {
-	for _, e := range w.history.Events() {
+	for _, e := range w.events() {
 		if e.Record != nil && e.Record.Partition == 0 && e.Record.Offset >= end {
 			w.t.Errorf("key %s was answered at %d, which is behind %d", e.Key, e.Record.Offset, end)
 		}

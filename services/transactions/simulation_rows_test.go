@@ -5,6 +5,7 @@ package transactions
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -94,6 +95,17 @@ func rowsOf(s store.Reader, task int32) map[string][]byte {
 	return out
 }
 
+// events returns the history so far.
+func (w *simulation) events() []history.Event {
+	w.t.Helper()
+	var out []history.Event
+	err := history.Read(bytes.NewReader(w.lines.Bytes()), func(e *history.Event) { out = append(out, *e) })
+	if err := errors.Join(err, w.history.Err()); err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
 // requestFrom returns the request that a call of a history made.
 func requestFrom(t testing.TB, e history.Event) proto.Message {
 	kind, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName("bank.v1." + e.Command))
@@ -121,11 +133,7 @@ func (w *simulation) keep() {
 		w.t.Error(err)
 		return
 	}
-	var lines bytes.Buffer
-	if err := history.Write(&lines, w.history.Events()); err != nil {
-		w.t.Error(err)
-	}
-	for name, content := range map[string][]byte{"history.jsonl": lines.Bytes(), "log.txt": w.log.Bytes()} {
+	for name, content := range map[string][]byte{"history.jsonl": w.lines.Bytes(), "log.txt": w.log.Bytes()} {
 		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
 			w.t.Error(err)
 		}

@@ -176,7 +176,7 @@ func (w *simulation) healed() {
 // first asker did.
 func (w *simulation) settled() {
 	first, known := make(map[string]history.Event), make(map[string]bool)
-	for _, e := range w.history.Events() {
+	for _, e := range w.events() {
 		key := e.Customer + " " + e.Key
 		switch {
 		case e.Kind == history.OK || e.Kind == history.Rejected:
@@ -222,7 +222,7 @@ func (w *simulation) checked() tally {
 	}
 	w.verify()
 	w.spoiled = true // not again when the test ends
-	events, records := w.history.Events(), w.records()
+	events, records := w.events(), w.records()
 	for _, problem := range append(history.Check(events, records), history.Drained(records)...) {
 		w.t.Error(problem)
 	}

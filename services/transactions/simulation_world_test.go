@@ -35,6 +35,7 @@ type simulation struct {
 	network kfake.VirtualNetwork
 	weather *weather
 	history *history.Recorder
+	lines   *lockedBuffer // of the history
 	log     *lockedBuffer
 	begun   time.Time // in virtual time
 	cut     int64     // where somebody else wrote to partition 0
@@ -88,7 +89,8 @@ func some(rng *rand.Rand, all []string) []string {
 // newSimulation makes a simulation of a plan, with nobody in it. It is called in a bubble.
 func newSimulation(t *testing.T, seed uint64, p plan) *simulation {
 	t.Helper()
-	w := &simulation{seed: seed, plan: p, history: &history.Recorder{}, log: &lockedBuffer{}, begun: time.Now()}
+	w := &simulation{seed: seed, plan: p, lines: &lockedBuffer{}, log: &lockedBuffer{}, begun: time.Now()}
+	w.history = history.NewRecorder(w.lines)
 	kafka, err := kfake.NewCluster(kfake.Ports(9092, 9093, 9094), kfake.ListenFn(w.network.Listen))
 	if err != nil {
 		t.Fatal(err)

@@ -8,40 +8,29 @@ import (
 	"github.com/refold/refold/schemas/event"
 )
 
-// Books holds a whole committed log, in order of partitions and offsets, against the invariants that need
-// nothing else, after every record:
+// books holds a committed log against the invariants that need nothing else, after every record:
 //
 //	I-SEQ     numbers of partitions and accounts have no gaps, times only grow
 //	I-CHAIN   a record names the one before it by its hash
 //	I-WRITER  no two records name the same predecessor
 //	I-SUM     the legs of an entry sum to zero per currency
-//	I-GLOBAL  so do all balances
+//	I-GLOBAL  so do all balances, and a leg says what it leaves
 //	I-FLOOR   what is available of an account is not below its limit
 //	I-HOLD    a hold ends once, and no more of it is taken than was held
 //
 // It is written apart from the fold of package ledger and from the Verifier, in the fewest words, so that it
 // is not wrong in the same place.
-func Books(records []Record) []string {
-	b := &books{check: &check{}, accounts: make(map[string]*account)}
-	partition, head := int32(-1), head{}
-	for i := range records {
-		if records[i].Partition != partition {
-			partition, head = records[i].Partition, newHead()
-		}
-		b.at = &records[i]
-		b.follow(&head)
-		b.fact()
-		b.floors()
-	}
-	return b.problems
+type books struct {
+	*report
+	at       *Record
+	heads    map[int32]*head
+	accounts map[string]*account
+	touched  []*account       // by the record at hand
+	world    map[string]int64 // what came from outside, by account
 }
 
-// books is what the log says so far.
-type books struct {
-	*check
-	at       *Record
-	accounts map[string]*account
-	touched  []*account // by the record at hand
+func newBooks(r *report) books {
+	return books{report: r, heads: make(map[int32]*head), accounts: make(map[string]*account), world: make(map[string]int64)}
 }
 
 type account struct {
@@ -61,25 +50,33 @@ type head struct {
 	totals map[string]int64    // by currency
 }
 
-func newHead() head {
-	return head{before: make(map[event.Hash]bool), totals: make(map[string]int64)}
+func (b *books) record(r *Record) {
+	b.at = r
+	h := b.heads[r.Partition]
+	if h == nil {
+		h = &head{before: make(map[event.Hash]bool), totals: make(map[string]int64)}
+		b.heads[r.Partition] = h
+	}
+	b.follow(h)
+	b.fact()
+	b.floors()
 }
 
 // wrong says what is wrong with the record at hand.
-func (b *books) wrong(invariant, format string, args ...any) {
-	b.found(invariant, "%d/%d: %s", b.at.Partition, b.at.Offset, fmt.Sprintf(format, args...))
+func (b *books) wrong(breach Breach, invariant, format string, args ...any) {
+	b.found(breach, "%s: %d/%d: %s", invariant, b.at.Partition, b.at.Offset, fmt.Sprintf(format, args...))
 }
 
 func (b *books) follow(h *head) {
 	e := b.at.Fact.Envelop()
 	if e.PartitionSeq != h.seq+1 || h.seq > 0 && e.RecordedAt <= h.at {
-		b.wrong("I-SEQ", "number %d at %d comes after number %d at %d", e.PartitionSeq, e.RecordedAt, h.seq, h.at)
+		b.wrong(Broken, "I-SEQ", "number %d at %d comes after number %d at %d", e.PartitionSeq, e.RecordedAt, h.seq, h.at)
 	}
 	if e.PrevHash != h.hash {
-		b.wrong("I-CHAIN", "it names another record as the one before it")
+		b.wrong(Broken, "I-CHAIN", "it names another record as the one before it")
 	}
 	if h.before[e.PrevHash] {
-		b.wrong("I-WRITER", "it names a record that another one names as the one before it")
+		b.wrong(Broken, "I-WRITER", "it names a record that another one names as the one before it")
 	}
 	h.before[e.PrevHash] = true
 	h.seq, h.at, h.hash = e.PartitionSeq, e.RecordedAt, sha256.Sum256(b.at.Value)
@@ -96,10 +93,10 @@ func (b *books) total(e *event.EntryPosted, h *head) {
 	}
 	for currency, sum := range sums {
 		if sum != 0 {
-			b.wrong("I-SUM", "the legs sum to %d %s", sum, currency)
+			b.wrong(Totals, "I-SUM", "the legs sum to %d %s", sum, currency)
 		}
 		if h.totals[currency] != 0 {
-			b.wrong("I-GLOBAL", "all accounts of the partition have %d %s", h.totals[currency], currency)
+			b.wrong(Totals, "I-GLOBAL", "all accounts of the partition have %d %s", h.totals[currency], currency)
 		}
 	}
 }
@@ -134,8 +131,10 @@ func (b *books) fact() {
 func (b *books) resolve(id, hold string, taken int64) {
 	a := b.account(id)
 	held, open := a.holds[hold]
-	if !open || taken > held {
-		b.wrong("I-HOLD", "hold %s of account %s ends with %d, of %d held (open: %v)", hold, id, taken, held, open)
+	if !open {
+		b.wrong(Doubled, "I-HOLD", "hold %s of account %s ends, and is not open", hold, id)
+	} else if taken > held {
+		b.wrong(Totals, "I-HOLD", "hold %s of account %s ends with %d, of %d held", hold, id, taken, held)
 	}
 	delete(a.holds, hold)
 }
@@ -149,11 +148,14 @@ func (b *books) entry(e *event.EntryPosted) {
 		a := b.account(l.AccountID)
 		a.seq++
 		a.balance += l.AmountMinor
-		if l.AccountSeq != a.seq || l.BalanceAfterMinor != a.balance {
-			b.wrong("I-SEQ", "leg %d of account %s leaves %d, it is number %d and leaves %d",
-				l.AccountSeq, l.AccountID, l.BalanceAfterMinor, a.seq, a.balance)
+		if l.AccountSeq != a.seq {
+			b.wrong(Broken, "I-SEQ", "leg %d of account %s is number %d", l.AccountSeq, l.AccountID, a.seq)
+		}
+		if l.BalanceAfterMinor != a.balance {
+			b.wrong(Totals, "I-GLOBAL", "leg %d of account %s leaves %d, and says %d", a.seq, l.AccountID, a.balance, l.BalanceAfterMinor)
 		}
 	}
+	b.deposit(e)
 }
 
 func (b *books) floors() {
@@ -163,7 +165,7 @@ func (b *books) floors() {
 			available -= held
 		}
 		if available < -a.limit && !ledger.Internal(a.id) {
-			b.wrong("I-FLOOR", "account %s has %d available, and may not fall below %d", a.id, available, -a.limit)
+			b.wrong(Totals, "I-FLOOR", "account %s has %d available, and may not fall below %d", a.id, available, -a.limit)
 		}
 	}
 }

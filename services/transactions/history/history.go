@@ -1,15 +1,16 @@
 // Package history is what the clients of the journal saw while it was disturbed, and whether that can be
-// true: Check holds every answer, and the committed log, against the standing invariants.
+// true: a [Checker] holds every answer, and the committed log, against the standing invariants.
 //
 // A history is one event for every call that began, one for its end, and one for every fault. It is written
-// as JSON lines, so that a run that went wrong can be read, and checked again, without being repeated.
+// as JSON lines, so that a run that went wrong can be read, and checked again, without being repeated. It
+// knows neither brokers nor processes: a simulation and a battery of real processes write the same.
 package history
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 )
@@ -23,16 +24,18 @@ const (
 	Invoke Kind = "invoke"
 	// OK ends a call: the command was accepted, and Answer tells what was recorded.
 	OK Kind = "ok"
-	// Rejected ends a call: the command was refused for Reason. Record is nil where the refusal is none
-	// that is recorded.
+	// Rejected ends a call: the command was refused for Reason, and that is recorded as the answer to its
+	// key for ever.
 	Rejected Kind = "rejected"
-	// Unknown ends a call whose outcome the client does not know.
+	// Refused ends a call that wrote nothing: for Reason, nobody decided the command.
+	Refused Kind = "refused"
+	// Unknown ends a call whose outcome the client does not know: it may have been decided, or may yet be.
 	Unknown Kind = "unknown"
 	// Fault is something that was done to the system: What.
 	Fault Kind = "fault"
 )
 
-// Event is one line of a history. A call's events have its Call, Client, Customer and Key.
+// Event is one line of a history. A call's events have its Call, Client, Customer, Key, Command and Body.
 type Event struct {
 	Time     time.Time       `json:"time"`
 	Kind     Kind            `json:"kind"`
@@ -41,13 +44,17 @@ type Event struct {
 	Instance string          `json:"instance,omitempty"` // that was asked
 	Customer string          `json:"customer,omitempty"`
 	Key      string          `json:"key,omitempty"`
-	Command  string          `json:"command,omitempty"`
+	Command  string          `json:"command,omitempty"` // the name of the request's message
 	Body     json.RawMessage `json:"body,omitempty"`
 	Record   *Place          `json:"record,omitempty"`
-	Answer   json.RawMessage `json:"answer,omitempty"` // without the mark of a replay
-	Reason   string          `json:"reason,omitempty"`
-	What     string          `json:"what,omitempty"` // of a fault, a rejection or an unknown end
+	Answer   json.RawMessage `json:"answer,omitempty"` // without the mark of a replay, which is Replayed
+	Replayed bool            `json:"replayed,omitempty"`
+	Reason   string          `json:"reason,omitempty"` // of a rejection, a refusal or an unknown end, if one was given
+	What     string          `json:"what,omitempty"`   // of a fault, a refusal or an unknown end
 }
+
+// Acknowledged tells whether the client was told that something is recorded.
+func (e *Event) Acknowledged() bool { return e.Kind == OK || e.Kind == Rejected }
 
 // Place names a record as an answer names it.
 type Place struct {
@@ -56,61 +63,74 @@ type Place struct {
 	Offset    int64  `json:"offset"`
 }
 
-// Recorder collects a history. Its methods may be called concurrently.
+// Recorder writes a history. Its methods may be called concurrently.
 type Recorder struct {
 	mu     sync.Mutex
-	events []Event // guarded by mu
-	calls  int64   // guarded by mu
+	lines  *json.Encoder  // guarded by mu
+	calls  int64          // guarded by mu
+	counts map[Kind]int64 // guarded by mu
+	err    error          // guarded by mu
 }
 
-// Add appends an event: a call ends in the history only after it has ended, and begins before it begins.
+// NewRecorder returns a recorder that writes to w, one event at a time.
+func NewRecorder(w io.Writer) *Recorder {
+	r := &Recorder{lines: json.NewEncoder(w), counts: make(map[Kind]int64)}
+	r.lines.SetEscapeHTML(false)
+	return r
+}
+
+// Add writes an event, as of now: a call ends in the history only after it has ended.
 func (r *Recorder) Add(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.events = append(r.events, e)
+	r.write(&e)
 }
 
-// Call appends the beginning of a call and returns it, numbered: its end is a changed copy.
+// Call writes the beginning of a call, which must not have begun, and returns it, numbered: its end is a
+// changed copy.
 func (r *Recorder) Call(e Event) Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls++
 	e.Kind, e.Call = Invoke, r.calls
-	r.events = append(r.events, e)
+	r.write(&e)
 	return e
 }
 
-// Events returns the history so far.
-func (r *Recorder) Events() []Event {
+func (r *Recorder) write(e *Event) {
+	e.Time = time.Now().UTC()
+	r.counts[e.Kind]++
+	if err := r.lines.Encode(e); err != nil && r.err == nil {
+		r.err = fmt.Errorf("write a history: %w", err)
+	}
+}
+
+// Count returns how many events of a kind there are.
+func (r *Recorder) Count(k Kind) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.events)
+	return r.counts[k]
 }
 
-// Write writes a history as JSON lines.
-func Write(w io.Writer, events []Event) error {
-	lines := json.NewEncoder(w)
-	for _, e := range events {
-		if err := lines.Encode(e); err != nil {
-			return fmt.Errorf("write a history: %w", err)
-		}
-	}
-	return nil
+// Err returns why the history is not whole, nil where it is.
+func (r *Recorder) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
 }
 
-// Read reads what Write wrote.
-func Read(r io.Reader) ([]Event, error) {
-	var out []Event
+// Read calls each with every event that a Recorder wrote, in order.
+func Read(r io.Reader, each func(*Event)) error {
 	lines := json.NewDecoder(r)
-	for {
+	for n := 1; ; n++ {
 		var e Event
 		err := lines.Decode(&e)
-		if err == io.EOF {
-			return out, nil
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read event %d of a history: %w", len(out)+1, err)
+			return fmt.Errorf("read event %d of a history: %w", n, err)
 		}
-		out = append(out, e)
+		each(&e)
 	}
 }

@@ -13,51 +13,64 @@ type transferred struct {
 	amount, credited                  int64
 }
 
+// transit is what the log holds of all transfers between partitions, by their ids.
+type transit map[string]*transferred
+
 // Drained holds a committed log against I-DRAIN as it is when nothing is under way any more: every transfer
 // between partitions was sent once, and either received and settled once, or returned once, so that clearing
 // is empty.
-func Drained(records []Record) []string {
-	c, transfers := &check{}, make(map[string]*transferred)
+func Drained(records []Record) []Finding {
+	t := make(transit)
 	for i := range records {
-		transfer(transfers, records[i].Fact)
+		t.record(records[i].Fact)
 	}
+	return t.drained()
+}
+
+func (t transit) drained() []Finding {
+	r := &report{}
 	var clearing int64
-	for _, id := range slices.Sorted(maps.Keys(transfers)) {
-		t := transfers[id]
+	for _, id := range slices.Sorted(maps.Keys(t)) {
+		t := t[id]
 		arrived := t.received == 1 && t.settled == 1 && t.returned == 0
 		came := t.received == 0 && t.settled == 0 && t.returned == 1
 		if t.sent != 1 || !arrived && !came || t.amount != t.credited {
-			c.found("I-DRAIN", "transfer %s: %+v", id, *t)
+			r.found(Totals, "I-DRAIN: transfer %s: %+v", id, *t)
 		}
 		clearing += t.amount - t.credited
 	}
 	if clearing != 0 {
-		c.found("I-DRAIN", "%d are in clearing", clearing)
+		r.found(Totals, "I-DRAIN: %d are in clearing", clearing)
 	}
-	return c.problems
+	return r.findings
 }
 
-func transfer(all map[string]*transferred, fact any) {
-	of := func(id string) *transferred {
-		if all[id] == nil {
-			all[id] = &transferred{}
-		}
-		return all[id]
+func (t transit) of(id string) *transferred {
+	if t[id] == nil {
+		t[id] = &transferred{}
 	}
-	switch e := fact.(type) {
+	return t[id]
+}
+
+func (t transit) record(f Fact) {
+	switch e := f.(type) {
 	case *event.TransferSettled:
-		of(e.TransferID).settled++
+		t.of(e.TransferID).settled++
 	case *event.EntryPosted:
-		switch {
-		case e.Kind == event.EntryTransferReturn:
-			of(e.TransferID).returned++
-			of(e.TransferID).credited += e.Legs[0].AmountMinor
-		case e.TransferID != "":
-			of(e.TransferID).received++
-			of(e.TransferID).credited += e.Legs[0].AmountMinor
-		case e.Counterparty != "":
-			of(e.EventID).sent++
-			of(e.EventID).amount -= e.Legs[0].AmountMinor
-		}
+		t.entry(e)
+	}
+}
+
+func (t transit) entry(e *event.EntryPosted) {
+	switch {
+	case e.Kind == event.EntryTransferReturn:
+		t.of(e.TransferID).returned++
+		t.of(e.TransferID).credited += e.Legs[0].AmountMinor
+	case e.TransferID != "":
+		t.of(e.TransferID).received++
+		t.of(e.TransferID).credited += e.Legs[0].AmountMinor
+	case e.Counterparty != "":
+		t.of(e.EventID).sent++
+		t.of(e.EventID).amount -= e.Legs[0].AmountMinor
 	}
 }
