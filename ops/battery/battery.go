@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/refold/refold/ops/battery/history"
+	"github.com/refold/refold/services/transactions/history"
 )
 
 // battery is one run.
@@ -29,21 +29,27 @@ type battery struct {
 	self    string // this program
 
 	mu       sync.Mutex
-	faults   map[place]int     // guarded by mu
-	findings []history.Finding // guarded by mu
-	problems []error           // guarded by mu; why the battery itself could not do what it wanted
-	skipped  []string          // guarded by mu
-	calls    map[history.Outcome]int64
-	gap      string
+	faults   map[place]int          // guarded by mu
+	findings []history.Finding      // guarded by mu
+	problems []error                // guarded by mu; why the battery itself could not do what it wanted
+	skipped  []string               // guarded by mu
+	calls    map[history.Kind]int64 // guarded by mu; by how they ended
+	gap      string                 // guarded by mu
 }
 
-// place is where the table counts a fault.
-type place struct{ row, column string }
+// place is where the table counts a fault. Faults that belong to no step of an owner have a row alone.
+type place struct {
+	row    string
+	at     moment
+	column string
+}
 
-func (b *battery) injected(row, column string) {
+func (p place) String() string { return strings.TrimSpace(p.row + " " + string(p.at) + " " + p.column) }
+
+func (b *battery) injected(p place) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.faults[place{row, column}]++
+	b.faults[p]++
 }
 
 func (b *battery) found(f ...history.Finding) {
@@ -132,7 +138,7 @@ func (b *battery) disturb(ctx context.Context) error {
 	hide()
 	clients.Wait()
 	if err := w.drained(ctx); err != nil {
-		b.found(history.Finding{Kind: broken, What: err.Error()})
+		b.found(history.Finding{Breach: broken, What: err.Error()})
 	}
 	return b.judge(ctx, w)
 }
@@ -172,7 +178,7 @@ func (b *battery) injectAll(ctx context.Context, s *site) {
 // wanted returns the faults of this run.
 func (b *battery) wanted() []fault {
 	all := append(stepFaults(), bluntFaults(b.down)...)
-	return slices.DeleteFunc(all, func(f fault) bool { return b.short && f.slow || !strings.Contains(f.row+" "+f.column, b.only) })
+	return slices.DeleteFunc(all, func(f fault) bool { return b.short && f.slow || !strings.Contains(f.String(), b.only) })
 }
 
 // scenes returns the scenes of this run.
@@ -194,13 +200,13 @@ func (b *battery) inject(ctx context.Context, s *site, f fault) {
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			b.problem(fmt.Errorf("%s %s: %w", f.row, f.column, err))
+			b.problem(fmt.Errorf("%s: %w", f, err))
 		}
 		return
 	}
-	b.injected(f.row, f.column)
+	s.note(f.place)
 	if err := s.serving(context.WithoutCancel(ctx)); err != nil {
-		b.found(history.Finding{Kind: broken, What: fmt.Sprintf("after %s %s: %s", f.row, f.column, err)})
+		b.found(history.Finding{Breach: broken, What: fmt.Sprintf("after %s: %s", f, err)})
 	}
 }
 
@@ -216,8 +222,8 @@ func (b *battery) judge(ctx context.Context, w *workload, expected ...history.Fi
 	b.found(expect(findings, expected)...)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, o := range []history.Outcome{history.OK, history.Rejected, history.Refused, history.Unknown} {
-		b.calls[o] += w.writer.Count(o)
+	for _, k := range []history.Kind{history.OK, history.Rejected, history.Refused, history.Unknown} {
+		b.calls[k] += w.recorder.Count(k)
 	}
 	if p, gap := c.Gap(); w.name == disturbed {
 		b.gap = fmt.Sprintf("%.1f s (partition %d)", gap.Seconds(), p)

@@ -8,8 +8,8 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/refold/refold/ops/battery/history"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/transactions/history"
 )
 
 // bankAccounts is how many accounts move money among each other.
@@ -28,13 +28,13 @@ func (w *workload) open(ctx context.Context) error {
 }
 
 func (c *client) openAccount(ctx context.Context, account string) {
-	c.insist(ctx, "OpenAccount", &bankv1.OpenAccountRequest{
+	c.insist(ctx, &bankv1.OpenAccountRequest{
 		IdempotencyKey: "open-" + account, AccountId: account, Kind: bankv1.AccountKind_ACCOUNT_KIND_CURRENT, Currency: "EUR",
 	}, &bankv1.OpenAccountResponse{})
 }
 
 func (c *client) deposit(ctx context.Context, account string, amount int64) {
-	c.insist(ctx, "PostEntry", entry(account, c.key("in"), amount), &bankv1.PostEntryResponse{})
+	c.insist(ctx, entry(account, c.key("in"), amount), &bankv1.PostEntryResponse{})
 }
 
 func entry(account, key string, amount int64) *bankv1.PostEntryRequest {
@@ -84,7 +84,7 @@ func (c *client) loop(ctx, finish context.Context, what string) {
 func (c *client) transfer(ctx context.Context) {
 	from := c.rng.IntN(len(c.closed))
 	to := (from + 1 + c.rng.IntN(len(c.closed)-1)) % len(c.closed)
-	c.insist(ctx, "Transfer", &bankv1.TransferRequest{
+	c.insist(ctx, &bankv1.TransferRequest{
 		IdempotencyKey: c.key("move"), AccountId: c.closed[from], ToAccountId: c.closed[to], AmountMinor: 1 + c.rng.Int64N(400), Currency: "EUR",
 	}, &bankv1.TransferResponse{})
 }
@@ -116,7 +116,7 @@ func (c *client) retry(ctx context.Context, account string) {
 		if n == 2 && c.rng.IntN(3) == 0 {
 			amount = 6
 		}
-		all.Go(func() { other.insist(ctx, "PostEntry", entry(account, key, amount), &bankv1.PostEntryResponse{}) })
+		all.Go(func() { other.insist(ctx, entry(account, key, amount), &bankv1.PostEntryResponse{}) })
 	}
 	all.Wait()
 }
@@ -125,11 +125,11 @@ func (c *client) retry(ctx context.Context, account string) {
 func (c *client) hold(ctx context.Context, account string) {
 	c.deposit(ctx, account, 50)
 	held := &bankv1.PlaceHoldResponse{}
-	op := c.insist(ctx, "PlaceHold", &bankv1.PlaceHoldRequest{
+	end := c.insist(ctx, &bankv1.PlaceHoldRequest{
 		IdempotencyKey: c.key("hold"), AccountId: account, AmountMinor: 50, Currency: "EUR",
 		ExpiresAt: timestamppb.New(time.Now().Add(time.Duration(100+c.rng.IntN(400)) * time.Millisecond)),
 	}, held)
-	if op.Outcome != history.OK {
+	if end.Kind != history.OK {
 		return
 	}
 	capture := &bankv1.CaptureHoldRequest{IdempotencyKey: c.key("capture"), AccountId: account, HoldId: held.GetHoldId(), AmountMinor: 1 + c.rng.Int64N(50)}
@@ -137,10 +137,10 @@ func (c *client) hold(ctx context.Context, account string) {
 	one, two := c.workload.client(c.id*1000+c.n), c.workload.client(c.id*1000+c.n+1)
 	pause := time.Duration(c.rng.IntN(500)) * time.Millisecond
 	var both sync.WaitGroup
-	both.Go(func() { one.insist(ctx, "CaptureHold", capture, &bankv1.CaptureHoldResponse{}) })
+	both.Go(func() { one.insist(ctx, capture, &bankv1.CaptureHoldResponse{}) })
 	both.Go(func() {
 		wait(ctx, pause)
-		two.insist(ctx, "ReleaseHold", release, &bankv1.ReleaseHoldResponse{})
+		two.insist(ctx, release, &bankv1.ReleaseHoldResponse{})
 	})
 	both.Wait()
 }

@@ -30,15 +30,18 @@ func setRoom(dir string, bytes uint64) error {
 	return os.Rename(path+".part", path)
 }
 
-// KW-24: the broker's disk is nearly full. Nothing is acknowledged, and it goes on when there is room.
+// KW-24: the broker's disk is nearly full. Nothing is acknowledged, clients are told why, and it goes on when
+// there is room.
 func nearlyFull(ctx context.Context, s *stage) error {
 	for range 3 {
 		if err := setRoom(s.dir, 1<<20); err != nil {
 			return err
 		}
-		s.injected("disk nearly full (KW-24)", "")
+		s.injected("disk nearly full (KW-24)")
 		for p := range s.partitions {
 			s.silent(ctx, p, 2*time.Second)
+			why := putOff{int32(p), "DISK_NEARLY_FULL"}
+			s.must(s.told(ctx, time.Now(), why) || ctx.Err() != nil, "partition %d does not say %s", p, why.reason)
 		}
 		if err := setRoom(s.dir, 1<<40); err != nil {
 			return err
@@ -102,7 +105,7 @@ func fullBroker(ctx context.Context, s *stage) error {
 		if err != nil {
 			return err
 		}
-		s.injected("disk full under the broker", "")
+		s.injected("disk full under the broker")
 		for p := range s.partitions {
 			s.silent(ctx, p, 2*time.Second)
 		}
@@ -141,7 +144,7 @@ func fullRows(ctx context.Context, s *stage) error {
 		if err != nil {
 			return err
 		}
-		s.injected("disk full under the owner's rows (KW-24)", "")
+		s.injected("disk full under the owner's rows (KW-24)")
 		wait(ctx, 5*time.Second)
 		empty()
 		if err := s.serving(ctx); err != nil {

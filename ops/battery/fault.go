@@ -13,8 +13,7 @@ import (
 
 // fault is one way to disturb a bank under load.
 type fault struct {
-	// row and column are where the table counts it; column is "" of those that belong to no step.
-	row, column string
+	place
 	// outage says that it takes the broker away, which no other fault can use then.
 	outage bool
 	// slow says that it takes more than a few seconds.
@@ -69,7 +68,7 @@ func slowly(f fault) fault {
 
 // atStep is a fault at a request of any owner. What act returns is what becomes of the request, or its reply.
 func atStep(key kmsg.Key, at moment, what string, act func(context.Context, *owner) (verdict, error)) fault {
-	return fault{row: what + " " + string(at), column: key.Name(), inject: func(ctx context.Context, s *site) error {
+	return fault{place: place{what, at, key.Name()}, inject: func(ctx context.Context, s *site) error {
 		type result struct {
 			*owner
 			err error
@@ -176,30 +175,30 @@ func late(ctx context.Context, o *owner) (verdict, error) {
 // bluntFaults are those that wait for no step of an owner.
 func bluntFaults(down time.Duration) []fault {
 	return []fault{
-		{row: "broker SIGKILL while a transaction is open", outage: true, inject: brokerAt(before)},
-		{row: "broker SIGKILL between commit and reply", outage: true, inject: brokerAt(after)},
-		{row: "broker stopped cleanly and started", outage: true, inject: func(_ context.Context, s *site) error {
+		{place: place{row: "broker SIGKILL while a transaction is open"}, outage: true, inject: brokerAt(before)},
+		{place: place{row: "broker SIGKILL between commit and reply"}, outage: true, inject: brokerAt(after)},
+		{place: place{row: "broker stopped cleanly and started"}, outage: true, inject: func(_ context.Context, s *site) error {
 			return s.broker.restart(syscall.SIGTERM, func() {})
 		}},
-		{row: "broker SIGSTOP for 12 s", outage: true, slow: true, inject: func(ctx context.Context, s *site) error {
+		{place: place{row: "broker SIGSTOP for 12 s"}, outage: true, slow: true, inject: func(ctx context.Context, s *site) error {
 			s.broker.signal(syscall.SIGSTOP)
 			wait(ctx, longStop)
 			s.broker.signal(syscall.SIGCONT)
 			return nil
 		}},
-		{row: fmt.Sprintf("broker down for %s", down), outage: true, slow: true, inject: func(ctx context.Context, s *site) error {
+		{place: place{row: fmt.Sprintf("broker down for %s", down)}, outage: true, slow: true, inject: func(ctx context.Context, s *site) error {
 			return s.broker.restart(syscall.SIGKILL, func() { wait(ctx, down) })
 		}},
-		{row: "owner cut off from the broker for 12 s", slow: true, inject: withOwner(func(ctx context.Context, o *owner) error {
+		{place: place{row: "owner cut off from the broker for 12 s"}, slow: true, inject: withOwner(func(ctx context.Context, o *owner) error {
 			o.proxy.part(true)
 			wait(ctx, longStop)
 			o.proxy.part(false)
 			return nil
 		})},
-		{row: "owner stopped cleanly and started", inject: withOwner(func(_ context.Context, o *owner) error {
+		{place: place{row: "owner stopped cleanly and started"}, inject: withOwner(func(_ context.Context, o *owner) error {
 			return o.restart(syscall.SIGTERM, func() {})
 		})},
-		{row: "all owners SIGKILL at once", outage: true, inject: func(_ context.Context, s *site) error {
+		{place: place{row: "all owners SIGKILL at once"}, outage: true, inject: func(_ context.Context, s *site) error {
 			for _, o := range s.owners {
 				o.end(syscall.SIGKILL)
 			}

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/refold/refold/ops/battery/history"
 	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/services/transactions"
+	"github.com/refold/refold/services/transactions/history"
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
@@ -16,45 +17,46 @@ import (
 // check holds a history against the log of its bank as it is now, and has `refold verify` doubt the log.
 func (k *bank) check(ctx context.Context, w *workload) (*history.Checker, []history.Finding, error) {
 	c := history.NewChecker()
-	if err := history.Read(w.path, c.Op); err != nil {
+	if err := w.replay(c.Event); err != nil {
 		return nil, nil, err
 	}
 	if err := k.read(ctx, c.Record); err != nil {
 		return nil, nil, err
 	}
-	findings := c.Close(w.closed)
-	if left := c.Clearing(); left != 0 && k.name == disturbed {
-		findings = append(findings, history.Finding{Kind: history.Total, What: fmt.Sprintf("%d is on its way, and no transfer is", left)})
+	findings := append(c.Close(), c.Closed(w.closed)...)
+	if k.name == disturbed {
+		findings = append(findings, c.Drained()...)
 	}
 	said, err := k.verify(ctx)
 	if said != "" {
-		findings = append(findings, history.Finding{Kind: history.Total, What: "refold verify: " + said})
+		findings = append(findings, history.Finding{Breach: doubted, What: said})
 	}
 	for _, s := range k.alone() {
-		findings = append(findings, history.Finding{Kind: ended, What: s})
+		findings = append(findings, history.Finding{Breach: ended, What: s})
 	}
 	return c, findings, err
 }
 
 // Findings that are not about a history.
 const (
+	// doubted is what refold verify has said.
+	doubted history.Breach = "doubts of refold verify"
 	// ended is a process that ended and should not have.
-	ended history.Kind = "processes ended"
+	ended history.Breach = "processes ended"
 	// broken is a promise that a scene has seen broken.
-	broken history.Kind = "broken promises"
+	broken history.Breach = "broken promises"
 )
 
-// recordOf decodes a record. What is no event is a record that says nothing.
+// recordOf decodes a record, which may be somebody else's.
 func recordOf(ctx context.Context, c *codec.Codec, rec *timeline.Record) (history.Record, error) {
-	r := history.Record{Type: "no event"}
-	name, fields, err := c.JSON(ctx, rec.Value)
-	if err == nil {
-		r, err = history.NewRecord(name, fields)
-	}
-	if err != nil && !errors.Is(err, codec.ErrNotWireFormat) {
+	r := history.Record{Partition: rec.Partition, Offset: rec.Offset, Value: rec.Value}
+	f, err := transactions.DecodeFact(ctx, c, rec.Value)
+	switch {
+	case err == nil:
+		r.Fact = f
+	case !errors.Is(err, codec.ErrNotWireFormat):
 		return r, fmt.Errorf("read the log at %d/%d: %w", rec.Partition, rec.Offset, err)
 	}
-	r.Partition, r.Offset = rec.Partition, rec.Offset
 	return r, nil
 }
 

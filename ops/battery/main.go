@@ -23,7 +23,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/refold/refold/ops/battery/history"
+	"github.com/refold/refold/services/transactions/history"
 )
 
 func main() {
@@ -42,7 +42,7 @@ func main() {
 }
 
 func runBattery(ctx context.Context) int {
-	b := &battery{faults: make(map[place]int), calls: make(map[history.Outcome]int64)}
+	b := &battery{faults: make(map[place]int), calls: make(map[history.Kind]int64)}
 	flag.Uint64Var(&b.seed, "seed", 0, "what decides about load and faults; 0 takes one at random")
 	flag.DurationVar(&b.long, "for", 6*time.Minute, "for how long the bank is disturbed")
 	flag.DurationVar(&b.down, "down", 15*time.Second, "for how long the broker is wholly down, once a round")
@@ -53,12 +53,12 @@ func runBattery(ctx context.Context) int {
 		b.seed = rand.Uint64()
 	}
 	began := time.Now()
-	fmt.Printf("seed %d\n", b.seed)
+	fmt.Printf("seed %d\n\n", b.seed)
 	if err := b.run(ctx); err != nil {
 		b.problem(err)
 	}
 	b.print(os.Stdout)
-	fmt.Printf("took %s\n", time.Since(began).Round(time.Second))
+	fmt.Printf("seed %d, took %s\n", b.seed, time.Since(began).Round(time.Second))
 	if len(b.findings) > 0 || len(b.problems) > 0 || ctx.Err() != nil {
 		fmt.Println("histories and logs are kept in", b.dir)
 		return 1

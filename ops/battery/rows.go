@@ -68,7 +68,7 @@ func damagedRows(ctx context.Context, s *stage) error {
 		if n == 0 {
 			return fmt.Errorf("%s: there are none", d.name)
 		}
-		s.injected(d.name+" (KW-15)", "")
+		s.injected(d.name + " (KW-15)")
 		if err := s.heal(ctx, o); err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
 		}

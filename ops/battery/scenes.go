@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/refold/refold/ops/battery/history"
+	"github.com/refold/refold/services/transactions/history"
 )
 
 // scene is a bank of its own to which one thing happens.
@@ -25,7 +25,7 @@ type scene struct {
 // stage is a bank under load while a scene is played.
 type stage struct {
 	*workload
-	expected []history.Finding // findings that must be made, by kind and a part of the text
+	expected []history.Finding // findings that must be made, by breach and a part of the text
 }
 
 // errSkipped is wrapped where a scene cannot be played here.
@@ -122,10 +122,13 @@ func (b *battery) stage(ctx context.Context, s scene) error {
 	return b.judge(ctx, w, st.expected...)
 }
 
+// injected counts something that was done to the bank.
+func (s *stage) injected(what string) { s.note(place{row: what}) }
+
 // must says that a promise is broken unless ok.
 func (s *stage) must(ok bool, format string, args ...any) {
 	if !ok {
-		s.found(history.Finding{Kind: broken, What: s.name + ": " + fmt.Sprintf(format, args...)})
+		s.found(history.Finding{Breach: broken, What: s.name + ": " + fmt.Sprintf(format, args...)})
 	}
 }
 
@@ -145,9 +148,9 @@ func (s *stage) silent(ctx context.Context, partition int, quiet time.Duration) 
 // expect takes out of the findings those that must be there; one that is not is a broken promise.
 func expect(findings, expected []history.Finding) []history.Finding {
 	for _, e := range expected {
-		i := slices.IndexFunc(findings, func(f history.Finding) bool { return f.Kind == e.Kind && strings.Contains(f.What, e.What) })
+		i := slices.IndexFunc(findings, func(f history.Finding) bool { return f.Breach == e.Breach && strings.Contains(f.What, e.What) })
 		if i < 0 {
-			findings = append(findings, history.Finding{Kind: broken, What: fmt.Sprintf("nobody noticed: %q", e.What)})
+			findings = append(findings, history.Finding{Breach: broken, What: fmt.Sprintf("nobody noticed: %q", e.What)})
 			continue
 		}
 		findings = slices.Delete(findings, i, i+1)

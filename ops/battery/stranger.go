@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/refold/refold/ops/battery/history"
+	"github.com/refold/refold/services/transactions/history"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -30,15 +30,15 @@ func foreignRecord(ctx context.Context, s *stage) error {
 	if err := client.ProduceSync(ctx, rec).FirstErr(); err != nil {
 		return fmt.Errorf("write a foreign record: %w", err)
 	}
-	s.injected("foreign record (KW-10)", "")
+	s.injected("foreign record (KW-10)")
 	s.silent(ctx, 0, 3*time.Second)
 	if len(s.waiting(time.Now().Add(-2*time.Second))) > 1 {
 		s.must(false, "the other partition serves no more either")
 	}
 	at := fmt.Sprintf("0/%d", rec.Offset)
 	s.expected = []history.Finding{
-		{Kind: history.Unasked, What: at},
-		{Kind: history.Total, What: fmt.Sprintf("partition 0, offset %d: ", rec.Offset)},
+		{Breach: history.Unasked, What: at},
+		{Breach: doubted, What: fmt.Sprintf("partition 0, offset %d: ", rec.Offset)},
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func hangingTransaction(ctx context.Context, s *stage) error {
 	if err := client.ProduceSync(ctx, rec).FirstErr(); err != nil {
 		return fmt.Errorf("write in a foreign transaction: %w", err)
 	}
-	s.injected("transaction left hanging (KW-11)", "")
+	s.injected("transaction left hanging (KW-11)")
 	s.silent(ctx, 0, 3*time.Second)
 	if err := client.EndTransaction(ctx, kgo.TryAbort); err != nil {
 		return fmt.Errorf("end a foreign transaction: %w", err)
@@ -80,7 +80,7 @@ func topicMadeAgain(ctx context.Context, s *stage) error {
 	if _, err := admin.CreateTopic(ctx, int32(s.partitions), 1, nil, topic.Transactions); err != nil {
 		return fmt.Errorf("make the topic again: %w", err)
 	}
-	s.injected("topic deleted and made again (KW-14)", "")
+	s.injected("topic deleted and made again (KW-14)")
 	for p := range s.partitions {
 		s.silent(ctx, p, 6*time.Second)
 	}
@@ -92,6 +92,6 @@ func topicMadeAgain(ctx context.Context, s *stage) error {
 		s.silent(ctx, p, 6*time.Second)
 	}
 	return s.read(ctx, func(r *history.Record) {
-		s.must(false, "%s is at %d/%d of the topic that was made again", r.Type, r.Partition, r.Offset)
+		s.must(false, "a record is at %d/%d of the topic that was made again", r.Partition, r.Offset)
 	})
 }

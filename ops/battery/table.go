@@ -7,12 +7,12 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
 
-	"github.com/refold/refold/ops/battery/history"
+	"github.com/refold/refold/services/transactions/history"
 )
 
 // show says how far the run is: in one line that moves on a terminal, in a line now and then elsewhere.
@@ -31,78 +31,123 @@ func (b *battery) show(ctx context.Context, w *workload) {
 			return
 		}
 		fmt.Fprintf(os.Stderr, "%s%s of %s: %d faults, %d commands acknowledged%s", begin, time.Since(began).Round(time.Second), b.long,
-			b.total(), w.writer.Count(history.OK)+w.writer.Count(history.Rejected), end)
+			b.total(), w.recorder.Count(history.OK)+w.recorder.Count(history.Rejected), end)
 	}
 }
 
-// print prints what was done and what was found.
+// print prints what was done and what was found, in lines of 80 columns.
 func (b *battery) print(out io.Writer) {
-	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprint(t, "OWNER, AT A STEP")
-	for _, key := range steps() {
-		fmt.Fprintf(t, "\t%s", key.Name())
-	}
-	fmt.Fprintln(t)
-	rows := slices.Collect(maps.Keys(b.faults))
-	for _, row := range b.rows(rows, true) {
-		fmt.Fprint(t, row)
-		for _, key := range steps() {
-			fmt.Fprintf(t, "\t%d", b.faults[place{row, key.Name()}])
-		}
-		fmt.Fprintln(t)
-	}
-	_ = t.Flush()
-	fmt.Fprintln(out)
-	fmt.Fprintln(t, "OTHER FAULTS\t")
-	for _, row := range b.rows(rows, false) {
-		fmt.Fprintf(t, "%s\t%d\n", row, b.faults[place{row, ""}])
-	}
-	for _, s := range b.skipped {
-		fmt.Fprintf(t, "%s\tskipped\n", s)
-	}
-	_ = t.Flush()
-	fmt.Fprintln(out)
+	b.printSteps(out)
+	b.printOthers(out)
+	b.printCalls(out)
 	b.printFindings(out)
 }
 
-func (b *battery) rows(places []place, steps bool) []string {
-	seen := make(map[string]bool)
-	for _, p := range places {
-		if (p.column != "") == steps {
-			seen[p.row] = true
+// printSteps prints how often each fault was injected at each step; a step at which there is no such fault
+// has a dot.
+func (b *battery) printSteps(out io.Writer) {
+	wanted := make(map[place]bool)
+	rows := make(map[moment][]string)
+	for _, f := range b.wanted() {
+		wanted[f.place] = true
+		if f.column != "" && !slices.Contains(rows[f.at], f.row) {
+			rows[f.at] = append(rows[f.at], f.row)
 		}
 	}
-	return slices.Sorted(maps.Keys(seen))
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "%-26s%11s%9s%17s\n", "FAULTS OF AN OWNER", "Init", "List", "Add")
+	fmt.Fprintf(out, "%-26s%11s%9s%6s%11s%8s%7s\n", "AT A STEP OF ITS COMMIT", "ProducerID", "Offsets", "Fetch", "Partitions", "Produce", "EndTxn")
+	for _, at := range []moment{before, after} {
+		fmt.Fprintln(out, at)
+		for _, row := range rows[at] {
+			fmt.Fprintf(out, "  %-24s", row)
+			for i, key := range steps() {
+				count := "·"
+				if p := (place{row, at, key.Name()}); wanted[p] {
+					count = fmt.Sprint(b.faults[p])
+				}
+				fmt.Fprintf(out, "%*s", []int{11, 9, 6, 11, 8, 7}[i], count)
+			}
+			fmt.Fprintln(out)
+		}
+	}
+	fmt.Fprintln(out)
 }
 
-// most is how many findings of a kind are printed.
+// printOthers prints the faults that belong to no step.
+func (b *battery) printOthers(out io.Writer) {
+	fmt.Fprintln(out, "OTHER FAULTS")
+	for _, p := range slices.SortedFunc(maps.Keys(b.faults), func(a, b place) int { return strings.Compare(a.row, b.row) }) {
+		if p.column == "" {
+			line(out, p.row, b.faults[p])
+		}
+	}
+	for _, s := range b.skipped {
+		paragraph(out, s)
+	}
+	fmt.Fprintln(out)
+}
+
+func (b *battery) printCalls(out io.Writer) {
+	fmt.Fprintln(out, "WHAT WAS DONE")
+	line(out, "faults injected", b.total())
+	line(out, "commands acknowledged", b.calls[history.OK]+b.calls[history.Rejected])
+	line(out, "  accepted", b.calls[history.OK])
+	line(out, "  rejected", b.calls[history.Rejected])
+	line(out, "calls that wrote nothing", b.calls[history.Refused])
+	line(out, "calls of unknown outcome", b.calls[history.Unknown])
+	if b.gap != "" {
+		line(out, "longest time without service", b.gap)
+	}
+	fmt.Fprintln(out)
+}
+
+// most is how many findings of a breach are printed.
 const most = 5
 
 func (b *battery) printFindings(out io.Writer) {
-	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(t, "faults injected\t%d\n", b.total())
-	fmt.Fprintf(t, "commands acknowledged\t%d\n", b.calls[history.OK]+b.calls[history.Rejected])
-	fmt.Fprintf(t, "  accepted\t%d\n", b.calls[history.OK])
-	fmt.Fprintf(t, "  rejected\t%d\n", b.calls[history.Rejected])
-	fmt.Fprintf(t, "calls that wrote nothing\t%d\n", b.calls[history.Refused])
-	fmt.Fprintf(t, "calls of unknown outcome\t%d\n", b.calls[history.Unknown])
-	counts := make(map[history.Kind]int)
+	counts := make(map[history.Breach]int)
 	for _, f := range b.findings {
-		counts[f.Kind]++
+		counts[f.Breach]++
 	}
-	for _, k := range append(history.Kinds(), ended, broken) {
-		fmt.Fprintf(t, "%s\t%d\n", k, counts[k])
+	fmt.Fprintln(out, "WHAT WAS FOUND")
+	for _, breach := range append(history.Breaches(), doubted, ended, broken) {
+		line(out, string(breach), counts[breach])
 	}
-	fmt.Fprintf(t, "longest gap in service\t%s\n", b.gap)
-	fmt.Fprintf(t, "seed\t%d\n", b.seed)
-	_ = t.Flush()
-	printed := make(map[history.Kind]int)
+	fmt.Fprintln(out)
+	printed := make(map[history.Breach]int)
 	for _, f := range b.findings {
-		if printed[f.Kind]++; printed[f.Kind] <= most {
-			fmt.Fprintln(out, f)
+		if printed[f.Breach]++; printed[f.Breach] <= most {
+			paragraph(out, fmt.Sprintf("%s: %s", f.Breach, f))
 		}
 	}
 	for _, p := range b.problems {
-		fmt.Fprintln(out, "not done:", p)
+		paragraph(out, fmt.Sprint("not done: ", p))
 	}
+}
+
+// line prints a figure and what it counts.
+func line(out io.Writer, what string, figure any) {
+	fmt.Fprintf(out, "  %-50s%26v\n", what, figure)
+}
+
+// paragraph prints a text in lines that are no longer than a terminal is wide, unless a word is.
+func paragraph(out io.Writer, text string) {
+	width := 0
+	for _, word := range strings.Fields(text) {
+		switch {
+		case width == 0:
+			fmt.Fprint(out, word)
+			width = len(word)
+		case width+1+len(word) > 78:
+			fmt.Fprint(out, "\n  ", word)
+			width = 2 + len(word)
+		default:
+			fmt.Fprint(out, " ", word)
+			width += 1 + len(word)
+		}
+	}
+	fmt.Fprintln(out)
 }

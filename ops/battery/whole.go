@@ -41,7 +41,7 @@ func killedUp(ctx context.Context, s *stage) error {
 		if err := up.restart(syscall.SIGKILL, func() {}); err != nil {
 			return err
 		}
-		s.injected("refold up SIGKILL", "")
+		s.injected("refold up SIGKILL")
 		if err := s.serving(ctx); err != nil {
 			return err
 		}
@@ -49,6 +49,6 @@ func killedUp(ctx context.Context, s *stage) error {
 	up.signal(syscall.SIGSTOP)
 	wait(ctx, longStop)
 	up.signal(syscall.SIGCONT)
-	s.injected("refold up SIGSTOP for 12 s", "")
+	s.injected("refold up SIGSTOP for 12 s")
 	return s.serving(ctx)
 }

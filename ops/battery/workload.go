@@ -1,23 +1,24 @@
 package main
 
 import (
+	"bufio"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
-	"bytes"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/refold/refold/ops/battery/history"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/transactions/history"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -25,21 +26,55 @@ import (
 // has an answer, or could get none.
 type workload struct {
 	*bank
-	path   string
-	writer *history.Writer
-	closed []string // accounts between which alone money is moved
-	crew   int      // how many clients there are
+	file     *os.File
+	buffer   *bufio.Writer // before file
+	recorder *history.Recorder
+	closed   []string // accounts between which alone money is moved
+	crew     int      // how many clients there are
 
 	mu     sync.Mutex
-	hint   map[int32]int       // guarded by mu; which owner answered last, by partition
-	failed error               // guarded by mu; why the history is not whole
-	served map[int32]time.Time // guarded by mu; the last acknowledgement of every partition
+	hint   map[int32]int        // guarded by mu; which owner answered last, by partition
+	served map[int32]time.Time  // guarded by mu; the last acknowledgement of every partition
+	putOff map[putOff]time.Time // guarded by mu; when that was last
+}
+
+// putOff is a call that was not acknowledged.
+type putOff struct {
+	partition int32
+	reason    string
 }
 
 func (k *bank) newWorkload() (*workload, error) {
-	path := filepath.Join(k.dir, "history.jsonl")
-	h, err := history.Create(path)
-	return &workload{bank: k, path: path, writer: h, hint: make(map[int32]int), served: make(map[int32]time.Time), crew: 18}, err
+	f, err := os.Create(filepath.Join(k.dir, "history.jsonl"))
+	if err != nil {
+		return nil, fmt.Errorf("create a history: %w", err)
+	}
+	buffer := bufio.NewWriterSize(f, 1<<16)
+	return &workload{
+		bank: k, file: f, buffer: buffer, recorder: history.NewRecorder(buffer), crew: 18,
+		hint: make(map[int32]int), served: make(map[int32]time.Time), putOff: make(map[putOff]time.Time),
+	}, nil
+}
+
+// note counts a fault and writes it to the history.
+func (w *workload) note(p place) {
+	w.injected(p)
+	w.recorder.Add(history.Event{Kind: history.Fault, What: p.String()})
+}
+
+// close ends the history.
+func (w *workload) close() error {
+	return errors.Join(w.recorder.Err(), w.buffer.Flush(), w.file.Close())
+}
+
+// replay reads the history when it has ended.
+func (w *workload) replay(each func(*history.Event)) error {
+	f, err := os.Open(w.file.Name())
+	if err != nil {
+		return fmt.Errorf("read the history of %s: %w", w.name, err)
+	}
+	defer f.Close()
+	return history.Read(f, each)
 }
 
 // client is one client of the workload. It does one thing after the other.
@@ -60,30 +95,19 @@ func (c *client) key(what string) string {
 	return fmt.Sprintf("%s-%d-%d", what, c.id, c.n)
 }
 
-// request is what a client asks; keyed is what all requests have.
-type request interface {
-	proto.Message
-	GetIdempotencyKey() string
-	GetAccountId() string
-}
-
-// answer is what every command is answered with.
-type answer interface {
-	proto.Message
-	GetRecord() *bankv1.Record
-	GetReplayed() bool
-}
-
 // insist asks until it is known what became of the command, or ctx ends.
-func (c *client) insist(ctx context.Context, call string, r request, a answer) *history.Op {
+func (c *client) insist(ctx context.Context, r history.Request, a history.Answer) history.Event {
 	for {
-		op := c.ask(ctx, call, r, a)
-		if op.Outcome != history.Unknown && op.Reason != "NOT_OWNER" && op.Reason != "BUSY" || ctx.Err() != nil {
-			return op
+		e := c.ask(ctx, r, a)
+		if e.Kind != history.Unknown && !nobodys(e.Reason) || ctx.Err() != nil {
+			return e
 		}
 		wait(ctx, time.Duration(1+c.rng.IntN(40))*time.Millisecond)
 	}
 }
+
+// nobodys tells whether a reason says that nobody there could decide the command just now.
+func nobodys(reason string) bool { return reason == "NOT_OWNER" || reason == "BUSY" }
 
 // wait waits for a while, or until ctx ends.
 func wait(ctx context.Context, d time.Duration) {
@@ -96,37 +120,21 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // ask asks once, the owner that answered last or any, and writes down what became of it.
-func (c *client) ask(ctx context.Context, call string, r request, a answer) *history.Op {
-	customer := customerOf(r.GetAccountId())
-	partition := topic.Of(customer, int32(c.partitions))
+func (c *client) ask(ctx context.Context, r history.Request, a history.Answer) history.Event {
+	e := history.Ask(r)
+	partition := topic.Of(e.Customer, int32(c.partitions))
 	at := c.owner(partition)
-	op := &history.Op{
-		Client: c.id, Call: call, Server: c.owners[at].name, Customer: customer, Key: r.GetIdempotencyKey(), Request: text(r), Begun: time.Now(),
-	}
+	e.Client, e.Instance = fmt.Sprint(c.id), c.owners[at].name
 	// A client may lose patience: the command is decided all the same, or not.
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(200+c.rng.IntN(6000))*time.Millisecond)
 	defer cancel()
 	proto.Reset(a)
-	err := c.owners[at].conn.Invoke(ctx, "/bank.v1.TransactionsService/"+call, r, a)
-	op.Ended = time.Now()
-	describe(op, a, err)
-	c.learn(partition, at, op)
-	return op
-}
-
-func customerOf(account string) string {
-	customer, _, _ := bytes.Cut([]byte(account), []byte("."))
-	return string(customer)
-}
-
-// text is a message as JSON that is always the same: protojson varies its white space on purpose.
-func text(m proto.Message) json.RawMessage {
-	b, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
-	var out bytes.Buffer
-	if err != nil || json.Compact(&out, b) != nil {
-		panic(fmt.Sprintf("print %T: %v", m, err)) // every message can be printed
-	}
-	return out.Bytes()
+	e = c.recorder.Call(e)
+	err := c.owners[at].conn.Invoke(ctx, "/bank.v1.TransactionsService/"+strings.TrimSuffix(e.Command, "Request"), r, a)
+	end(&e, a, err)
+	c.recorder.Add(e)
+	c.learn(partition, at, &e)
+	return e
 }
 
 // owner returns whom to ask: mostly who answered last.
@@ -139,53 +147,63 @@ func (c *client) owner(partition int32) int {
 	return c.rng.IntN(len(c.owners))
 }
 
-func (c *client) learn(partition int32, at int, op *history.Op) {
-	err := c.writer.Write(op)
+func (c *client) learn(partition int32, at int, e *history.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil {
-		c.failed = err
-	}
 	switch {
-	case op.Acknowledged():
-		c.hint[partition], c.served[partition] = at, op.Ended
+	case e.Acknowledged():
+		c.hint[partition], c.served[partition] = at, time.Now()
 	case c.hint[partition] == at:
 		delete(c.hint, partition)
 	}
+	if !e.Acknowledged() {
+		c.putOff[putOff{partition, e.Reason}] = time.Now()
+	}
 }
 
-// describe says how a call ended.
-func describe(op *history.Op, a answer, err error) {
+// end says how a call ended.
+func end(e *history.Event, a history.Answer, err error) {
 	if err == nil {
-		op.Outcome, op.Replayed = history.OK, a.GetReplayed()
-		op.Partition, op.Offset = a.GetRecord().GetPartition(), a.GetRecord().GetOffset()
-		replayed := a.ProtoReflect().Descriptor().Fields().ByName("replayed")
-		a.ProtoReflect().Clear(replayed)
-		op.Answer = text(a)
+		e.Accept(a)
 		return
 	}
 	s := status.Convert(err)
-	op.Outcome, op.Reason = history.Unknown, s.Code().String()
+	reason := s.Code().String()
 	var record *bankv1.Record
 	for _, d := range s.Details() {
 		switch d := d.(type) {
 		case *errdetails.ErrorInfo:
-			op.Reason, op.Replayed = d.GetReason(), d.GetMetadata()["replayed"] != ""
+			reason, e.Replayed = d.GetReason(), d.GetMetadata()["replayed"] != ""
 		case *bankv1.Record:
 			record = d
 		}
 	}
-	switch {
-	case record != nil:
-		op.Outcome, op.Partition, op.Offset = history.Rejected, record.GetPartition(), record.GetOffset()
-		op.Answer = text(&bankv1.Rejection{Reason: op.Reason, Detail: s.Message(), Record: record})
-	case op.Reason == "NOT_OWNER" || op.Reason == "BUSY":
-		op.Outcome = history.Refused
-	case s.Code() == codes.AlreadyExists || s.Code() == codes.FailedPrecondition || s.Code() == codes.InvalidArgument:
-		op.Outcome = history.Refused
+	switch s.Code() {
+	case codes.AlreadyExists, codes.FailedPrecondition, codes.InvalidArgument:
+		e.Refuse(reason, s.Message(), record)
 	default:
-		op.Answer, _ = json.Marshal(s.Message())
+		if record != nil || nobodys(reason) {
+			e.Refuse(reason, s.Message(), record)
+			return
+		}
+		e.Doubt(reason, s.Message())
 	}
+}
+
+// told waits until a partition has put a command off for a reason since a time.
+func (w *workload) told(ctx context.Context, since time.Time, what putOff) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		w.mu.Lock()
+		last := w.putOff[what]
+		w.mu.Unlock()
+		if last.After(since) {
+			return true
+		}
+		wait(ctx, 10*time.Millisecond)
+	}
+	return false
 }
 
 // serving waits until every partition has acknowledged something that was asked lately.
@@ -215,14 +233,4 @@ func (w *workload) waiting(since time.Time) (out []int) {
 		}
 	}
 	return out
-}
-
-// close ends the history.
-func (w *workload) close() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.writer.Close(); w.failed == nil {
-		w.failed = err
-	}
-	return w.failed
 }
