@@ -120,6 +120,13 @@ func TestReadLeavesOutWhatIsIgnored(t *testing.T) {
 	}
 }
 
+func TestReadLeavesOutTheFileOfALinkedWorktree(t *testing.T) {
+	tree, err := Read(fstest.MapFS{".git": {Data: []byte("gitdir: elsewhere\n")}})
+	if err != nil || len(tree.Files) > 0 {
+		t.Errorf("got %d files, %v, want none", len(tree.Files), err)
+	}
+}
+
 func TestReadNamesWhatItCannotRead(t *testing.T) {
 	tests := map[string]struct {
 		tree fstest.MapFS

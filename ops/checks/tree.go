@@ -18,7 +18,8 @@ const Module = "github.com/refold/refold"
 
 // Tree is the files of a repository, read once. It may be read by many goroutines.
 type Tree struct {
-	// Files are sorted by path. What .gitignore names is not among them, nor is the folder .git.
+	// Files are sorted by path. What .gitignore names is not among them, nor is .git, a folder or, in
+	// a linked worktree, a file.
 	Files []*File
 }
 
@@ -48,7 +49,7 @@ func Read(fsys fs.FS) (*Tree, error) {
 			return err
 		case entry.IsDir() && (name == ".git" || ignored.folder(name)):
 			return fs.SkipDir
-		case entry.IsDir() || ignored.file(name):
+		case entry.IsDir() || name == ".git" || ignored.file(name):
 			return nil
 		}
 		file, err := readFile(fsys, name)
