@@ -145,14 +145,14 @@ func TestKW21RollingRestart(t *testing.T) {
 	}
 }
 
-// wire is a process's way to the brokers.
-type wire struct {
+// way is a process's way to the brokers.
+type way struct {
 	mu    sync.Mutex
 	cut   bool       // guarded by mu
 	conns []net.Conn // guarded by mu
 }
 
-func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (w *way) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.cut {
@@ -165,7 +165,7 @@ func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, err
 	return c, err
 }
 
-func (w *wire) set(cut bool) {
+func (w *way) set(cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cut = cut
@@ -178,7 +178,7 @@ func (w *wire) set(cut bool) {
 // KW-22: the owner of a partition is cut off from the brokers, and clients still reach it. It says what it knows
 // to be recorded, with its position, and nothing else; others take its partition, and it comes back.
 func TestKW22OwnerCutOffFromTheBrokers(t *testing.T) {
-	w := &wire{}
+	w := &way{}
 	b, one, two, ofOne, _ := pair(t, func(c *journal.Config[*Command, Outcome]) {
 		c.Cluster.Dial, c.Patience = w.dial, 500*time.Millisecond
 	})
