@@ -139,7 +139,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	}()
 	for _, name := range e.Names() {
-		m, err := e.join(name)
+		m, err := e.join(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -159,12 +159,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	return errors.Join(err, e.stopAll())
 }
 
-func (e *Engine) join(name string) (*group.Member, error) {
+func (e *Engine) join(ctx context.Context, name string) (*group.Member, error) {
 	d, err := e.newest(name)
 	if err != nil {
 		return nil, err
 	}
-	return group.Join(e.cfg.Cluster, group.Config{
+	return group.Join(ctx, e.cfg.Cluster, group.Config{
 		Group:    "refold-" + name,
 		Topic:    d.Topic,
 		Instance: e.cfg.Instance,

@@ -53,14 +53,18 @@ type Member struct {
 // those of a member that left are nobody's.
 const heartbeat = 300 * time.Millisecond
 
-// joinTimeout bounds what a member asks the brokers before it joins.
-const joinTimeout = 10 * time.Second
+// askWithin bounds what a member asks the brokers before it joins, and askEvery is between two tries.
+const (
+	askWithin = 10 * time.Second
+	askEvery  = 200 * time.Millisecond
+)
 
-// Join makes this process a member. The caller closes it, or lets it leave.
-func Join(c cluster.Cluster, cfg Config) (*Member, error) {
+// Join makes this process a member. Where the member has an Address it waits, until ctx ends, for brokers that can
+// be asked what the group knows of it. The caller closes it, or lets it leave.
+func Join(ctx context.Context, c cluster.Cluster, cfg Config) (*Member, error) {
 	m := &Member{cfg: cfg, cluster: c}
 	m.cluster.ClientID = clientID(c.ClientID, cfg.Address)
-	if err := m.forgetAddress(); err != nil {
+	if err := m.forgetAddress(ctx); err != nil {
 		return nil, fmt.Errorf("join group %s: %w", cfg.Group, err)
 	}
 	revoked := func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { cfg.Revoked(lost[cfg.Topic]) }
@@ -125,8 +129,8 @@ func (m *Member) remove(ctx context.Context, admin *kadm.Client) error {
 
 // forgetAddress takes the instance out of the group where the group knows it by another address: a broker
 // keeps the client id of an instance that joins again without a need to share out anew, and the group would
-// name the old address for as long.
-func (m *Member) forgetAddress() error {
+// name the old address for as long. Brokers that are gone at the moment are waited for.
+func (m *Member) forgetAddress(ctx context.Context) error {
 	if m.cfg.Instance == "" || m.cfg.Address == "" {
 		return nil
 	}
@@ -135,9 +139,22 @@ func (m *Member) forgetAddress() error {
 		return err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), joinTimeout)
+	for {
+		err := m.forget(ctx, kadm.NewClient(client))
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(askEvery):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+func (m *Member) forget(ctx context.Context, admin *kadm.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	admin := kadm.NewClient(client)
 	described, err := describe(ctx, admin, m.cfg.Group)
 	if err != nil {
 		return err

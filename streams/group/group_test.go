@@ -46,7 +46,7 @@ func join(t *testing.T, b *fake.Broker, instance string) (*share, *group.Member)
 func joinAt(t *testing.T, b *fake.Broker, instance, address string) (*share, *group.Member) {
 	t.Helper()
 	s := &share{changed: make(chan struct{}, 1)}
-	m, err := group.Join(b.Cluster, group.Config{
+	m, err := group.Join(t.Context(), b.Cluster, group.Config{
 		Group: "g", Topic: topic.Transactions, Instance: instance, Address: address,
 		Assigned: func(p []int32) { s.set(func(h []int32) []int32 { return append(h, p...) }) },
 		Revoked: func(p []int32) {

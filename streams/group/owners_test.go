@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/group"
@@ -86,4 +89,23 @@ func TestAnInstanceThatMovedIsKnownByItsAddress(t *testing.T) {
 	defer second.Close()
 	again.until(t, 1)
 	until(t, owners(t, b), "b:2")
+}
+
+// A process that starts while the brokers are away joins when they are back.
+func TestBrokersThatAreAwayAreWaitedFor(t *testing.T) {
+	b := fake.New(t, 1)
+	var asked atomic.Int64
+	b.Kafka.ControlKey(kmsg.DescribeGroups.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.Kafka.KeepControl()
+		return nil, errors.New("gone"), asked.Add(1) <= 8
+	})
+	s, m := joinAt(t, b, "one", "a:1")
+	defer m.Close()
+	s.until(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	asked.Store(-1 << 40)
+	cancel()
+	if _, err := group.Join(ctx, b.Cluster, group.Config{Group: "g", Topic: topic.Transactions, Instance: "two", Address: "b:2"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that it was told to stop", err)
+	}
 }

@@ -186,7 +186,7 @@ func (j *Journal[C, O]) Owner(ctx context.Context, partition int32, maxAge time.
 // instance runs again, which takes them back at once. It fails only where the group cannot be joined. It is
 // called once.
 func (j *Journal[C, O]) Run(ctx context.Context) error {
-	member, err := group.Join(j.cfg.Cluster, group.Config{
+	member, err := group.Join(ctx, j.cfg.Cluster, group.Config{
 		Group:    j.cfg.Group,
 		Topic:    j.cfg.Topic,
 		Instance: j.cfg.Instance,
@@ -194,6 +194,9 @@ func (j *Journal[C, O]) Run(ctx context.Context) error {
 		Assigned: func(partitions []int32) { j.start(ctx, partitions) },
 		Revoked:  j.stop,
 	})
+	if ctx.Err() != nil && err != nil {
+		return nil // it was told to stop before there were brokers
+	}
 	if err != nil {
 		return fmt.Errorf("run the journal of %s: %w", j.cfg.Topic, err)
 	}
