@@ -94,7 +94,7 @@ type Node struct {
 	// begin starts what works only while the gateway serves, and so ends before it.
 	begin []func()
 	// checks say why a part of the node does not serve yet; they are complete before serving begins.
-	checks []func() error
+	checks []func(context.Context) error
 }
 
 // ledgerRows bounds the rows that each task of the ledger keeps in memory. Most of them are outcomes, which
@@ -312,7 +312,7 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 		Address: cmp.Or(n.cfg.Advertise, n.addresses.GRPC),
 	})
 	n.parts.add("journal", func() error { j.Close(); return nil })
-	n.checks = append(n.checks, func() error { return n.journalReady(j) })
+	n.checks = append(n.checks, func(ctx context.Context) error { return n.journalReady(ctx, j) })
 	peers := gateway.NewPeers()
 	n.parts.add("connections to other nodes", peers.Close)
 	mail, err := mailbox.Open(n.cluster, topic.Transfers, n.cfg.Logger)
@@ -373,7 +373,7 @@ func (n *Node) openProjections(ctx context.Context) error {
 		Instance: n.folder.Instance, Logger: n.cfg.Logger,
 	})
 	n.parts.start("projections", e.Run)
-	n.checks = append(n.checks, func() error { return n.projectionsReady(e) })
+	n.checks = append(n.checks, func(context.Context) error { return n.projectionsReady(e) })
 	answers, err := reports.NewServer(reports.Config{Engine: e, Partitions: n.cfg.Partitions})
 	if err != nil {
 		return err

@@ -13,7 +13,6 @@ import (
 	"github.com/refold/refold/services/gateway"
 	"github.com/refold/refold/services/transactions"
 	"github.com/refold/refold/streams/cluster"
-	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/topic"
 )
@@ -122,26 +121,31 @@ func (n *Node) Position(ctx context.Context) (string, error) {
 
 // Ready returns nil where the node serves all it should, or why it does not. A projection that is being
 // rebuilt is ready, one that stands still is not.
-func (n *Node) Ready(context.Context) error {
+func (n *Node) Ready(ctx context.Context) error {
 	for _, check := range n.checks {
-		if err := check(); err != nil {
+		if err := check(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *Node) journalReady(j *transactions.Journal) error {
-	serving := 0
+func (n *Node) journalReady(ctx context.Context, j *transactions.Journal) error {
+	served := make(map[int32]bool)
 	for _, s := range j.Status() {
-		if s.State == journal.Serving || s.State == journal.Committing {
-			serving++
+		if s.State.Serves() {
+			served[s.Partition] = true
 		} else if s.Problem != "" {
 			return fmt.Errorf("partition %d of the journal is %s: %s", s.Partition, s.State, s.Problem)
 		}
 	}
-	if n.cfg.Kafka == "" && serving < int(n.cfg.Partitions) {
-		return fmt.Errorf("%d of %d partitions of the journal are served", serving, n.cfg.Partitions)
+	for p := range n.cfg.Partitions {
+		if n.cfg.Kafka != "" || served[p] {
+			continue
+		}
+		if owner, err := j.Owner(ctx, p, time.Second); err != nil || owner == "" {
+			return fmt.Errorf("%d of %d partitions of the journal are served here, and nobody else has partition %d", len(served), n.cfg.Partitions, p)
+		}
 	}
 	return nil
 }

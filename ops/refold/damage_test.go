@@ -120,7 +120,7 @@ func TestLG22ByteChangedOnDisk(t *testing.T) {
 		verb string
 		want string
 	}{
-		{"journal", fmt.Sprintf("partition %d, offset %d: names another record than the one before it, at offset %d,", at, p.next(at, changed), changed)},
+		{"journal", fmt.Sprintf("partition %d, offset %d: was changed: the record after it, at offset %d, names another one", at, changed, p.next(at, changed))},
 		{"model", fmt.Sprintf("partition %d, offset %d: is not what a command of its digest asks for", at, changed)},
 	} {
 		code, stdout, stderr := refold(t, data, "verify", c.verb)

@@ -41,8 +41,9 @@ const (
 	// maxStreams bounds the calls of one connection that are under way; a client waits with more. All calls
 	// over REST are one client.
 	maxStreams = 1024
-	// maxHeaders bounds the headers of a request, in bytes.
-	maxHeaders = 64 << 10
+	// maxHeaders bounds the headers of a request, in bytes, and maxHeaderFields their number over REST.
+	maxHeaders      = 64 << 10
+	maxHeaderFields = 100
 	// maxCall bounds a call over REST. What a client reads has a bound of its own, which must leave time to
 	// say so.
 	maxCall  = 30 * time.Second

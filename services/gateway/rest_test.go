@@ -292,6 +292,11 @@ func TestHeadersAreBounded(t *testing.T) {
 	if !strings.HasPrefix(got, "HTTP/1.1 431 ") {
 		t.Errorf("got %.80q, want 431", got)
 	}
+	few := strings.Repeat("X-Same: value\r\n", 101)
+	got = h.raw("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + few + "\r\n")
+	if !strings.HasPrefix(got, "HTTP/1.1 431 ") || !strings.Contains(got, "headers: there may be 100") {
+		t.Errorf("got %q, want 431 and why", got)
+	}
 }
 
 func TestSlowHeadersAreCut(t *testing.T) {

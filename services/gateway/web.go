@@ -36,7 +36,22 @@ func (s *Server) handler(ctx context.Context, conn *grpc.ClientConn) (http.Handl
 	foreign.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusForbidden, withInfo(status.New(codes.PermissionDenied, "this comes from a page of another site")))
 	}))
-	return secured(s.recovered(foreign.Handler(mux))), nil
+	return secured(s.recovered(fewHeaders(foreign.Handler(mux)))), nil
+}
+
+// fewHeaders refuses a request with more headers than anybody means.
+func fewHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		n := 0
+		for _, values := range q.Header {
+			n += len(values)
+		}
+		if n > maxHeaderFields {
+			write(w, http.StatusRequestHeaderFieldsTooLarge, withInfo(status.Newf(codes.InvalidArgument, "the request has %d headers: there may be %d", n, maxHeaderFields)))
+			return
+		}
+		next.ServeHTTP(w, q)
+	})
 }
 
 // secured tells browsers to do with an answer nothing but show it.

@@ -2,7 +2,6 @@ package transactions
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"strings"
 
@@ -147,42 +146,6 @@ func (a *audit) scratch(name string) fact {
 		return &a.settled
 	}
 	return nil
-}
-
-// chain checks that the record is the successor of the one before, and where it should be.
-func (a *audit) chain(rec *timeline.Record, e *event.Envelope, found func(string, ...any)) {
-	h := a.heads[rec.Partition]
-	if h == nil {
-		h = &head{}
-		a.heads[rec.Partition] = h
-	}
-	if e.PartitionSeq != h.PartitionSeq+1 {
-		found("is number %d of its partition, after number %d", e.PartitionSeq, h.PartitionSeq)
-	}
-	if e.PrevHash != h.Hash {
-		found("names another record than the one before it%s as its predecessor: one of the two was changed, or one is missing", h.where())
-	}
-	if h.PartitionSeq > 0 && e.RecordedAt <= h.RecordedAt {
-		found("was recorded at %s, not after the one before it", text(e.RecordedAt))
-	}
-	if string(rec.Key) != e.CustomerID {
-		found("has the key %q, but is of customer %q", rec.Key, e.CustomerID)
-	}
-	if want := topic.Of(e.CustomerID, a.Partitions); want != rec.Partition {
-		found("is of customer %q, who belongs to partition %d", e.CustomerID, want)
-	}
-	*h = head{ledger.Head{PartitionSeq: e.PartitionSeq, RecordedAt: e.RecordedAt, Hash: sha256.Sum256(rec.Value), Offset: rec.Offset}}
-}
-
-// head is the last record of a partition that was read.
-type head struct{ ledger.Head }
-
-// where says where it stands; nothing before the first.
-func (h *head) where() string {
-	if h.PartitionSeq == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", at offset %d,", h.Offset)
 }
 
 func (a *audit) open(e *event.AccountOpened, found func(string, ...any)) {

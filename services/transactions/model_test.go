@@ -95,7 +95,7 @@ func TestLG22DamagedLogIsNamedAndNotServed(t *testing.T) {
 		spoil func(*copied, int)
 		first int64 // of the record w1 at offset 2
 	}{
-		"altered": {func(c *copied, _ int) { c.change("c1", "w1", func(f fact) { f.(*event.EntryPosted).Category = "x" }) }, 3},
+		"altered": {func(c *copied, _ int) { c.change("c1", "w1", func(f fact) { f.(*event.EntryPosted).Category = "x" }) }, 2},
 		"removed": {func(c *copied, n int) { c.records = slices.Delete(c.records, n, n+1) }, 2},
 		"swapped": {func(c *copied, n int) { c.records[n], c.records[n+1] = c.records[n+1], c.records[n] }, 2},
 	} {

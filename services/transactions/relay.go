@@ -8,7 +8,6 @@ import (
 
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
-	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -81,7 +80,7 @@ func (r *relay) tend(ctx context.Context, tended map[int32]context.CancelFunc, r
 	serving := make(map[int32]bool)
 	for _, status := range r.cfg.Journal.Status() {
 		p := status.Partition
-		if status.State != journal.Serving && status.State != journal.Committing {
+		if !status.State.Serves() {
 			continue
 		}
 		serving[p] = true

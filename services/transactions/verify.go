@@ -73,6 +73,9 @@ const maxProblems = 100
 //   - a transfer between partitions is sent, received and ended once, of one amount, and what is in the clearing
 //     accounts is what is on its way.
 //
+// A record is held to its hash by the one after it. So of the last record of a partition only what its command
+// says is proven, by the model.
+//
 // It goes on after a problem, from what the record says of itself, so that one problem is told once. The
 // error says that the journal could not be read; problems are no error. Memory grows with the number of
 // accounts and open holds alone: what is said of keys and entries waits in a temporary folder.
@@ -113,6 +116,7 @@ func (v Verifier) Verify(ctx context.Context) (report Report, err error) {
 
 // close adds up.
 func (a *audit) close() Report {
+	a.doubts()
 	r := &a.report
 	slices.SortStableFunc(r.Problems, func(p, q Problem) int {
 		return cmp.Or(cmp.Compare(p.Partition, q.Partition), cmp.Compare(p.Offset, q.Offset))

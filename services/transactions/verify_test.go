@@ -206,7 +206,25 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 		},
 		"a record was changed": {
 			func(c *copied) { c.change("c1", "d1", entry(func(e *event.EntryPosted) { e.Merchant = "x" })) },
-			[]string{"offset 2: names another record than the one before it, at offset 1, as its predecessor"},
+			[]string{"offset 1: was changed: the record after it, at offset 2, names another one"},
+		},
+		"a link was changed": {
+			func(c *copied) { c.change("c1", "d1", func(f fact) { f.Envelop().PrevHash[0]++ }) },
+			[]string{"offset 1: was changed: it names another record than the one before it, at offset 0, and the one after it names another one"},
+		},
+		"one of the last two was changed": {
+			func(c *copied) {
+				n := c.find("c1", "d1")
+				at, kept := c.records[n].Partition, 0
+				c.change("c1", "d1", entry(func(e *event.EntryPosted) { e.Merchant = "x" }))
+				c.records = slices.DeleteFunc(c.records, func(r *kgo.Record) bool {
+					if r.Partition == at {
+						kept++
+					}
+					return r.Partition == at && kept > 3
+				})
+			},
+			[]string{"offset 2: names another record than the one before it, at offset 1: one of the two was changed"},
 		},
 		"an amount was changed": {
 			func(c *copied) {

@@ -68,6 +68,9 @@ const (
 	Stopped    State = "stopped"
 )
 
+// Serves reports whether commands are decided in the state, or are about to be.
+func (s State) Serves() bool { return s == Serving || s == Proving || s == Committing }
+
 type writer[C, O any] struct {
 	cfg       *Config[C, O]
 	partition int32
