@@ -139,12 +139,20 @@ func (n *Node) journalReady(ctx context.Context, j *transactions.Journal) error 
 			return fmt.Errorf("partition %d of the journal is %s: %s", s.Partition, s.State, s.Problem)
 		}
 	}
-	for p := range n.cfg.Partitions {
-		if n.cfg.Kafka != "" || served[p] {
+	if n.cfg.Kafka != "" {
+		return nil
+	}
+	return allOwned(n.cfg.Partitions, served, func(p int32) (string, error) { return j.Owner(ctx, p, time.Second) })
+}
+
+// allOwned says which partition is served neither here nor by another node.
+func allOwned(partitions int32, served map[int32]bool, other func(partition int32) (string, error)) error {
+	for p := range partitions {
+		if served[p] {
 			continue
 		}
-		if owner, err := j.Owner(ctx, p, time.Second); err != nil || owner == "" {
-			return fmt.Errorf("%d of %d partitions of the journal are served here, and nobody else has partition %d", len(served), n.cfg.Partitions, p)
+		if owner, err := other(p); err != nil || owner == "" {
+			return fmt.Errorf("%d of %d partitions of the journal are served here, and nobody else has partition %d", len(served), partitions, p)
 		}
 	}
 	return nil

@@ -54,40 +54,6 @@ func TestID9ReplayFromSavedRows(t *testing.T) {
 	}
 }
 
-// A node with a broker of its own starts again where others own a part of the partitions by then.
-func TestStartBesideOtherOwners(t *testing.T) {
-	cfg := local(t.TempDir())
-	cfg.Partitions = 3
-	first, err := node.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := first.Addresses()
-	cfg.Listen.Kafka, cfg.Listen.Registry = at.Kafka, at.Registry
-	other := open(t, node.Config{Kafka: at.Kafka, RegistryURL: "http://" + at.Registry, Roles: []node.Role{node.Transactions}})
-	bank := bankv1.NewTransactionsServiceClient(dial(t, other))
-	open := func(key string) func(context.Context) error {
-		return func(ctx context.Context) error {
-			_, err := bank.OpenAccount(ctx, opening(key+".main"))
-			return err
-		}
-	}
-	eventually(t, open("alice"))
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	again, err := node.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range 6 {
-		eventually(t, open(fmt.Sprint("c", n)))
-	}
-	if err := again.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
 // KW-13: the log begins above what the saved rows hold. The owner refuses to serve, and does not go on from
 // where the log begins.
 func TestKW13LogBeginsBehindTheRows(t *testing.T) {

@@ -60,19 +60,26 @@ func (s *Server) run(ctx context.Context, e errand) error {
 		if errors.Is(err, journal.ErrUnavailable) {
 			lost = err
 		} else if !errors.Is(err, journal.ErrNotOwner) || errors.Is(err, group.ErrNobody) {
-			return err
+			return verdict(err, lost)
 		}
 		if !pause(hops, hopsEvery) {
 			break
 		}
 		if err = e.here(ctx); !errors.Is(err, journal.ErrNotOwner) {
-			return err
+			return verdict(err, lost)
 		}
 	}
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("forward to the owner of partition %d: %w", e.partition, errors.Join(ctx.Err(), lost))
-	case lost != nil:
+	}
+	return verdict(err, lost)
+}
+
+// verdict is what a caller is told: not that nothing happened, where an earlier try was lost on its way.
+func verdict(err, lost error) error {
+	nothing := errors.Is(err, journal.ErrNotOwner) || errors.Is(err, journal.ErrBusy) || peerReason(err) == reasonBusy
+	if lost != nil && nothing {
 		return lost
 	}
 	return err
@@ -119,7 +126,8 @@ const (
 	reasonBusy     = "BUSY"
 )
 
-// repeatable reports whether a hop that failed may be sent again: its answer says so, or was lost.
+// repeatable reports whether a hop that failed may be sent again: its answer says so, or was lost. What gives no
+// reason is no answer of a peer, whatever its code.
 func repeatable(err error) bool {
 	switch status.Code(err) {
 	case grpccodes.Unavailable:
@@ -127,7 +135,7 @@ func repeatable(err error) bool {
 	case grpccodes.Canceled, grpccodes.DeadlineExceeded:
 		return true
 	}
-	return false
+	return peerReason(err) == ""
 }
 
 // peerReason returns the reason that a peer gave, "" where it gave none.

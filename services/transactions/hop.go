@@ -2,7 +2,6 @@ package transactions
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -125,10 +124,19 @@ func (h *hop) told(ctx context.Context, told *bankv1.Result) {
 	delete(h.sent, told.GetTag())
 	if _, unavailable := told.GetOutcome().(*bankv1.Result_Unavailable); unavailable {
 		h.over = true
-		h.wait(ctx, it, errors.New(told.GetUnavailable()))
+		h.wait(ctx, it, lostBy(told))
 		return
 	}
 	h.answer(it, result{told: told})
+}
+
+// lostBy is the error of a result that is unavailable.
+func lostBy(told *bankv1.Result) error {
+	err := journal.ErrUnavailable
+	if reason := told.GetUnavailableReason(); reason == reasonNotOwner || reason == reasonBusy {
+		err = journal.ErrNotOwner
+	}
+	return fmt.Errorf("%w: %s", err, told.GetUnavailable())
 }
 
 // end lets nothing more be sent.

@@ -90,8 +90,7 @@ func (l *lane) enqueue(ctx context.Context, it *item) error {
 func (l *lane) wait(ctx context.Context, it *item, err error) {
 	l.waiting = append(l.waiting, it)
 	if err != nil {
-		it.lost = err
-		l.patience(it)
+		it.failed(err)
 	}
 	l.changed.Broadcast()
 	if !l.running && ctx.Err() == nil {
@@ -100,10 +99,14 @@ func (l *lane) wait(ctx context.Context, it *item, err error) {
 	}
 }
 
-// patience begins to run with the first thing that goes wrong.
-func (l *lane) patience(it *item) {
+// failed takes note of what went wrong: patience begins to run with the first, and that a command may have been
+// decided is never forgotten for an error which says that it was not.
+func (it *item) failed(err error) {
 	if it.since.IsZero() {
 		it.since = time.Now()
+	}
+	if err != nil && !errors.Is(it.lost, journal.ErrUnavailable) {
+		it.lost = err
 	}
 }
 
@@ -162,8 +165,7 @@ func (l *lane) here(ctx context.Context) bool {
 	for len(l.waiting) > 0 {
 		it := l.waiting[0]
 		if err := l.enqueue(ctx, it); err != nil {
-			it.lost = err
-			l.patience(it)
+			it.failed(err)
 			return false
 		}
 		l.waiting = l.waiting[1:]
@@ -183,10 +185,12 @@ func (l *lane) there(ctx context.Context, age time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if errors.Is(err, group.ErrNobody) {
-		l.drop(func(*item) error { return err })
+		l.drop(func(it *item) error {
+			it.failed(err)
+			return it.lost
+		})
 	}
 	for _, it := range l.waiting {
-		it.lost = cmp.Or(it.lost, err)
-		l.patience(it)
+		it.failed(err)
 	}
 }

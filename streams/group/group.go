@@ -141,8 +141,9 @@ func (m *Member) forgetAddress(ctx context.Context) error {
 	defer client.Close()
 	for {
 		err := m.forget(ctx, kadm.NewClient(client))
-		if err == nil {
-			return nil
+		var answer *kerr.Error
+		if err == nil || errors.As(err, &answer) && !answer.Retriable {
+			return err
 		}
 		select {
 		case <-time.After(askEvery):

@@ -352,7 +352,10 @@ func (w *writer[C, O]) unknown(ctx context.Context) error {
 func (w *writer[C, O]) giveUp(err error) {
 	w.refuse(w.batch, err)
 	w.batch, w.records = nil, nil
-	w.refuse(w.queue.take(w.cfg.MaxQueue), err)
+	// What is queued while others are refused may be behind one of them, of which its caller did not know yet.
+	for queued := w.queue.take(w.cfg.MaxQueue); len(queued) > 0; queued = w.queue.take(w.cfg.MaxQueue) {
+		w.refuse(queued, err)
+	}
 }
 
 func (w *writer[C, O]) stopped() {
