@@ -101,12 +101,12 @@ func (l *lane) wait(ctx context.Context, it *item, err error) {
 
 // failed takes note of what went wrong: patience begins to run with the first, and that a command may have been
 // decided is never forgotten for an error which says that it was not.
-func (it *item) failed(err error) {
-	if it.since.IsZero() {
-		it.since = time.Now()
+func (i *item) failed(err error) {
+	if i.since.IsZero() {
+		i.since = time.Now()
 	}
-	if err != nil && !errors.Is(it.lost, journal.ErrUnavailable) {
-		it.lost = err
+	if err != nil && !errors.Is(i.lost, journal.ErrUnavailable) {
+		i.lost = err
 	}
 }
 
