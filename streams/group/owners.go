@@ -27,9 +27,12 @@ type Owners struct {
 	client       *kgo.Client
 	group, topic string
 
+	// asking holds a token while the group is asked for: others wait for that answer, or for their context.
+	asking chan struct{}
+
 	mu    sync.Mutex
 	known map[int32]string // guarded by mu; by partition, the addresses of members that have one
-	since time.Time        // guarded by mu; when known was described
+	asked time.Time        // guarded by mu; when the group last answered
 }
 
 // OpenOwners returns the owners of a topic's partitions by a group. The caller closes it.
@@ -38,7 +41,7 @@ func OpenOwners(c cluster.Cluster, group, topic string) (*Owners, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask for the owners of %s: %w", topic, err)
 	}
-	return &Owners{client: client, group: group, topic: topic}, nil
+	return &Owners{client: client, group: group, topic: topic, asking: make(chan struct{}, 1)}, nil
 }
 
 // Close ends the connections.
@@ -50,10 +53,17 @@ func (o *Owners) Close() { o.client.Close() }
 // While the group is shared out anew it says nothing of who works on what. Most members keep what they have,
 // so what was described before still stands.
 func (o *Owners) Of(ctx context.Context, partition int32, maxAge time.Duration) (string, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if time.Since(o.since) <= maxAge {
-		return o.known[partition], nil
+	if address, fresh := o.recent(partition, maxAge); fresh {
+		return address, nil
+	}
+	select {
+	case o.asking <- struct{}{}:
+		defer func() { <-o.asking }()
+	case <-ctx.Done():
+		return "", fmt.Errorf("describe group %s: %w", o.group, ctx.Err())
+	}
+	if address, fresh := o.recent(partition, maxAge); fresh { // somebody else has asked meanwhile
+		return address, nil
 	}
 	described, err := describe(ctx, kadm.NewClient(o.client), o.group)
 	if err != nil {
@@ -62,10 +72,19 @@ func (o *Owners) Of(ctx context.Context, partition int32, maxAge time.Duration) 
 	if len(described.Members) == 0 {
 		return "", fmt.Errorf("group %s: %w", o.group, ErrNobody)
 	}
-	if described.State == stable {
-		o.known, o.since = o.addresses(described), time.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.asked = time.Now(); described.State == stable {
+		o.known = o.addresses(described)
 	}
 	return o.known[partition], nil
+}
+
+// recent returns what the group answered at most maxAge ago, if it did.
+func (o *Owners) recent(partition int32, maxAge time.Duration) (string, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.known[partition], time.Since(o.asked) <= maxAge
 }
 
 func (o *Owners) addresses(described kadm.DescribedGroup) map[int32]string {
@@ -109,6 +128,9 @@ func clientID(name, address string) string {
 
 // address returns the address that a client id carries.
 func address(clientID string) string {
-	_, address, _ := strings.Cut(clientID, "@")
-	return address
+	at := strings.LastIndexByte(clientID, '@')
+	if at < 0 {
+		return ""
+	}
+	return clientID[at+1:]
 }

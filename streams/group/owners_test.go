@@ -109,3 +109,37 @@ func TestBrokersThatAreAwayAreWaitedFor(t *testing.T) {
 		t.Errorf("got %v, want that it was told to stop", err)
 	}
 }
+
+// Who is content with what is known does not wait for a broker that does not answer somebody else.
+func TestWhatIsKnownIsToldAtOnce(t *testing.T) {
+	b := fake.New(t, 1)
+	o := owners(t, b)
+	one, m := joinAt(t, b, "one", "a:1")
+	defer m.Close()
+	one.until(t, 1)
+	until(t, o, "a:1")
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan struct{}, 100)
+	b.Kafka.ControlKey(kmsg.DescribeGroups.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return nil, errors.New("gone"), true
+	})
+	done := make(chan error, 2)
+	ask := func() {
+		_, err := o.Of(ctx, 0, 0)
+		done <- err
+	}
+	go ask()
+	<-asked
+	go ask() // waits for the answer to the first, or for its context
+	if got, err := o.Of(t.Context(), 0, time.Hour); got != "a:1" || err != nil {
+		t.Errorf("got %q, %v, want a:1", got, err)
+	}
+	cancel()
+	for range 2 {
+		if err := <-done; err == nil {
+			t.Error("got an answer of a broker that gave none")
+		}
+	}
+}
