@@ -133,7 +133,9 @@ func TestWhatIsKnownIsToldAtOnce(t *testing.T) {
 	go ask()
 	<-asked
 	go ask() // waits for the answer to the first, or for its context
-	if got, err := o.Of(t.Context(), 0, time.Hour); got != "a:1" || err != nil {
+	soon, stop := context.WithTimeout(t.Context(), 5*time.Second)
+	defer stop()
+	if got, err := o.Of(soon, 0, time.Hour); got != "a:1" || err != nil {
 		t.Errorf("got %q, %v, want a:1", got, err)
 	}
 	cancel()
