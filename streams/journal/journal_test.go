@@ -369,7 +369,7 @@ func TestKW12TailOfAbortedRecords(t *testing.T) {
 func TestSlowStateIsWaitedFor(t *testing.T) {
 	ready, now := context.WithCancel(t.Context())
 	b := start(t, func(c *config, s *set) {
-		c.Patience = 50 * time.Millisecond
+		c.Patience = time.Second // of which the fence may take most on a busy machine
 		s.slow = func(ctx context.Context) error {
 			select {
 			case <-ready.Done():

@@ -101,7 +101,7 @@ type bench struct {
 	t     testing.TB
 	kafka *kfake.Cluster
 	stop  func()
-	// stopping is closed when stop was called.
+	// stopping is closed when every writer was told to stop.
 	stopping <-chan struct{}
 }
 
@@ -131,11 +131,13 @@ func startOn(t testing.TB, kafka *kfake.Cluster, c cluster.Cluster, options ...f
 		return s
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	b := &bench{t: t, kafka: kafka, Journal: New(cfg), stopping: ctx.Done()}
+	stopping := make(chan struct{})
+	b := &bench{t: t, kafka: kafka, Journal: New(cfg), stopping: stopping}
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()
 	b.stop = sync.OnceFunc(func() {
 		cancel()
+		close(stopping)
 		if err := <-done; err != nil {
 			t.Errorf("run: %v", err)
 		}
