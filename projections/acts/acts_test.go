@@ -30,6 +30,9 @@ const (
 	promoted  = event.ActGenerationPromoted
 	rolled    = event.ActGenerationRolled
 	cancelled = event.ActGenerationCancelled
+	paused    = event.ActGenerationPaused
+	resumed   = event.ActGenerationResumed
+	capped    = event.ActGenerationCapped
 )
 
 func TestFold(t *testing.T) {
@@ -62,6 +65,13 @@ func TestFold(t *testing.T) {
 		"not what never was":                               {[]event.ActRecorded{first}, act(verified, 7, 1), "no generation 7", 1},
 		"a promotion drops what was before the one before": {[]event.ActRecorded{first, second, act(created, 3, 1), same, act(promoted, 2, 1), act(verified, 3, 2), act(promoted, 3, 2)}, act(verified, 1, 3), "generation 1 of p is cancelled", 3},
 		"and keeps the one before":                         {[]event.ActRecorded{first, second, act(created, 3, 1), same, act(promoted, 2, 1), act(verified, 3, 2), act(promoted, 3, 2)}, act(rolled, 3, 3), "", 2},
+		"paused":                                           {[]event.ActRecorded{first, second}, act(paused, 2, 1), "", 1},
+		"not twice paused":                                 {[]event.ActRecorded{first, second, act(paused, 2, 1)}, act(paused, 2, 1), "paused already", 1},
+		"not the live one":                                 {[]event.ActRecorded{first}, act(paused, 1, 1), "cannot be paused", 1},
+		"resumed":                                          {[]event.ActRecorded{first, second, act(paused, 2, 1)}, act(resumed, 2, 1), "", 1},
+		"not what runs":                                    {[]event.ActRecorded{first, second}, act(resumed, 2, 1), "not paused", 1},
+		"what is promoted runs":                            {[]event.ActRecorded{first, second, same, act(paused, 2, 1), act(promoted, 2, 1)}, act(resumed, 2, 2), "not paused", 2},
+		"no cap on the live one":                           {[]event.ActRecorded{first}, act(capped, 1, 1), "as fast as it can", 1},
 		"promoted again after a roll-back":                 {[]event.ActRecorded{first, second, same, act(promoted, 2, 1), act(rolled, 2, 2)}, act(promoted, 2, 1), "", 2},
 		"the number after a cancelled one is the next":     {[]event.ActRecorded{first, second, act(cancelled, 2, 1)}, act(created, 3, 1), "", 1},
 	} {

@@ -8,6 +8,11 @@ const (
 	ActGenerationPromoted  = "GENERATION_PROMOTED"
 	ActGenerationRolled    = "GENERATION_ROLLED_BACK"
 	ActGenerationCancelled = "GENERATION_CANCELLED"
+	ActGenerationPaused    = "GENERATION_PAUSED"
+	ActGenerationResumed   = "GENERATION_RESUMED"
+	ActGenerationCapped    = "GENERATION_CAPPED"
+	ActGenerationRetried   = "GENERATION_RETRIED"
+	ActSnapshotCreated     = "SNAPSHOT_CREATED"
 )
 
 // ActRecorded is what an operator or the platform decided, with who and why.
@@ -27,6 +32,13 @@ type ActRecorded struct {
 	Differences  int64           `avro:"differences"`
 	Digest       string          `avro:"digest"`
 	Positions    []TopicPosition `avro:"positions"`
+	Build        string          `avro:"build"`
+	Plan         string          `avro:"plan"`
+	Snapshot     string          `avro:"snapshot"`
+	Keys         []string        `avro:"keys"`
+	TouchedBy    string          `avro:"touched_by"`
+	MaxRate      int64           `avro:"max_rate"`
+	Buckets      []BucketDigest  `avro:"buckets"`
 }
 
 // TopicPosition is the next offset to be read of one partition.
@@ -34,4 +46,11 @@ type TopicPosition struct {
 	Topic     string `avro:"topic"`
 	Partition int32  `avro:"partition"`
 	Offset    int64  `avro:"offset"`
+}
+
+// BucketDigest sums up the rows of one bucket of keys of one partition.
+type BucketDigest struct {
+	Partition int32  `avro:"partition"`
+	Bucket    int32  `avro:"bucket"`
+	Digest    string `avro:"digest"`
 }
