@@ -23,11 +23,15 @@ import (
 	"github.com/refold/refold/streams/fake"
 )
 
-// patience of the journal in these tests: an answer takes two of them at most.
-const patience = 400 * time.Millisecond
+// patience of the journal where a test waits for its end: an answer takes two of them at most. Who does not
+// know of it waits the usual one, of which two are longer than tooLong.
+const (
+	patience = time.Second
+	tooLong  = 9 * time.Second
+)
 
 // onFake opens a node whose broker takes faults, with an account.
-func onFake(t *testing.T, queue int) (*edge, *kfake.Cluster) {
+func onFake(t *testing.T, patience time.Duration, queue int) (*edge, *kfake.Cluster) {
 	t.Helper()
 	b := fake.New(t, 3)
 	e := edgeOf(t, open(t, node.Config{
@@ -79,13 +83,13 @@ func (e *edge) askBatch(key string) string {
 func (e *edge) unavailable(way, reasons string, got asked) {
 	e.t.Helper()
 	put := got.code == codes.Unavailable || got.status == http.StatusServiceUnavailable
-	if !put || !slices.Contains(strings.Fields(reasons), got.reason) || got.retry <= 0 || got.took > 2*patience+time.Second {
+	if !put || !slices.Contains(strings.Fields(reasons), got.reason) || got.retry <= 0 || got.took > tooLong {
 		e.t.Errorf("%s: got %+v, want unavailable for %s with a time to retry, after at most two waits", way, got, reasons)
 	}
 }
 
 func TestKW7BrokerIsDown(t *testing.T) {
-	e, kafka := onFake(t, 0)
+	e, kafka := onFake(t, patience, 0)
 	var down atomic.Bool
 	kafka.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
 		kafka.KeepControl()
@@ -111,13 +115,13 @@ func TestKW7BrokerIsDown(t *testing.T) {
 }
 
 func TestKW7CallerIsInAHurry(t *testing.T) {
-	e, kafka := onFake(t, 0)
+	e, kafka := onFake(t, tooLong, 0) // the bank itself is in no hurry
 	held := hold(t, kafka)
-	ctx, cancel := context.WithTimeout(t.Context(), patience/4)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	at := time.Now()
 	_, err := e.bank.PostEntry(ctx, deposit("k"))
-	if code := status.Code(err); code != codes.DeadlineExceeded && code != codes.Unavailable || time.Since(at) > patience {
+	if code := status.Code(err); code != codes.DeadlineExceeded && code != codes.Unavailable || time.Since(at) > tooLong/2 {
 		t.Errorf("got %v after %s, want it at the deadline", err, time.Since(at))
 	}
 	close(held)
@@ -139,7 +143,7 @@ func hold(t *testing.T, kafka *kfake.Cluster) chan struct{} {
 }
 
 func TestKW7QueueIsFull(t *testing.T) {
-	e, kafka := onFake(t, 2)
+	e, kafka := onFake(t, patience, 2)
 	held := hold(t, kafka)
 	answers := make(chan asked, 40)
 	for i := range cap(answers) {
@@ -167,7 +171,7 @@ func TestKW7QueueIsFull(t *testing.T) {
 
 // The embedded broker refuses records in this way when its disk is nearly full: streams/broker has the test.
 func TestKW24DiskIsNearlyFull(t *testing.T) {
-	e, kafka := onFake(t, 0)
+	e, kafka := onFake(t, patience, 0)
 	full := kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.PolicyViolation, Count: -1})
 	before := e.written()
 	e.unavailable("gRPC", "DISK_NEARLY_FULL", e.askGRPC("k1"))

@@ -100,7 +100,7 @@ func TestEvaluationAgreesWithTheBank(t *testing.T) {
 func (p *process) agrees(c evaluation.Case) {
 	p.t.Helper()
 	customer, _, _ := strings.Cut(c.Account, ".")
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -65,7 +65,7 @@ func runTask(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	ended := make(chan struct{})
 	go func() { defer close(ended); tk.run(ctx, [16]byte{1}) }()
 	t.Cleanup(func() { cancel(); <-ended })

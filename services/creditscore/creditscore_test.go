@@ -127,7 +127,7 @@ func (b *bank) commit(facts ...any) string {
 // ready waits until all tasks are here.
 func (b *bank) ready() {
 	b.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for p := int32(0); p < partitions; {

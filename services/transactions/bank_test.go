@@ -26,7 +26,7 @@ import (
 	"github.com/refold/refold/streams/topic"
 )
 
-const within = 20 * time.Second
+const within = time.Minute
 
 // bank is a broker in memory with one journal topic, and instances of the service on it.
 type bank struct {
@@ -104,7 +104,7 @@ func (b *bank) start(options ...option) *instance {
 	}
 	cfg := journal.Config[*Command, Outcome]{
 		Cluster: b.cluster, Topic: topic.Transactions, NewMachine: machines.New,
-		Patience: 2 * time.Second, Log: slog.New(slog.NewTextHandler(testWriter{b.t}, nil)),
+		Patience: 5 * time.Second, Log: slog.New(slog.NewTextHandler(testWriter{b.t}, nil)),
 	}
 	for _, o := range options {
 		o(&cfg)

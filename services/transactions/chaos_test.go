@@ -151,15 +151,20 @@ func (d *disturbance) control(r kmsg.Request) (kmsg.Response, error, bool) { //n
 	return resp, nil, true
 }
 
-// end ends it and returns how much it disturbed.
-func (d *disturbance) end() int64 {
-	d.ended.Store(true)
+// injected returns how much it has disturbed.
+func (d *disturbance) injected() int64 {
 	n := d.hits.Load()
 	for _, f := range d.faults {
 		n += int64(f.Hits())
-		f.Remove()
 	}
 	return n
+}
+
+func (d *disturbance) end() {
+	d.ended.Store(true)
+	for _, f := range d.faults {
+		f.Remove()
+	}
 }
 
 // LG-3, I-ACK, I-SAME, I-ONCE: random entries from many callers at two instances that both believe to own all
@@ -168,14 +173,14 @@ func (d *disturbance) end() int64 {
 func TestLG3RandomEntriesUnderFaults(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	const accounts, workers, long = 8, 12, time.Second
+	const accounts, workers, enough = 8, 12, 300
 	b := newBank(t, 2)
 	steady := b.start().serving(2)
 	for n := range accounts {
 		steady.open(fmt.Sprintf("c%d.main", n))
 	}
 	w := &workload{bank: b, at: []*instance{steady, b.start(inGroup("other"))}, told: make(map[string]*told)}
-	ctx, cancel := context.WithTimeout(t.Context(), long)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	disturbance := b.disturb(seed)
 	var wg sync.WaitGroup
@@ -183,13 +188,12 @@ func TestLG3RandomEntriesUnderFaults(t *testing.T) {
 		wg.Go(func() { w.run(ctx, seed, worker, accounts) })
 	}
 	wg.Go(func() { w.churn(ctx) })
+	steady.until(func() bool { return w.answers() >= enough && disturbance.injected() >= enough/10 })
+	cancel()
 	wg.Wait()
-	injected := disturbance.end()
-	answers := w.settle()
-	t.Logf("%d keys, %d answers, %d faults", len(w.told), answers, injected)
-	if answers == 0 || injected == 0 {
-		t.Error("nothing happened: the test shows nothing")
-	}
+	disturbance.end()
+	t.Logf("%d keys, %d answers, %d faults", len(w.told), w.answers(), disturbance.injected())
+	w.settle()
 	w.check()
 }
 
@@ -211,15 +215,24 @@ func (w *workload) churn(ctx context.Context) {
 	}
 }
 
-// settle asks for every key until there is an answer, and returns how many there were before.
-func (w *workload) settle() int {
+// answers returns how many answers there were.
+func (w *workload) answers() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, t := range w.told {
+		n += len(t.posted) + len(t.refused)
+	}
+	return n
+}
+
+// settle asks for every key until there is an answer.
+func (w *workload) settle() {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	answers := 0
 	var wg sync.WaitGroup
 	busy := make(chan struct{}, 64)
 	for key, t := range maps.Clone(w.told) {
-		answers += len(t.posted) + len(t.refused)
 		wg.Go(func() {
 			busy <- struct{}{}
 			defer func() { <-busy }()
@@ -232,7 +245,6 @@ func (w *workload) settle() int {
 		})
 	}
 	wg.Wait()
-	return answers
 }
 
 // check compares what was told with the log.

@@ -147,7 +147,7 @@ func TestKW6EveryErrorCode(t *testing.T) {
 // A fault that stays: nobody is told a lie, and nobody waits for ever.
 func TestKW6FaultThatStays(t *testing.T) {
 	b := newBank(t, 1)
-	i := b.start(func(c *journal.Config[*Command, Outcome]) { c.Patience = 300 * time.Millisecond })
+	i := b.start(func(c *journal.Config[*Command, Outcome]) { c.Patience = time.Second })
 	i.open("c1.main")
 	for _, code := range []*kerr.Error{kerr.ProducerFenced, kerr.CoordinatorNotAvailable, kerr.ConcurrentTransactions} {
 		t.Run(code.Message, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestKW6FaultThatStays(t *testing.T) {
 // ID-7: the commit was applied, and the caller told that this is not known. A retry is told of the one record.
 func TestID7OutcomeUnknown(t *testing.T) {
 	b := newBank(t, 1)
-	i := b.start(func(c *journal.Config[*Command, Outcome]) { c.Patience = 200 * time.Millisecond })
+	i := b.start(func(c *journal.Config[*Command, Outcome]) { c.Patience = time.Second })
 	i.open("c1.main")
 	b.appliedThenFailed(kerr.UnknownServerError)
 	fenced := b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: kerr.CoordinatorNotAvailable, Count: -1})

@@ -89,7 +89,7 @@ func TestKW17TransactionalIDExpired(t *testing.T) {
 // learns so when it commits, and the retry is decided under a new fence.
 func TestKW18TransactionTimesOut(t *testing.T) {
 	b := newBank(t, 1)
-	const short = 200 * time.Millisecond
+	const short = time.Second
 	b.kafka.ControlKey(int16(kmsg.InitProducerID), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		b.kafka.KeepControl()
 		r.(*kmsg.InitProducerIDRequest).TransactionTimeoutMillis = int32(short.Milliseconds())
@@ -99,7 +99,7 @@ func TestKW18TransactionTimesOut(t *testing.T) {
 	i.open("c1.main")
 	b.kafka.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
 		b.kafka.DropControl()
-		b.kafka.SleepControl(func() { <-time.After(3 * short) })
+		b.kafka.SleepControl(func() { <-time.After(3 * short / 2) })
 		return nil, nil, false
 	})
 	i.insisted(t, "c1.main", "k")

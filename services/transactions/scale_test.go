@@ -180,7 +180,7 @@ func (w *way) set(cut bool) {
 func TestKW22OwnerCutOffFromTheBrokers(t *testing.T) {
 	w := &way{}
 	b, one, two, ofOne, _ := pair(t, func(c *journal.Config[*Command, Outcome]) {
-		c.Cluster.Dial, c.Patience = w.dial, 500*time.Millisecond
+		c.Cluster.Dial, c.Patience = w.dial, time.Second
 	})
 	one.open(ofOne)
 	posted := one.posted(deposit(ofOne, "k", 5))

@@ -167,7 +167,7 @@ func ask(t *testing.T, addr, sent string) string {
 	c, err := net.Dial("tcp", addr)
 	must(t, err)
 	defer c.Close()
-	must(t, c.SetDeadline(time.Now().Add(5*time.Second)))
+	must(t, c.SetDeadline(time.Now().Add(time.Minute)))
 	_, err = c.Write([]byte(sent))
 	must(t, err)
 	got, err := io.ReadAll(c)

@@ -204,7 +204,7 @@ func TestKW24FullDiskRefusesRecords(t *testing.T) {
 
 	free.Store(999)
 	eventually(t, "records are refused", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := cl.ProduceSync(ctx, record(0, "refused")).FirstErr()
 		if err != nil && !errors.Is(err, kerr.PolicyViolation) {

@@ -64,7 +64,7 @@ func joinAt(t *testing.T, b *fake.Broker, instance, address string) (*share, *gr
 // until waits for a share of the wanted size.
 func (s *share) until(t *testing.T, n int) []int32 {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for len(s.partitions()) != n {
 		select {
 		case <-s.changed:

@@ -21,7 +21,7 @@ import (
 
 const (
 	topicName = "journal.test"
-	within    = 20 * time.Second
+	within    = time.Minute
 )
 
 // brokers starts brokers in memory with one topic.
@@ -117,7 +117,7 @@ func start(t testing.TB, options ...func(*config, *set)) *bench {
 func startOn(t testing.TB, kafka *kfake.Cluster, c cluster.Cluster, options ...func(*config, *set)) *bench {
 	t.Helper()
 	cfg := config{
-		Cluster: c, Topic: topicName, Patience: time.Second,
+		Cluster: c, Topic: topicName, Patience: 5 * time.Second,
 		Log: slog.New(slog.NewTextHandler(logWriter{t}, nil)),
 	}
 	for _, o := range options {

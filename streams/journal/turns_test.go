@@ -39,7 +39,7 @@ func TestWritersTakeTurns(t *testing.T) {
 
 // Nobody waits for a turn for longer than Patience.
 func TestTurnThatDoesNotCome(t *testing.T) {
-	b := start(t, func(c *config, _ *set) { c.MaxCommits, c.Patience = 1, 50*time.Millisecond }).serving()
+	b := start(t, func(c *config, _ *set) { c.MaxCommits, c.Patience = 1, time.Second }).serving()
 	b.turns <- struct{}{} // somebody hangs
 	if _, err := b.submit("a"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v, want %v", err, ErrUnavailable)

@@ -27,7 +27,7 @@ func reader(t *testing.T, b *fake.Broker, from int64) (*timeline.Reader, context
 	}
 	t.Cleanup(r.Close)
 	r.Add(topic.Transactions, 0, from)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return r, ctx
 }

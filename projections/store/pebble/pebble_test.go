@@ -45,7 +45,7 @@ func TestCrashLeavesRowsOfTheCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for crash(t, dir) == 0 {
