@@ -8,10 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/transactions/model"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -310,5 +314,21 @@ func TestVerifyEndsWithItsContext(t *testing.T) {
 	v := Verifier{Cluster: b.cluster, Codec: codec.New(&schemas{}), Topic: topic.Transactions, Partitions: 1}
 	if _, err := v.Verify(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
+
+// A read that fails is told: what was not read is not verified.
+func TestVerifyFailsWithARead(t *testing.T) {
+	b := newBank(t, 1)
+	b.start().open("c1.main")
+	b.spoiled = true // it cannot be read any more
+	b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.UnknownServerError, Count: -1})
+	v := Verifier{Cluster: b.cluster, Codec: codec.New(&schemas{}), Topic: topic.Transactions, Partitions: 1}
+	if report, err := v.Verify(t.Context()); !errors.Is(err, kerr.UnknownServerError) {
+		t.Errorf("got %+v, %v, want %v", report, err, kerr.UnknownServerError)
+	}
+	m := model.Verifier{Cluster: b.cluster, Codec: codec.New(&schemas{}), Topic: topic.Transactions}
+	if report, err := m.Verify(t.Context()); !errors.Is(err, kerr.UnknownServerError) {
+		t.Errorf("model: got %+v, %v, want %v", report, err, kerr.UnknownServerError)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -119,27 +120,39 @@ func (p *Picker) run(ctx context.Context, at Place, wanted []int64) ([]*Record, 
 	return out, nil
 }
 
-// tries is how often a fetch is tried where the partition is led elsewhere meanwhile.
-const tries = 5
+// errNoAnswer says that the leader did not answer: it may be gone, and another one lead the partition.
+var errNoAnswer = errors.New("the leader of the partition does not answer")
+
+// A fetch that fails in a way that passes, because the partition is led elsewhere meanwhile or nobody leads it
+// yet, is tried again: after firstPause, then after pauses that double, up to longestPause, as long as patience
+// lasts. Where the partition is led is asked anew each time.
+const (
+	firstPause   = 5 * time.Millisecond
+	longestPause = 250 * time.Millisecond
+	patience     = 10 * time.Second
+)
 
 // fetch returns records from the start of a span on, at least one batch, and the offset after those it looked at.
 func (p *Picker) fetch(ctx context.Context, at Place, s Span) ([]*Record, int64, error) {
-	var err error
-	for range tries {
-		var got kgo.FetchPartition
-		var through int64
-		got, through, err = p.fetchOnce(ctx, at, s)
-		switch {
-		case err == nil:
+	begun := time.Now()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		got, through, err := p.fetchOnce(ctx, at, s)
+		if err == nil {
 			return got.Records, through, nil
-		case errors.Is(err, kerr.OffsetOutOfRange):
-			return nil, 0, fmt.Errorf("%w: the log begins at %d, after %d", ErrHole, got.LogStartOffset, s.Start)
-		case !kerr.IsRetriable(err):
-			return nil, 0, err
 		}
 		p.forget(at.Topic)
+		switch {
+		case errors.Is(err, kerr.OffsetOutOfRange):
+			return nil, 0, fmt.Errorf("%w: the log begins at %d, after %d", ErrHole, got.LogStartOffset, s.Start)
+		case !errors.Is(err, errNoAnswer) && !passes(err) || time.Since(begun) > patience:
+			return nil, 0, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, 0, fmt.Errorf("%w: %w", ctx.Err(), err)
+		case <-time.After(pause):
+		}
 	}
-	return nil, 0, err
 }
 
 func (p *Picker) fetchOnce(ctx context.Context, at Place, s Span) (kgo.FetchPartition, int64, error) {
@@ -148,9 +161,9 @@ func (p *Picker) fetchOnce(ctx context.Context, at Place, s Span) (kgo.FetchPart
 	if err != nil {
 		return none, 0, err
 	}
-	resp, err := p.client.Broker(int(detail.Partitions[at.Partition].Leader)).RetriableRequest(ctx, fetchOf(detail, at.Partition, s))
+	resp, err := p.client.Broker(int(detail.Partitions[at.Partition].Leader)).Request(ctx, fetchOf(detail, at.Partition, s))
 	if err != nil {
-		return none, 0, fmt.Errorf("fetch from %d: %w", s.Start, err)
+		return none, 0, fmt.Errorf("fetch from %d: %w: %w", s.Start, errNoAnswer, err)
 	}
 	fetched := resp.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(fetched.ErrorCode); err != nil {

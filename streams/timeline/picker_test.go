@@ -1,10 +1,15 @@
 package timeline_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/timeline"
@@ -70,5 +75,43 @@ func TestPicksNothingBelowTheStartOfTheLog(t *testing.T) {
 	}
 	if got, err := picker(t, b).ReadAt(t.Context(), timeline.Place{Topic: topic.Transactions}, []int64{1, 4}); !errors.Is(err, timeline.ErrHole) {
 		t.Errorf("got %v, %v, want ErrHole", got, err)
+	}
+}
+
+// The leader of a partition moves, is elected for a while, and goes.
+func TestPicksFromWhoeverLeads(t *testing.T) {
+	b := fake.New(t, 1)
+	if _, _, err := b.Kafka.AddNode(-1, 0); err != nil {
+		t.Fatal(err)
+	}
+	b.Commit(records(0, 5)...)
+	p := picker(t, b)
+	pick := func(when string) {
+		t.Helper()
+		got, err := p.ReadAt(t.Context(), timeline.Place{Topic: topic.Transactions}, []int64{3})
+		if err != nil || len(got) != 1 || string(got[0].Value) != "3" {
+			t.Errorf("%s: got %v, %v", when, got, err)
+		}
+	}
+	pick("at first")
+	leader := b.Kafka.LeaderFor(topic.Transactions, 0)
+	if err := b.Kafka.MoveTopicPartition(topic.Transactions, 0, 1-leader); err != nil {
+		t.Fatal(err)
+	}
+	pick("moved")
+	b.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.LeaderNotAvailable, Count: 8})
+	pick("elected")
+	b.Kafka.ControlKey(kmsg.Fetch.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		return nil, errors.New("gone"), true
+	})
+	pick("gone and back")
+	if err := b.Kafka.RemoveNode(1 - leader); err != nil {
+		t.Fatal(err)
+	}
+	pick("gone")
+	ctx, cancel := context.WithCancel(t.Context())
+	b.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.LeaderNotAvailable, Count: -1, When: func(kmsg.Request) bool { cancel(); return true }})
+	if _, err := p.ReadAt(ctx, timeline.Place{Topic: topic.Transactions}, []int64{3}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that the caller went", err)
 	}
 }

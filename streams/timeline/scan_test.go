@@ -5,6 +5,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
@@ -44,5 +48,29 @@ func TestScanEndsWithAnError(t *testing.T) {
 	}
 	if err := timeline.Scan(t.Context(), b.Cluster, topic.Transactions, map[int32]timeline.Span{0: {50, 60}}, stop); !errors.Is(err, timeline.ErrHole) {
 		t.Errorf("got %v, want a hole", err)
+	}
+}
+
+// A read that fails is no end: what was to be read was not.
+func TestScanFailsWithARead(t *testing.T) {
+	for name, c := range map[string]struct {
+		code  *kerr.Error
+		fails bool
+	}{
+		"for good":      {kerr.UnknownServerError, true},
+		"for a while":   {kerr.NotLeaderForPartition, false},
+		"not permitted": {kerr.TopicAuthorizationFailed, true},
+	} {
+		b := fake.New(t, 1)
+		b.Commit(records(0, 3)...)
+		b.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: c.code, Count: 2})
+		read := 0
+		err := timeline.Scan(t.Context(), b.Cluster, topic.Transactions, map[int32]timeline.Span{0: {0, 3}}, func(batch timeline.Batch) error {
+			read += len(batch.Records)
+			return nil
+		})
+		if c.fails && !errors.Is(err, c.code) || !c.fails && (err != nil || read != 3) {
+			t.Errorf("%s: got %v after %d records", name, err, read)
+		}
 	}
 }
