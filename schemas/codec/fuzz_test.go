@@ -36,6 +36,8 @@ func empty(name string) any {
 		return new(event.TransferSettled)
 	case event.NameTransferRelayed:
 		return new(event.TransferRelayed)
+	case event.NameNotificationRequested:
+		return new(event.NotificationRequested)
 	}
 	return new(event.ActRecorded)
 }

@@ -26,6 +26,8 @@ const (
 	NameTransferSettled = "bank.TransferSettled"
 	NameTransferRelayed = "bank.TransferRelayed"
 	NameActRecorded     = "refold.ActRecorded"
+
+	NameNotificationRequested = "bank.NotificationRequested"
 )
 
 // Schemas of the events, as they are registered.
@@ -54,6 +56,8 @@ var (
 	schemaTransferRelayed string
 	//go:embed act_recorded.avsc
 	schemaActRecorded string
+	//go:embed notification_requested.avsc
+	schemaNotificationRequested string
 )
 
 // Schema returns the Avro schema of a named event, or "" where there is no such event.
@@ -83,6 +87,8 @@ func Schema(name string) string {
 		return schemaTransferRelayed
 	case NameActRecorded:
 		return schemaActRecorded
+	case NameNotificationRequested:
+		return schemaNotificationRequested
 	}
 	return ""
 }
@@ -93,6 +99,7 @@ func Names() []string {
 		NameAccountOpened, NameEntryPosted, NameCommandRejected, NameActRecorded,
 		NameAccountFrozen, NameAccountUnfrozen, NameAccountClosed,
 		NameHoldPlaced, NameHoldReleased, NameHoldExpired, NameTransferSettled, NameTransferRelayed,
+		NameNotificationRequested,
 	}
 }
 

@@ -23,6 +23,9 @@ const (
 	Transactions = "bank.transactions"
 	// Transfers holds the messages between partitions of the journal about transfers.
 	Transfers = "bank.transfers"
+	// Notifications holds what customers are to be told: the effects of projections. How far those have emitted
+	// is read from it, so that it keeps everything.
+	Notifications = "bank.notifications"
 	// Acts holds what operators and the platform decided: one partition, kept for ever.
 	Acts = "refold.acts"
 	// Schemas holds the schema registry: one partition, kept for ever.
@@ -50,6 +53,7 @@ func All(partitions int32) []Topic {
 		{Name: Acts, Partitions: 1, Config: forEver()},
 		{Name: Transactions, Partitions: partitions, Config: forEver()},
 		{Name: Transfers, Partitions: partitions, Config: forEver()},
+		{Name: Notifications, Partitions: partitions, Config: forEver()},
 	}
 }
 
