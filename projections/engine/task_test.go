@@ -47,6 +47,8 @@ func (c *counter) Shrink()                       {}
 func (c *counter) Stored([]byte) ([]byte, error) { return nil, nil }
 func (c *counter) Forget(int64)                  {}
 
+func (c *counter) Emit(func(projection.Effect) error) {}
+
 // fixture is a running task.
 type fixture struct {
 	*testing.T

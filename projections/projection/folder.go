@@ -38,7 +38,8 @@ type rows[R any] struct {
 	slab  []slot[R]
 	dirty []*slot[R]
 	// wanted are the only rows that are changed; nil is all.
-	wanted func(Key) bool
+	wanted  func(Key) bool
+	emitter emitter
 }
 
 const slabSize = 256
@@ -196,6 +197,8 @@ func (f *folder[R]) Changed(fn func(key, value []byte) error) error {
 	f.rows.dirty = f.rows.dirty[:0]
 	return nil
 }
+
+func (f *folder[R]) Emit(sink func(Effect) error) { f.rows.emitter.sink = sink }
 
 func (f *folder[R]) Dirty() int { return len(f.rows.dirty) }
 

@@ -19,6 +19,7 @@ import (
 	"regexp"
 
 	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/timeline"
 )
 
@@ -43,6 +44,8 @@ type Handler[R any] struct {
 	event string
 	// problem is why the event's fields cannot be read.
 	problem error
+	// emits are the kinds of effects of the fold.
+	emits []EffectKind
 	// bind makes the function that folds one record, with scratch space of its own.
 	bind func() func(*codec.Schema, *timeline.Record, *rows[R]) error
 }
@@ -52,6 +55,13 @@ type Handler[R any] struct {
 // row and may be kept. Keys adds the key of every row that
 // the event touches, each once; fold changes one of them. A row that does not exist yet is the zero R.
 func On[E, R any](topic, event string, keys func(*E, *Keys), fold func(Key, *R, *E, Meta) error) Handler[R] {
+	return handler(topic, event, keys, func(k Key, r *R, e *E, m Meta, _ *Effects) error { return fold(k, r, e, m) })
+}
+
+// folding is a fold of E into rows of R.
+type folding[E, R any] func(Key, *R, *E, Meta, *Effects) error
+
+func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E, R]) Handler[R] {
 	bind := func() func(*codec.Schema, *timeline.Record, *rows[R]) error {
 		var e E
 		var k Keys
@@ -66,11 +76,17 @@ func On[E, R any](topic, event string, keys func(*E, *Keys), fold func(Key, *R, 
 				if out.wanted != nil && !out.wanted(DecodeKey(string(k.encoded(i)))) {
 					continue
 				}
-				s, err := out.row(k.encoded(i), k.ends[i].fresh)
+				row, err := out.row(k.encoded(i), k.ends[i].fresh)
 				if err != nil {
 					return err
 				}
-				if err := foldOne(out, s, rec.Offset, &e, meta, fold); err != nil {
+				if rec.Offset <= row.offset {
+					continue
+				}
+				if err := foldOne(out, row, &e, meta, fold); err != nil {
+					return err
+				}
+				if err := out.emitter.hand(s, rec, row.key); err != nil {
 					return err
 				}
 			}
@@ -80,14 +96,12 @@ func On[E, R any](topic, event string, keys func(*E, *Keys), fold func(Key, *R, 
 	return Handler[R]{topic: topic, event: event, problem: codec.CheckView[E](event), bind: bind}
 }
 
-func foldOne[E, R any](out *rows[R], s *slot[R], offset int64, e *E, meta Meta, fold func(Key, *R, *E, Meta) error) error {
-	if offset <= s.offset {
-		return nil
-	}
-	if err := fold(DecodeKey(s.key), &s.row, e, meta); err != nil {
+func foldOne[E, R any](out *rows[R], s *slot[R], e *E, meta Meta, fold folding[E, R]) error {
+	out.emitter.effects.list = out.emitter.effects.list[:0]
+	if err := fold(DecodeKey(s.key), &s.row, e, meta, &out.emitter.effects); err != nil {
 		return fmt.Errorf("fold row %q: %w", s.key, err)
 	}
-	s.offset = offset
+	s.offset = meta.Offset
 	out.touch(s)
 	return nil
 }
@@ -100,6 +114,8 @@ type Definition struct {
 	Version int64
 	// Topic is the source. Every handler reads from it.
 	Topic string
+	// Emits are the kinds of effects that the folds have, each once; none for most projections.
+	Emits []EffectKind
 	// RowHash identifies the row schema.
 	RowHash string
 	// NewFolder returns a folder over the stored rows of one task.
@@ -141,6 +157,9 @@ type Folder interface {
 	Shrink()
 	// Stored returns the present form of a row, held in memory or not; nil where there is none.
 	Stored(key []byte) ([]byte, error)
+	// Emit has the effects of what is folded from now on handed to sink, in the order of the records, for each
+	// record that changed a row. Nil is for folds whose effects are not wanted, as at the beginning.
+	Emit(sink func(Effect) error)
 	// Forget is Shrink for folds that run ahead of the stored rows and are never saved: it may forget every
 	// row last changed at or below an offset, changed or not, and no other.
 	Forget(offset int64)
@@ -158,16 +177,21 @@ func Define[R any](name string, version int64, handlers ...Handler[R]) (*Definit
 	if err := check(name, version, handlers); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDefinition, name, err)
 	}
+	emits := kindsOf(handlers)
 	return &Definition{
 		Name:    name,
 		Version: version,
 		Topic:   handlers[0].topic,
+		Emits:   emits,
 		RowHash: row.Hash(),
 		NewFolder: func(c *codec.Codec, base Base) Folder {
-			return newFolder(c, row, base, handlers)
+			f := newFolder(c, row, base, handlers)
+			f.rows.emitter = emitter{projection: name, kinds: emits}
+			return f
 		},
 		Only: func(c *codec.Codec, wanted func(Key) bool) Folder {
 			f := newFolder(c, row, nothing{}, handlers)
+			f.rows.emitter = emitter{projection: name, kinds: emits}
 			f.rows.wanted = wanted
 			return f
 		},
@@ -189,6 +213,14 @@ func check[R any](name string, version int64, handlers []Handler[R]) error {
 		problems = append(problems, h.problem)
 		if h.topic != handlers[0].topic {
 			problems = append(problems, errors.New("handlers must read one topic"))
+		}
+		for _, kind := range h.emits {
+			if event.Schema(kind.Event) == "" {
+				problems = append(problems, fmt.Errorf("it emits %s, and there is no such event", kind.Event))
+			}
+			if kind.Topic == h.topic {
+				problems = append(problems, fmt.Errorf("it emits %s to %s, which it reads", kind.Event, kind.Topic))
+			}
 		}
 		if read[h.event] {
 			problems = append(problems, fmt.Errorf("%s has two handlers", h.event))
