@@ -33,9 +33,9 @@ var firstDay = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 type generator struct {
 	client         *kgo.Client
 	opened, posted *codec.Encoder
+	lean           *lean // where entries are to be lean, and there are no accounts
 	heads          [topic.DefaultPartitions]head
-	balances       [customers]int64
-	seqs           [customers]int64
+	balances, seqs []int64 // by customer
 	pending        int
 	failed         error // written by promises, which are called by one goroutine; read after Flush
 }
@@ -70,16 +70,24 @@ func newGenerator(ctx context.Context, cd *codec.Codec) (*generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &generator{opened: both[0], posted: both[1]}, nil
+	return &generator{opened: both[0], posted: both[1], balances: make([]int64, customers), seqs: make([]int64, customers)}, nil
 }
 
-// run writes the accounts and then n entries.
+// serve makes it a bank of so many customers.
+func (g *generator) serve(population int) {
+	g.balances, g.seqs = make([]int64, population), make([]int64, population)
+}
+
+// run writes the accounts, where entries are not lean, and then n entries.
 func (g *generator) run(ctx context.Context, n int) error {
 	defer g.client.Close()
 	if err := g.client.BeginTransaction(); err != nil {
 		return fmt.Errorf("generate: %w", err)
 	}
-	for c := range customers {
+	for c := range g.balances {
+		if g.lean != nil {
+			break
+		}
 		if err := g.append(ctx, g.opened, g.account(c)); err != nil {
 			return err
 		}
@@ -99,7 +107,7 @@ func (g *generator) run(ctx context.Context, n int) error {
 func customer(c int) string { return fmt.Sprintf("c%06d", c) }
 
 // buyer returns who makes a purchase: every customer equally often, neighbours far apart.
-func buyer(i int) int { return (i * 7919) % customers }
+func buyer(i, population int) int { return (i * 7919) % population }
 
 func (g *generator) envelope(c int, key string, at time.Time) event.Envelope {
 	id := customer(c)
@@ -131,7 +139,7 @@ func asked(e *event.Envelope, c model.Command) event.CommandHash {
 }
 
 func (g *generator) purchase(i int, at time.Time) *event.EntryPosted {
-	c := buyer(i)
+	c := buyer(i, len(g.balances))
 	e := &event.EntryPosted{
 		Envelope: g.envelope(c, fmt.Sprintf("GEN%09d", i), at), Kind: event.EntryCardPurchase,
 		Merchant: fmt.Sprintf("merchant number %d", i%merchants), Category: fmt.Sprintf("category %d", i%categories),
@@ -174,6 +182,9 @@ func (g *generator) append(ctx context.Context, enc *codec.Encoder, e interface{
 
 // record makes the next record of its partition.
 func (g *generator) record(enc *codec.Encoder, e interface{ Envelop() *event.Envelope }) (*kgo.Record, error) {
+	if posted, ok := e.(*event.EntryPosted); ok && g.lean != nil {
+		return g.lean.record(posted), nil
+	}
 	value, err := enc.Append(nil, e)
 	if err != nil {
 		return nil, err

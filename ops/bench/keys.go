@@ -76,7 +76,7 @@ func (b *bench) lookUp(s *child) error {
 		return err
 	}
 	found := func(i int) ([]byte, error) {
-		id := customer(buyer(i))
+		id := customer(buyer(i, customers))
 		return rows.Load(topic.Of(id, topic.DefaultPartitions), ledger.OutcomeKey(id, fmt.Sprintf("GEN%09d", i)).Encode())
 	}
 	for _, look := range []struct {

@@ -50,6 +50,8 @@ type journaled struct {
 	codec     *codec.Codec
 	ends      cluster.Offsets
 	events    int
+	customers int
+	lean      bool
 	generated float64 // records a second
 }
 
@@ -59,7 +61,7 @@ func openLog(ctx context.Context, dir string, events int) (*journaled, error) {
 		return nil, err
 	}
 	at := cluster.Cluster{Seeds: []string{br.Addr()}, ClientID: "bench"}
-	return &journaled{Broker: br, cluster: at, codec: codec.New(new(codec.Local)), events: events}, nil
+	return &journaled{Broker: br, cluster: at, codec: codec.New(new(codec.Local)), events: events, customers: customers}, nil
 }
 
 func (l *journaled) fill(ctx context.Context) error {
@@ -75,12 +77,21 @@ func (l *journaled) fill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	g.serve(l.customers)
+	if l.lean {
+		g.lean = &lean{leanID}
+	}
 	start := time.Now()
 	if err := g.run(ctx, l.events); err != nil {
 		return err
 	}
-	l.generated = float64(l.events+customers) / time.Since(start).Seconds()
-	l.ends, err = cluster.Ends(ctx, client, topic.Transactions)
+	l.generated = float64(l.events+l.customers) / time.Since(start).Seconds()
+	return l.find(ctx)
+}
+
+// find looks where the log ends.
+func (l *journaled) find(ctx context.Context) (err error) {
+	l.ends, err = endsOf(ctx, l.cluster)
 	return err
 }
 
@@ -89,7 +100,12 @@ func (b *bench) measureLog(ctx context.Context, l *journaled) error {
 	var raw, rebuilt, replayed float64
 	var sample [][]byte
 	for range 3 {
-		rate, values, err := consume(ctx, l.cluster, l.ends)
+		var values [][]byte
+		rate, err := consume(ctx, l.cluster, l.ends, func(n int, r *kgo.Record) {
+			if n%20 == 0 && !r.Attrs.IsControl() {
+				values = append(values, r.Value)
+			}
+		})
 		if err != nil {
 			return err
 		}
@@ -113,8 +129,9 @@ func (b *bench) measureLog(ctx context.Context, l *journaled) error {
 	return errors.Join(b.decode(ctx, l.codec, sample), b.verify(ctx, l.cluster, raw))
 }
 
-// consume reads the whole topic with a plain client and returns the rate and some values.
-func consume(ctx context.Context, c cluster.Cluster, ends cluster.Offsets) (rate float64, sample [][]byte, err error) {
+// consume reads the whole topic with a plain client, calls each for every record and its number, and returns the
+// rate.
+func consume(ctx context.Context, c cluster.Cluster, ends cluster.Offsets, each func(n int, r *kgo.Record)) (rate float64, err error) {
 	at := make(map[int32]kgo.Offset)
 	for p := range ends {
 		at[p] = kgo.NewOffset().At(0)
@@ -124,25 +141,24 @@ func consume(ctx context.Context, c cluster.Cluster, ends cluster.Offsets) (rate
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 	)
 	if err != nil {
-		return 0, nil, err
+		return 0, err
 	}
 	defer client.Close()
 	left, n, start := len(ends), 0, time.Now()
 	for left > 0 {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
-			return 0, nil, fmt.Errorf("consume: %w", err)
+			return 0, fmt.Errorf("consume: %w", err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if r.Offset == ends[r.Partition]-1 {
 				left--
 			}
-			if n++; n%20 == 0 && !r.Attrs.IsControl() {
-				sample = append(sample, r.Value)
-			}
+			n++
+			each(n, r)
 		})
 	}
-	return float64(n) / time.Since(start).Seconds(), sample, nil
+	return float64(n) / time.Since(start).Seconds(), nil
 }
 
 // spent are the fields of an entry that spending names.

@@ -1,7 +1,7 @@
 // Command bench measures Refold on a data set that it makes, and prints one table: every figure beside the
 // limit it is to be compared with, taken in the same run.
 //
-//	go run ./ops/bench [-only PART,…] [-events N] [-rows N] [-entries N] [-keys N]
+//	go run ./ops/bench [-only PART,…] [-events N] [-rows N] [-entries N] [-keys N] [-customers N] [-keep DIR] [-profile DIR]
 //
 // The parts are listed in parts.go; each can be measured alone, some of them in seconds.
 //
@@ -38,9 +38,11 @@ type figure struct {
 
 // bench collects figures.
 type bench struct {
-	events, rows, entries, keys int
+	events, customers, rows, entries, keys int
 
 	only    []string // the parts to measure
+	keep    string   // the folder for logs that are used again, or ""
+	profile string   // the folder for profiles of the processor, or ""
 	dir     string
 	figures []figure
 }
@@ -66,6 +68,9 @@ func main() {
 	if address := os.Getenv(asVerifier); address != "" {
 		work = func(ctx context.Context) error { return verifier(ctx, address, os.Args[1]) }
 	}
+	if asked := os.Getenv(asReader); asked != "" {
+		work = func(ctx context.Context) error { return readAs(ctx, asked) }
+	}
 	err := work(ctx)
 	stop()
 	if err != nil {
@@ -77,6 +82,9 @@ func main() {
 func run(ctx context.Context) error {
 	b := &bench{}
 	flag.IntVar(&b.events, "events", 2_000_000, "events to rebuild from")
+	flag.IntVar(&b.customers, "customers", customers, "customers of the logs of full and lean")
+	flag.StringVar(&b.keep, "keep", "", "the folder in which the logs of full and lean are kept for the next run")
+	flag.StringVar(&b.profile, "profile", "", "the folder to write profiles of the processor to, of full and lean")
 	flag.IntVar(&b.rows, "rows", 127_098, "rows to import")
 	flag.IntVar(&b.entries, "entries", 1_000_000, "entries of the partition that is taken over")
 	flag.IntVar(&b.keys, "keys", 10_000_000, "idempotency keys to remember")
@@ -90,7 +98,7 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("make a folder: %w", err)
 	}
 	for _, measure := range []func(context.Context) error{
-		b.log, b.server, b.journal, b.takeover, b.remember, func(context.Context) error { return b.print() },
+		b.log, b.server, b.journal, b.takeover, b.remember, b.replays, func(context.Context) error { return b.print() },
 	} {
 		if err = measure(ctx); err != nil {
 			break

@@ -22,15 +22,17 @@ const (
 	partSubmit   = "submit"
 	partTakeover = "takeover"
 	partKeys     = "keys"
+	partFull     = "full" // of rebuilding from long logs
+	partLean     = "lean"
 )
 
-// usual are the parts that are measured where none is asked for: all but the one that takes minutes.
+// usual are the parts that are measured where none is asked for: all but those that take minutes.
 var usual = []string{
 	partGenerate, partRebuild, partReplay, partDecode, partVerify, partImport, partLatency, partStart,
 	partSingle, partUnary, partSteady, partSubmit, partTakeover,
 }
 
-func all() []string { return append(slices.Clone(usual), partKeys) }
+func all() []string { return append(slices.Clone(usual), partKeys, partFull, partLean) }
 
 // choose returns the parts of a list with commas.
 func choose(list string) ([]string, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"syscall"
 	"testing"
 	"time"
 
@@ -91,13 +90,4 @@ func fill(b *testing.B, d *projection.Definition, cd *codec.Codec, recs []*timel
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
-}
-
-// processor is the processor time that this process has taken.
-func processor() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
