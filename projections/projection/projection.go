@@ -63,14 +63,15 @@ type folding[E, R any] func(Key, *R, *E, Meta, *Effects) error
 
 func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E, R]) Handler[R] {
 	bind := func() func(*codec.Schema, *timeline.Record, *rows[R]) error {
-		var e E
+		var view codec.View[E]
 		var k Keys
 		return func(s *codec.Schema, rec *timeline.Record, out *rows[R]) error {
-			if err := s.View(rec.Value, &e); err != nil {
+			e, err := view.Read(s, rec.Value)
+			if err != nil {
 				return err
 			}
 			k.reset()
-			keys(&e, &k)
+			keys(e, &k)
 			meta := Meta{Partition: rec.Partition, Offset: rec.Offset, Value: rec.Value}
 			for i := range k.ends {
 				if out.wanted != nil && !out.wanted(DecodeKey(string(k.encoded(i)))) {
@@ -83,7 +84,7 @@ func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E
 				if rec.Offset <= row.offset {
 					continue
 				}
-				if err := foldOne(out, row, &e, meta, fold); err != nil {
+				if err := foldOne(out, row, e, meta, fold); err != nil {
 					return err
 				}
 				if err := out.emitter.hand(s, rec, row.key); err != nil {

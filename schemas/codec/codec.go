@@ -61,8 +61,9 @@ type Schema struct {
 	// Text is the schema as it was registered.
 	Text string
 
-	writer   *avro.Schema // as it was registered
-	resolved *avro.Schema // to this build's event, if it is one
+	writer   *avro.Schema                 // as it was registered
+	reader   *avro.Schema                 // this build's event, or as it was registered where it is none
+	resolved func() (*avro.Schema, error) // the writer's to the reader's
 	dynamic  func() (*goavro.Codec, error)
 }
 
@@ -109,20 +110,26 @@ func resolve(id int, text string) (*Schema, error) {
 		return nil, fmt.Errorf("parse schema %d: %w", id, err)
 	}
 	root := writer.Root()
-	s := &Schema{ID: id, Name: fullName(root), Text: text, writer: writer, resolved: writer}
+	s := &Schema{ID: id, Name: fullName(root), Text: text, writer: writer, reader: writer}
 	s.dynamic = sync.OnceValues(func() (*goavro.Codec, error) { return goavro.NewCodec(text) })
-	ours := event.Schema(s.Name)
-	if ours == "" {
-		return s, nil
+	if ours := event.Schema(s.Name); ours != "" {
+		if s.reader, err = avro.Parse(ours); err != nil {
+			return nil, fmt.Errorf("parse %s: %w", s.Name, err)
+		}
 	}
-	reader, err := avro.Parse(ours)
-	if err != nil {
-		return nil, fmt.Errorf("parse %s: %w", s.Name, err)
-	}
-	if s.resolved, err = avro.Resolve(writer, reader); err != nil {
-		return nil, fmt.Errorf("resolve schema %d to %s: %w", id, s.Name, err)
-	}
+	s.resolved = sync.OnceValues(s.resolve)
 	return s, nil
+}
+
+func (s *Schema) resolve() (*avro.Schema, error) {
+	if s.reader == s.writer {
+		return s.writer, nil
+	}
+	resolved, err := avro.Resolve(s.writer, s.reader)
+	if err != nil {
+		return nil, fmt.Errorf("resolve schema %d to %s: %w", s.ID, s.Name, err)
+	}
+	return resolved, nil
 }
 
 func fullName(n *avro.SchemaNode) string {
@@ -152,7 +159,11 @@ func (s *Schema) View(value []byte, out any) error {
 }
 
 func (s *Schema) decode(value []byte, out any, opts ...avro.Opt) error {
-	rest, err := s.resolved.Decode(value[headerSize:], out, opts...)
+	resolved, err := s.resolved()
+	if err != nil {
+		return err
+	}
+	rest, err := resolved.Decode(value[headerSize:], out, opts...)
 	if err != nil {
 		return fmt.Errorf("decode %s: %w", s.Name, err)
 	}

@@ -2,6 +2,7 @@ package codec_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,36 +12,41 @@ import (
 	"github.com/refold/refold/schemas/event"
 )
 
-// empty returns a new, empty event of a name.
-func empty(name string) any {
-	switch name {
-	case event.NameAccountOpened:
-		return new(event.AccountOpened)
-	case event.NameAccountFrozen:
-		return new(event.AccountFrozen)
-	case event.NameAccountUnfrozen:
-		return new(event.AccountUnfrozen)
-	case event.NameAccountClosed:
-		return new(event.AccountClosed)
-	case event.NameHoldPlaced:
-		return new(event.HoldPlaced)
-	case event.NameHoldReleased:
-		return new(event.HoldReleased)
-	case event.NameHoldExpired:
-		return new(event.HoldExpired)
-	case event.NameEntryPosted:
-		return new(event.EntryPosted)
-	case event.NameCommandRejected:
-		return new(event.CommandRejected)
-	case event.NameTransferSettled:
-		return new(event.TransferSettled)
-	case event.NameTransferRelayed:
-		return new(event.TransferRelayed)
-	case event.NameNotificationRequested:
-		return new(event.NotificationRequested)
-	}
-	return new(event.ActRecorded)
+// eventStruct makes and fills the struct of an event.
+type eventStruct struct {
+	empty func() any
+	// view reads a value with a new View.
+	view func(s *codec.Schema, value []byte) (any, error)
 }
+
+func structOf[E any]() eventStruct {
+	return eventStruct{
+		empty: func() any { return new(E) },
+		view: func(s *codec.Schema, value []byte) (any, error) {
+			var v codec.View[E]
+			return v.Read(s, value)
+		},
+	}
+}
+
+var structs = map[string]eventStruct{
+	event.NameAccountOpened:         structOf[event.AccountOpened](),
+	event.NameAccountFrozen:         structOf[event.AccountFrozen](),
+	event.NameAccountUnfrozen:       structOf[event.AccountUnfrozen](),
+	event.NameAccountClosed:         structOf[event.AccountClosed](),
+	event.NameHoldPlaced:            structOf[event.HoldPlaced](),
+	event.NameHoldReleased:          structOf[event.HoldReleased](),
+	event.NameHoldExpired:           structOf[event.HoldExpired](),
+	event.NameEntryPosted:           structOf[event.EntryPosted](),
+	event.NameCommandRejected:       structOf[event.CommandRejected](),
+	event.NameTransferSettled:       structOf[event.TransferSettled](),
+	event.NameTransferRelayed:       structOf[event.TransferRelayed](),
+	event.NameNotificationRequested: structOf[event.NotificationRequested](),
+	event.NameActRecorded:           structOf[event.ActRecorded](),
+}
+
+// empty returns a new, empty event of a name.
+func empty(name string) any { return structs[name].empty() }
 
 // published calls fn for the newest published sample of every event.
 func published(f *testing.F, fn func(event int, body []byte)) {
@@ -58,7 +64,7 @@ func published(f *testing.F, fn func(event int, body []byte)) {
 	}
 }
 
-// FuzzEvent reads any bytes as every kind of event: with and without copies alike, to what gives the same event
+// FuzzEvent reads any bytes as every kind of event: with and without copies and by a plan alike, to what gives the same event
 // when it is written and read again, and to what the other Avro library says.
 func FuzzEvent(f *testing.F) {
 	published(f, func(n int, body []byte) { f.Add(byte(n), body) })
@@ -83,6 +89,10 @@ func FuzzEvent(f *testing.F) {
 		err = s.Decode(value, decoded)
 		if seen := s.View(value, viewed); (err == nil) != (seen == nil) || err == nil && !reflect.DeepEqual(decoded, viewed) {
 			t.Fatalf("decoded %+v, %v; viewed %+v, %v", decoded, err, viewed, seen)
+		}
+		planned, seen := structs[name].view(s, value)
+		if (err == nil) != (seen == nil) || err == nil && fmt.Sprintf("%+v", decoded) != fmt.Sprintf("%+v", planned) {
+			t.Fatalf("decoded %+v, %v; planned %+v, %v", decoded, err, planned, seen)
 		}
 		_, text, second := c.JSON(t.Context(), value)
 		if err != nil {
