@@ -275,6 +275,7 @@ func (s *script) postEntry() proto.Message {
 		bankv1.EntryKind_ENTRY_KIND_CARD_PURCHASE, bankv1.EntryKind_ENTRY_KIND_REFUND, bankv1.EntryKind_ENTRY_KIND_REFUND)
 	if r.Kind == bankv1.EntryKind_ENTRY_KIND_REFUND {
 		r.AccountId, r.RefundOf = s.event()
+		r.Historical = r.RefundOf == ""
 	}
 	return r
 }

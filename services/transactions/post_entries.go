@@ -22,6 +22,9 @@ func newPostEntries(r *bankv1.PostEntriesRequest, principal string) (*Command, *
 	if !ok || kind == event.EntryReversal || kind == event.EntryTransferReturn {
 		return nil, malformed("kind: must be set, and be neither a reversal nor a return")
 	}
+	if kind == event.EntryRefund && !r.GetHistorical() {
+		return nil, malformed("kind: must be another: PostEntry refunds a purchase, which it names")
+	}
 	w := &postEntries{
 		account:  r.GetAccountId(),
 		kind:     kind,

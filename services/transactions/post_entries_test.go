@@ -70,6 +70,7 @@ func TestPostEntriesRefuses(t *testing.T) {
 func TestMalformedPostEntries(t *testing.T) {
 	for name, change := range map[string]func(*bankv1.PostEntriesRequest){
 		"no kind":              func(r *bankv1.PostEntriesRequest) { r.Kind = 0 },
+		"a refund":             func(r *bankv1.PostEntriesRequest) { r.Kind = bankv1.EntryKind_ENTRY_KIND_REFUND },
 		"a reversal":           func(r *bankv1.PostEntriesRequest) { r.Kind = bankv1.EntryKind_ENTRY_KIND_REVERSAL },
 		"no legs":              func(r *bankv1.PostEntriesRequest) { r.Legs = nil },
 		"does not sum up":      func(r *bankv1.PostEntriesRequest) { r.Legs[0].AmountMinor-- },

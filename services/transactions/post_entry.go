@@ -26,6 +26,10 @@ func newPostEntry(r *bankv1.PostEntryRequest, principal string) (*Command, *Refu
 		return nil, malformed("kind: must be another: ReverseEntry takes an entry back, Transfer moves money between accounts")
 	case r.GetAmountMinor() <= 0:
 		return nil, malformed("amount_minor: must be positive")
+	case kind != event.EntryRefund && r.GetRefundOf() != "":
+		return nil, malformed("refund_of: must be empty: the entry is no refund")
+	case kind == event.EntryRefund && r.GetRefundOf() == "" && !r.GetHistorical():
+		return nil, malformed("refund_of: must name the purchase: only imported history may leave it out")
 	}
 	return newCommand(r, &postEntry{
 		account:  r.GetAccountId(),
@@ -72,7 +76,7 @@ func (w *postEntry) change() int64 {
 
 func (w *postEntry) decide(v *view) (fact, *rejection) {
 	leg, r := v.book(w.account, w.change(), w.currency)
-	if r == nil && w.kind == event.EntryRefund && w.refundOf != "" {
+	if r == nil && w.refundOf != "" {
 		r = w.refundable(v)
 	}
 	if r != nil {

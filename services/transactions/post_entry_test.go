@@ -35,13 +35,16 @@ func TestPostEntryBooksBothLegs(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := deposit("c1.main", "k", 30)
-			r.Kind, r.Merchant, r.Mcc, r.Category, r.RefundOf = c.kind, "m", "1234", "food", "p"
+			r.Kind, r.Merchant, r.Mcc, r.Category = c.kind, "m", "1234", "food"
+			if c.name == event.EntryRefund {
+				r.RefundOf = "p"
+			}
 			command, refusal := newPostEntry(r, "tester")
 			if refusal != nil {
 				t.Fatal(refusal)
 			}
 			got := decide(seen(accounts{"c1.main": account(100, 0, 4), c.counter: account(-5, 0, 9)}).add(t, purchase("p", 30), ledger.Entry{}), command)
-			want := &event.EntryPosted{Kind: c.name, Merchant: "m", MCC: "1234", Category: "food", RefundOf: "p", Legs: []event.Leg{
+			want := &event.EntryPosted{Kind: c.name, Merchant: "m", MCC: "1234", Category: "food", RefundOf: r.RefundOf, Legs: []event.Leg{
 				{AccountID: "c1.main", AmountMinor: c.change, Currency: "EUR", BalanceAfterMinor: 100 + c.change, AccountSeq: 5},
 				{AccountID: c.counter, AmountMinor: -c.change, Currency: "EUR", BalanceAfterMinor: -5 - c.change, AccountSeq: 10},
 			}}
@@ -110,6 +113,8 @@ func TestMalformedPostEntry(t *testing.T) {
 		"no key":          func(r *bankv1.PostEntryRequest) { r.IdempotencyKey = "" },
 		"no dot":          func(r *bankv1.PostEntryRequest) { r.AccountId = "c1" },
 		"impossible time": func(r *bankv1.PostEntryRequest) { r.OccurredAt = &timestamppb.Timestamp{Seconds: math.MaxInt64} },
+		"refund of what":  func(r *bankv1.PostEntryRequest) { r.Kind = bankv1.EntryKind_ENTRY_KIND_REFUND },
+		"no refund":       func(r *bankv1.PostEntryRequest) { r.RefundOf = "p" },
 	} {
 		r := deposit("c1.main", "k", 1)
 		change(r)
@@ -117,6 +122,23 @@ func TestMalformedPostEntry(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", name, refusal, ReasonMalformed)
 		}
 	}
+}
+
+// A source of history may not tell which purchase a refund gives back.
+func TestImportedRefundNamesNoPurchase(t *testing.T) {
+	r := refund("", 30)
+	r.Historical = true
+	e, ok := decide(seen(accounts{"c1.main": account(100, 0, 4)}), made(t, r)).(*event.EntryPosted)
+	if !ok || e.Kind != event.EntryRefund || e.Legs[0].AmountMinor != 30 {
+		t.Errorf("got %+v, want a refund of 30", e)
+	}
+}
+
+// refund gives back a part of a purchase of c1.main.
+func refund(of string, amount int64) *bankv1.PostEntryRequest {
+	r := deposit("c1.main", "k", amount)
+	r.Kind, r.RefundOf = bankv1.EntryKind_ENTRY_KIND_REFUND, of
+	return r
 }
 
 func BenchmarkDecide(b *testing.B) {

@@ -86,8 +86,8 @@ func TestLG16RefundsAndReversals(t *testing.T) {
 	buy.Kind = bankv1.EntryKind_ENTRY_KIND_CARD_PURCHASE
 	bought := i.posted(buy).GetRecord().GetEventId()
 	refund := func(amount int64) (string, error) {
-		r := deposit("c1.main", i.key(), amount)
-		r.Kind, r.RefundOf = bankv1.EntryKind_ENTRY_KIND_REFUND, bought
+		r := refund(bought, amount)
+		r.IdempotencyKey = i.key()
 		answer, err := i.post(r)
 		return answer.GetRecord().GetEventId(), err
 	}
@@ -123,9 +123,7 @@ func TestLG16RefundsAndReversals(t *testing.T) {
 
 func TestOnlyPurchasesAreRefunded(t *testing.T) {
 	i, _ := timed(t)
-	r := deposit("c1.main", "k", 1)
-	r.Kind, r.RefundOf = bankv1.EntryKind_ENTRY_KIND_REFUND, event.ID("c1", "d")
-	_, err := i.post(r)
+	_, err := i.post(refund(event.ID("c1", "d"), 1))
 	if got := reasonOf(t, err); got != ReasonNotRefundable {
 		t.Errorf("got %q, want %s", got, ReasonNotRefundable)
 	}

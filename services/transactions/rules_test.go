@@ -174,11 +174,11 @@ func TestRecordSaysWhatWasAsked(t *testing.T) {
 	i := newBank(t, 4).start()
 	i.open("c1.main")
 	r := dated()
-	r.Merchant, r.Mcc, r.Category, r.RefundOf, r.Historical, r.CorrelationId = "Müller", "5411", "food", "e1", true, "corr"
+	r.Merchant, r.Mcc, r.Category, r.Historical, r.CorrelationId = "Müller", "5411", "food", true, "corr"
 	got := i.posted(r)
 	e := got.GetEntry()
 	if e.GetKind() != bankv1.EntryKind_ENTRY_KIND_DEPOSIT || e.GetMerchant() != "Müller" || e.GetMcc() != "5411" ||
-		e.GetCategory() != "food" || e.GetRefundOf() != "e1" || !e.GetHistorical() || e.GetPrincipal() != "tester" ||
+		e.GetCategory() != "food" || !e.GetHistorical() || e.GetPrincipal() != "tester" ||
 		!e.GetOccurredAt().AsTime().Equal(noon.Time()) {
 		t.Errorf("entry: got %v", e)
 	}

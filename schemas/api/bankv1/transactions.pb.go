@@ -363,7 +363,8 @@ type PostEntryRequest struct {
 	Mcc string `protobuf:"bytes,10,opt,name=mcc,proto3" json:"mcc,omitempty"`
 	// What for, in the words of the source.
 	Category string `protobuf:"bytes,11,opt,name=category,proto3" json:"category,omitempty"`
-	// event_id of the purchase that a refund gives back. All refunds of a purchase give back no more than it.
+	// event_id of the purchase that a refund gives back; other kinds have none. All refunds of a purchase give back
+	// no more than it. Only imported history may leave it out, where the source does not tell.
 	RefundOf      string `protobuf:"bytes,12,opt,name=refund_of,json=refundOf,proto3" json:"refund_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2111,8 +2112,9 @@ type PostEntriesRequest struct {
 	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// customer.name: letters, digits, underscore and hyphen, and one dot between the two.
 	// One of the accounts of the legs: the record is that of its customer.
-	AccountId string    `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
-	Kind      EntryKind `protobuf:"varint,3,opt,name=kind,proto3,enum=bank.v1.EntryKind" json:"kind,omitempty"`
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// No refund, unless it is imported history: PostEntry refunds a purchase, which it names.
+	Kind EntryKind `protobuf:"varint,3,opt,name=kind,proto3,enum=bank.v1.EntryKind" json:"kind,omitempty"`
 	// Every account once. In each currency the amounts sum to zero. All are booked, or none.
 	Legs []*PostedLeg `protobuf:"bytes,4,rep,name=legs,proto3" json:"legs,omitempty"`
 	// When it happened; now where it is left out.
