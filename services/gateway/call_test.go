@@ -84,6 +84,15 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// What is wrong with a field is told under its name, whoever has found it.
+func TestBadTokenNamesItsField(t *testing.T) {
+	h := open(t, &bank{fail: func(context.Context) error { return fmt.Errorf("min_position: %w", position.ErrToken) }}, nil)
+	_, err := h.client.PostEntry(t.Context(), entry())
+	if _, fields := told(err); fields["min_position"] != position.ErrToken.Error() {
+		t.Errorf("got %v, want it told of min_position", fields)
+	}
+}
+
 func TestInternalErrorsAreLoggedUnderTheirID(t *testing.T) {
 	h := open(t, &bank{fail: func(context.Context) error { return errors.New("the disk is on fire") }}, nil)
 	_, err := h.client.PostEntry(t.Context(), entry())

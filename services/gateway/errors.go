@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
@@ -51,13 +52,15 @@ type meaning struct {
 	retry time.Duration
 	// told says that callers are told the whole error, not just the sentinel.
 	told bool
+	// field says that the error begins with the name of a field and a colon.
+	field bool
 }
 
 // meanings are in order: an error is what the first of its sentinels means. A projection that is behind
 // says so with the deadline that ended the wait.
 func meanings() []meaning {
 	return []meaning{
-		{sentinel: position.ErrToken, code: codes.InvalidArgument, reason: "BAD_TOKEN", told: true},
+		{sentinel: position.ErrToken, code: codes.InvalidArgument, reason: "BAD_TOKEN", told: true, field: true},
 		{sentinel: engine.ErrUnknown, code: codes.NotFound, reason: "PROJECTION_NOT_FOUND", told: true},
 		{sentinel: engine.ErrFuture, code: codes.InvalidArgument, reason: "IN_THE_FUTURE", told: true},
 		{sentinel: engine.ErrNotHere, code: codes.Unavailable, reason: "NOT_HERE", retry: time.Second},
@@ -123,10 +126,14 @@ func (m meaning) text(err error) string {
 
 func (m meaning) status(err error) *status.Status {
 	text := m.text(err)
-	if m.retry == 0 {
-		return detailed(m.code, text, info(m.reason))
+	details := []protoadapt.MessageV1{info(m.reason)}
+	if m.retry > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(m.retry)})
 	}
-	return detailed(m.code, text, info(m.reason), &errdetails.RetryInfo{RetryDelay: durationpb.New(m.retry)})
+	if name, description, ok := strings.Cut(text, ": "); m.field && ok {
+		details = append(details, &errdetails.BadRequest{FieldViolations: []*Violation{{Field: name, Description: description}}})
+	}
+	return detailed(m.code, text, details...)
 }
 
 func info(reason string) *errdetails.ErrorInfo {

@@ -10,7 +10,9 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -63,6 +65,8 @@ func misfit(fd protoreflect.FieldDescriptor, value json.Token) string {
 		return fmt.Sprintf("is no %s", fd.Enum().Name())
 	case kind == protoreflect.MessageKind && fd.Message().FullName() == "google.protobuf.Timestamp" && (!isString || !isTime(text)):
 		return "must be a time such as 2026-01-31T12:00:00Z"
+	case kind == protoreflect.MessageKind && fd.Message().FullName() == "google.protobuf.Duration" && (!isString || !isSpan(text)):
+		return "must be seconds such as 90s"
 	case bits(kind) == 0:
 		return ""
 	case isNumber:
@@ -74,9 +78,15 @@ func misfit(fd protoreflect.FieldDescriptor, value json.Token) string {
 }
 
 // isTime reports whether a text is a time as protojson takes it.
-func isTime(text string) bool {
+func isTime(text string) bool { return isJSON(text, new(timestamppb.Timestamp)) }
+
+// isSpan reports whether a text is a length of time as protojson takes it.
+func isSpan(text string) bool { return isJSON(text, new(durationpb.Duration)) }
+
+// isJSON reports whether protojson takes a text for a message of a kind.
+func isJSON(text string, m proto.Message) bool {
 	quoted, err := json.Marshal(text)
-	return err == nil && protojson.Unmarshal(quoted, new(timestamppb.Timestamp)) == nil
+	return err == nil && protojson.Unmarshal(quoted, m) == nil
 }
 
 // bits returns the width of an integer kind, negative where it has no sign; 0 for other kinds.

@@ -104,6 +104,24 @@ func TestParametersAreTold(t *testing.T) {
 	}
 }
 
+func TestMalformedSpanIsTold(t *testing.T) {
+	h := open(t, new(bank), nil)
+	for _, text := range []string{"abc", "60", "", "1m", "9999999999999s"} {
+		got := h.send("GET", "/v1/transfers:pending?older_than="+text, "")
+		if _, fields := got.reason(t); got.status != http.StatusBadRequest || fields["older_than"] == "" {
+			t.Errorf("%q: got %d %v, want one of older_than", text, got.status, fields)
+		}
+	}
+}
+
+func TestMissingKeyNamesTheHeader(t *testing.T) {
+	h := open(t, new(bank), nil)
+	got := h.send("POST", "/v1/entries", with("idempotency_key", `""`))
+	if _, fields := got.reason(t); !strings.Contains(fields["idempotency_key"], "Idempotency-Key") {
+		t.Errorf("got %v, want the header named", fields)
+	}
+}
+
 func TestPathsAreTold(t *testing.T) {
 	h := open(t, new(bank), nil)
 	freeze := `{"idempotency_key":"k1","reason":"r"}`
@@ -223,7 +241,7 @@ func ExampleMalformed() {
 	}
 	// Output:
 	// merchant must not have control characters, separators of lines, or overrides of the writing direction
-	// idempotency_key must be set
+	// idempotency_key must be set, or given beside the request as Idempotency-Key
 	// account_id must be customer.name, both of letters, digits, _ and -
 	// kind must be another EntryKind for this call
 	// amount_minor must be greater than 0 and less than or equal to 1000000000000000

@@ -11,6 +11,9 @@ import (
 func words(broken *protovalidate.Violation) string {
 	fd, value := broken.FieldDescriptor, broken.FieldValue
 	missing := fd != nil && !fd.IsList() && (!value.IsValid() || value.Equal(fd.Default()))
+	if missing && fd.Name() == keyField {
+		return "must be set, or given beside the request as " + keyHeader
+	}
 	switch broken.Proto.GetRuleId() {
 	case "string.min_len":
 		if missing {
