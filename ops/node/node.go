@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"slices"
 	"time"
@@ -26,7 +25,6 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/api/refoldv1"
 	"github.com/refold/refold/schemas/codec"
-	"github.com/refold/refold/schemas/registry"
 	"github.com/refold/refold/services/control"
 	"github.com/refold/refold/services/creditscore"
 	"github.com/refold/refold/services/gateway"
@@ -224,58 +222,22 @@ func (n *Node) ensureTopics(ctx context.Context) error {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	if err := client.Ping(ctx); err != nil {
+		return fmt.Errorf("no broker answers at %s: %w", n.addresses.Kafka, why(err))
+	}
 	if err := topic.Ensure(ctx, client, topic.All(n.cfg.Partitions)); err != nil {
 		return err
 	}
 	return n.folder.fix(n.cfg.Partitions)
 }
 
-// openRegistry serves the registry, where that is a role of the node, and makes the codec.
-func (n *Node) openRegistry(ctx context.Context) error {
-	url := n.cfg.RegistryURL
-	if n.cfg.has(Registry) && url == "" {
-		address, err := n.serveRegistry(ctx)
-		if err != nil {
-			return err
-		}
-		url = "http://" + address
-		n.addresses.Registry = address
+// why returns what a connection failed of, where it is one that failed: the address has been said.
+func why(err error) error {
+	var failed *net.OpError
+	if errors.As(err, &failed) {
+		return failed.Err
 	}
-	client, err := registry.NewClient(registry.ClientConfig{URLs: []string{url}})
-	if err != nil {
-		return err
-	}
-	n.codec = codec.New(client)
-	return nil
-}
-
-func (n *Node) serveRegistry(ctx context.Context) (string, error) {
-	f, err := feed.Open(n.cluster, topic.Schemas)
-	if err != nil {
-		return "", err
-	}
-	n.parts.add("registry feed", func() error { f.Close(); return nil })
-	s := registry.New(f, registry.Config{Logger: n.cfg.Logger})
-	n.parts.start("registry", s.Run)
-	if err := s.Ready(ctx); err != nil {
-		return "", err
-	}
-	l, err := listen(ctx, n.cfg.Listen.Registry)
-	if err != nil {
-		return "", fmt.Errorf("registry: %w", err)
-	}
-	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second}
-	n.parts.start("registry server", func(ctx context.Context) error { return serveHTTP(ctx, server, l) })
-	return l.Addr().String(), nil
-}
-
-func serveHTTP(ctx context.Context, s *http.Server, l net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
-	defer stop()
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return err
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {
@@ -309,7 +271,7 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	j := journal.New(journal.Config[*transactions.Command, transactions.Outcome]{
 		Cluster: n.cluster, Topic: topic.Transactions, NewMachine: machines.New, Instance: n.folder.Instance, Log: n.cfg.Logger,
 		Patience: n.cfg.Patience, MaxQueue: n.cfg.MaxQueue, MaxCommits: n.maxCommits(),
-		Address: cmp.Or(n.cfg.Advertise, n.addresses.GRPC),
+		Address: n.reachedAt(),
 	})
 	n.parts.add("journal", func() error { j.Close(); return nil })
 	n.checks = append(n.checks, func(ctx context.Context) error { return n.journalReady(ctx, j) })
@@ -335,6 +297,9 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	n.gateway.Register(func(r grpc.ServiceRegistrar) { bankv1.RegisterTransactionsServiceServer(r, service) })
 	return nil
 }
+
+// reachedAt returns where other nodes reach this one.
+func (n *Node) reachedAt() string { return cmp.Or(n.cfg.Advertise, n.addresses.GRPC) }
 
 // maxCommits bounds the transactions under way: the embedded broker synchronises one after the other, and does
 // more the fewer and larger they are. Three keep it busy.
@@ -370,10 +335,10 @@ func (n *Node) openProjections(ctx context.Context) error {
 	n.parts.start("acts", log.Run)
 	e := engine.New(engine.Config{
 		Cluster: n.cluster, Codec: n.codec, Stores: n.stores, Acts: log, Catalog: catalog.All(),
-		Instance: n.folder.Instance, Logger: n.cfg.Logger,
+		Instance: n.folder.Instance, Address: n.reachedAt(), Logger: n.cfg.Logger,
 	})
 	n.parts.start("projections", e.Run)
-	n.checks = append(n.checks, func(context.Context) error { return n.projectionsReady(e) })
+	n.checks = append(n.checks, func(ctx context.Context) error { return n.projectionsReady(ctx, e) })
 	answers, err := reports.NewServer(reports.Config{Engine: e, Partitions: n.cfg.Partitions})
 	if err != nil {
 		return err

@@ -142,7 +142,11 @@ func (n *Node) journalReady(ctx context.Context, j *transactions.Journal) error 
 	if n.cfg.Kafka != "" {
 		return nil
 	}
-	return allOwned(n.cfg.Partitions, served, func(p int32) (string, error) { return j.Owner(ctx, p, time.Second) })
+	err := allOwned(n.cfg.Partitions, served, func(p int32) (string, error) { return j.Owner(ctx, p, time.Second) })
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
 }
 
 // allOwned says which partition is served neither here nor by another node.
@@ -152,13 +156,13 @@ func allOwned(partitions int32, served map[int32]bool, other func(partition int3
 			continue
 		}
 		if owner, err := other(p); err != nil || owner == "" {
-			return fmt.Errorf("%d of %d partitions of the journal are served here, and nobody else has partition %d", len(served), partitions, p)
+			return fmt.Errorf("%d of %d partitions are served here, and nobody else has partition %d", len(served), partitions, p)
 		}
 	}
 	return nil
 }
 
-func (n *Node) projectionsReady(e *engine.Engine) error {
+func (n *Node) projectionsReady(ctx context.Context, e *engine.Engine) error {
 	for _, name := range e.Names() {
 		live, all, err := e.Statuses(name)
 		if err != nil {
@@ -170,8 +174,16 @@ func (n *Node) projectionsReady(e *engine.Engine) error {
 			return fmt.Errorf("projection %s has no generation yet", name)
 		case all[i].Err != nil:
 			return fmt.Errorf("projection %s stands still: %w", name, all[i].Err)
-		case n.cfg.Kafka == "" && len(all[i].Progress) < int(n.cfg.Partitions):
-			return fmt.Errorf("%d of %d tasks of projection %s run", len(all[i].Progress), n.cfg.Partitions, name)
+		case n.cfg.Kafka != "":
+			continue
+		}
+		served := make(map[int32]bool)
+		for _, p := range all[i].Progress {
+			served[p.Partition] = true
+		}
+		err = allOwned(n.cfg.Partitions, served, func(p int32) (string, error) { return e.Owner(ctx, name, p, time.Second) })
+		if err != nil {
+			return fmt.Errorf("projection %s: %w", name, err)
 		}
 	}
 	return nil

@@ -37,6 +37,8 @@ type Config struct {
 	Catalog []*projection.Definition
 	// Instance names this process in the consumer groups, for ever; it must be its own.
 	Instance string
+	// Address is where other processes reach this one, for their Owner. It may be empty.
+	Address string
 	// MaxRows bounds the rows that each task keeps in memory; 50,000 where it is zero.
 	MaxRows int
 	Logger  *slog.Logger
@@ -48,6 +50,7 @@ type Engine struct {
 
 	dropped map[store.Generation]bool // of the reconciling goroutine alone
 	picker  func() (*timeline.Picker, error)
+	owners  owners
 
 	mu       sync.Mutex
 	assigned map[string][]int32            // guarded by mu; partitions by projection
@@ -156,6 +159,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if picker, unmade := e.picker(); unmade == nil {
 		picker.Close()
 	}
+	e.owners.close()
 	return errors.Join(err, e.stopAll())
 }
 
@@ -165,9 +169,10 @@ func (e *Engine) join(ctx context.Context, name string) (*group.Member, error) {
 		return nil, err
 	}
 	return group.Join(ctx, e.cfg.Cluster, group.Config{
-		Group:    "refold-" + name,
+		Group:    groupOf(name),
 		Topic:    d.Topic,
 		Instance: e.cfg.Instance,
+		Address:  e.cfg.Address,
 		Assigned: func(ps []int32) { e.assign(name, ps) },
 		Revoked:  func(ps []int32) { e.revoke(name, ps) },
 	})

@@ -4,6 +4,9 @@
 // It is a projection like any other, but silent: it has no effects and nobody queries it. Its fold doubts
 // every record: one that does not follow from the records before it, in its sequence, its hash, its
 // balances or its key, is refused with ErrBroken, and the partition stands still rather than go on from it.
+//
+// It doubts what it reads. A record that its saved rows hold already is not read again: that it was changed
+// since is found by `refold verify`, and by who folds from the beginning.
 package ledger
 
 import (

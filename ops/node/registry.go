@@ -1,0 +1,63 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/registry"
+	"github.com/refold/refold/streams/feed"
+	"github.com/refold/refold/streams/topic"
+)
+
+// openRegistry serves the registry, where that is a role of the node, and makes the codec.
+func (n *Node) openRegistry(ctx context.Context) error {
+	url := n.cfg.RegistryURL
+	if n.cfg.has(Registry) && url == "" {
+		address, err := n.serveRegistry(ctx)
+		if err != nil {
+			return err
+		}
+		url = "http://" + address
+		n.addresses.Registry = address
+	}
+	client, err := registry.NewClient(registry.ClientConfig{URLs: []string{url}})
+	if err != nil {
+		return err
+	}
+	n.codec = codec.New(client)
+	return nil
+}
+
+func (n *Node) serveRegistry(ctx context.Context) (string, error) {
+	f, err := feed.Open(n.cluster, topic.Schemas)
+	if err != nil {
+		return "", err
+	}
+	n.parts.add("registry feed", func() error { f.Close(); return nil })
+	s := registry.New(f, registry.Config{Logger: n.cfg.Logger})
+	n.parts.start("registry", s.Run)
+	if err := s.Ready(ctx); err != nil {
+		return "", err
+	}
+	l, err := listen(ctx, n.cfg.Listen.Registry)
+	if err != nil {
+		return "", fmt.Errorf("registry: %w", err)
+	}
+	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	n.parts.start("registry server", func(ctx context.Context) error { return serveHTTP(ctx, server, l) })
+	return l.Addr().String(), nil
+}
+
+func serveHTTP(ctx context.Context, s *http.Server, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
