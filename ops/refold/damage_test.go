@@ -125,7 +125,7 @@ func TestLG22ByteChangedOnDisk(t *testing.T) {
 	} {
 		code, stdout, stderr := refold(t, data, "verify", c.verb)
 		t.Log(stdout)
-		if code != exitNotAllWell || !strings.Contains(stdout, c.want) || !strings.Contains(stderr, "1 problems in ") {
+		if code != exitNotAllWell || !strings.Contains(stdout, c.want) || !strings.Contains(stderr, ": 1 problem in ") {
 			t.Errorf("verify %s: got %d, %s %s, want %q", c.verb, code, stdout, stderr, c.want)
 		}
 	}

@@ -73,6 +73,14 @@ func sentence(err error) string {
 	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }
 
+// count returns a number of things, of which there may be one.
+func count(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // cli is what every command shares.
 type cli struct {
 	stdin          io.Reader
@@ -98,6 +106,7 @@ func (c *cli) root() *cobra.Command {
 			return cmd.Help()
 		},
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", maxColumns)))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.data, "data", "refold-data", "data folder")
@@ -109,9 +118,15 @@ func (c *cli) root() *cobra.Command {
 	return root
 }
 
+// maxColumns is how wide help is at most.
+const maxColumns = 100
+
 // args checks the number of arguments of a command.
 func args(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, got []string) error {
+		if len(got) > n && cmd.HasSubCommands() {
+			return fmt.Errorf("%w: there is no command %q: see refold help %s", errUsage, cmd.Name()+" "+got[n], cmd.Name())
+		}
 		if len(got) != n {
 			return fmt.Errorf("%w: %s", errUsage, cmd.UseLine())
 		}

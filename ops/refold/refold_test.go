@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 var anyPort = []string{"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--registry", "127.0.0.1:0"}
@@ -178,7 +181,7 @@ func TestKillInTheMiddleOfAnImport(t *testing.T) {
 
 func TestBadInput(t *testing.T) {
 	data := t.TempDir()
-	p := up(t, data, "Data")
+	p := up(t, data, "Data", "--partitions", "3")
 	bad := filepath.Join(t.TempDir(), "bad.csv")
 	if err := os.WriteFile(bad, []byte("txn_id,trans_date,card_last4,merchant,amount_minor,currency,category\nA,2015-01-01,1,x,5,GBP,c\nB,2015-01-01,1,x,5,QQQ,c\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -197,10 +200,18 @@ func TestBadInput(t *testing.T) {
 		"nothing to go to": {[]string{"rollback", "spending"}, exitFailed, "no generation of spending to go back to"},
 		"unknown command":  {[]string{"fly"}, exitUsage, "fly"},
 		"too many words":   {[]string{"status", "now"}, exitUsage, "status"},
+		"unknown part":     {[]string{"verify", "bogus"}, exitUsage, `"verify bogus": see refold help verify`},
 	} {
 		code, _, stderr := refold(t, data, c.args...)
 		if code != c.code || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: got exit code %d, %q, want %d, %q", name, code, stderr, c.code, c.want)
+		}
+	}
+	for kafka, want := range map[string]string{"127.0.0.1:1": "no broker answers at 127.0.0.1:1: ", p.Kafka: "--partitions N"} {
+		code, _, stderr := refold(t, t.TempDir(), "serve", "--role", "projections", "--kafka", kafka, "--registry-url", p.Registry,
+			"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
+		if code != exitFailed || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("a broker at %s: got %d, %q, want %q", kafka, code, stderr, want)
 		}
 	}
 	busy := append([]string{"up", "--http", p.HTTP}, anyPort[2:]...)
@@ -208,6 +219,27 @@ func TestBadInput(t *testing.T) {
 		t.Errorf("port in use: got %d, %q", code, stderr)
 	}
 	p.stop()
+}
+
+// Help fits into a terminal of a hundred columns.
+func TestHelpIsNarrow(t *testing.T) {
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		out := &bytes.Buffer{}
+		cmd.SetOut(out)
+		if err := cmd.Help(); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if len(line) > maxColumns+1 {
+				t.Errorf("%s: %d columns: %s", cmd.CommandPath(), len(line)-1, line)
+			}
+		}
+		for _, c := range cmd.Commands() {
+			look(c)
+		}
+	}
+	look((&cli{}).root())
 }
 
 func TestNewerDataFolder(t *testing.T) {

@@ -27,7 +27,7 @@ func (c *cli) evaluate() *cobra.Command {
 		Use:   "evaluate --data DIR",
 		Short: "Score accounts on the day of their loan, and tell how well the score foretold its end",
 		Long: "Score accounts on the day of their loan, and tell how well the score foretold its end.\n" +
-			"DIR holds transactions.csv.gz and loans.csv.gz of the PKDD'99 challenge, or a folder berka with them. Nothing is kept.",
+			"DIR holds transactions.csv.gz and loans.csv.gz of the PKDD'99 challenge, or a folder berka\nwith them. Nothing is kept.",
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cases, err := evaluation.Read(cmd.Context(), loansFolder(c.data))

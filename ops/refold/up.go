@@ -98,6 +98,9 @@ func (c *cli) runNode(ctx context.Context, cfg node.Config, do func(context.Cont
 		return err
 	}
 	n, err := node.Open(ctx, cfg)
+	if errors.Is(err, topic.ErrPartitions) && cfg.Partitions == 0 {
+		return fmt.Errorf("%w\nsay how many there are with --partitions N", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -50,14 +50,26 @@ func (c *cli) verify() *cobra.Command {
 			},
 		}
 	}
-	cmd := command("verify", "Read the whole journal and doubt every record and every outcome: both of the below", verifyJournal, verifyModel)
+	cmd := command("verify", "Doubt every record and every outcome of the journal: both of the below", verifyJournal, verifyModel)
+	cmd.Long = verifyLong
 	cmd.AddCommand(
-		command("journal", "Doubt every record of the journal: sums, sequences, keys, hash chain; names the first that is wrong", verifyJournal),
-		command("model", "Decide every command of the journal again by a reference model, and compare the outcomes", verifyModel))
+		command("journal", "Doubt every record: sums, sequences, keys, hash chain", verifyJournal),
+		command("model", "Decide every command again by a reference model and compare", verifyModel))
 	cmd.PersistentFlags().StringVar(&kafka, "kafka", "", "Kafka address; without it the data folder says")
 	cmd.PersistentFlags().StringVar(&registry, "registry", "", "registry address; without it the data folder says")
 	return cmd
 }
+
+// verifyLong says what is found, and what is not.
+const verifyLong = `Read the whole journal and doubt every record and every outcome.
+
+It reads everything anew, and names the first record of each partition that was changed,
+is missing, is foreign or is out of order. An instance that serves sees less: it holds
+each record that it reads to the ones before it, but reads only those that its saved rows
+do not hold yet. A record below them that was changed is found here alone.
+
+A record is held to its hash by the record after it. The last record of a partition has
+none after it: of that one no more is proven than what the model makes of its command.`
 
 func (c *cli) runVerify(ctx context.Context, kafka, registry string, checks []check) error {
 	where, codec, err := c.log(kafka, registry)
@@ -146,11 +158,11 @@ func (v verification) verdict() error {
 	if found == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %d problems in %d records", errNotAllWell, found, records)
+	return fmt.Errorf("%w: %s in %s", errNotAllWell, count(found, "problem"), count(records, "record"))
 }
 
 func printJournal(out io.Writer, r transactions.Report) {
-	fmt.Fprintf(out, "%d records, %d entries, %d accounts: %d problems\n", r.Records, r.Entries, r.Accounts, r.Found)
+	fmt.Fprintf(out, "%d records, %d entries, %d accounts: %s\n", r.Records, r.Entries, r.Accounts, count(r.Found, "problem"))
 	for _, currency := range slices.Sorted(maps.Keys(r.Totals)) {
 		fmt.Fprintf(out, "%s: all balances sum to %s\n", currency, money.Format(r.Totals[currency], currency))
 	}
@@ -160,8 +172,8 @@ func printJournal(out io.Writer, r transactions.Report) {
 }
 
 func printModel(out io.Writer, r model.Report) {
-	fmt.Fprintf(out, "%d outcomes held against the model, %d of them rejections, and %d expiries: %d problems\n",
-		r.Accepted+r.Rejected, r.Rejected, r.Expired, r.Found)
+	fmt.Fprintf(out, "%d outcomes held against the model, %d of them rejections, and %d expiries: %s\n",
+		r.Accepted+r.Rejected, r.Rejected, r.Expired, count(r.Found, "problem"))
 	if r.NotCompared > 0 {
 		fmt.Fprintf(out, "%d rejections were not compared: they are of before rejections kept their command\n", r.NotCompared)
 	}
