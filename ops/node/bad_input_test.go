@@ -247,6 +247,7 @@ func commands() map[string]proto.Message {
 		"ReverseEntry":    &bankv1.ReverseEntryRequest{IdempotencyKey: "k", AccountId: "alice.main", EntryId: "e"},
 		"Transfer":        &bankv1.TransferRequest{IdempotencyKey: "k", AccountId: "alice.main", ToAccountId: "alice.other", AmountMinor: 1, Currency: "EUR"},
 		"PostEntries":     &bankv1.PostEntriesRequest{IdempotencyKey: "k", AccountId: "alice.main", Kind: 1, Legs: []*bankv1.PostedLeg{{AccountId: "alice.main", AmountMinor: 1, Currency: "EUR"}, {AccountId: "@world", AmountMinor: -1, Currency: "EUR"}}},
+		"RedeemRewards":   &bankv1.RedeemRewardsRequest{IdempotencyKey: "k", CustomerId: "alice", AccountId: "alice.main", Points: 1},
 		"FindByKey":       &bankv1.FindByKeyRequest{CustomerId: "alice", IdempotencyKey: "k"},
 	}
 }

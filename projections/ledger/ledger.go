@@ -25,7 +25,7 @@ var ErrBroken = errors.New("the record does not follow from the ones before it")
 
 const (
 	name    = "ledger"
-	version = 7
+	version = 8
 )
 
 // Row is one row: exactly one of its parts is set, by the kind of its key, and of an entry two: what was
@@ -89,6 +89,7 @@ func Definition() *projection.Definition {
 		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldChanged((*Account).unfreeze)),
 		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldChanged((*Account).close)),
 		projection.On(topic.Transactions, event.NameTransferSettled, settledKeys, foldSettled),
+		projection.On(topic.Transactions, event.NameRewardRedemptionRequested, changedKeys, foldChanged((*Account).redeem)),
 	)
 }
 

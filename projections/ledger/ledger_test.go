@@ -215,7 +215,8 @@ func TestStatusFollowsItsEvents(t *testing.T) {
 	if a := l.row(AccountKey("c1.a")).Account; !a.Frozen || a.Closed {
 		t.Errorf("got %+v, want it frozen", a)
 	}
-	l.must(post("c1.a", 10, 10, 1, -10, 1)) // money may come
+	l.must(post("c1.a", 10, 10, 1, -10, 1))                                // money may come
+	l.must(&event.RewardRedemptionRequested{AccountID: "c1.a", Points: 5}) // points are no money
 	l.must(&event.AccountUnfrozen{AccountID: "c1.a"})
 	l.must(post("c1.a", -10, 0, 2, 0, 2))
 	l.must(&event.AccountClosed{AccountID: "c1.a"})
@@ -239,6 +240,8 @@ func TestStatusThatDoesNotFollowIsRefused(t *testing.T) {
 		"unfrozen as closed":  {frozen(), closed(), unfrozen()},
 		"credit when closed":  {closed(), in()},
 		"debit while frozen":  {in(), frozen(), post("c1.a", -1, 9, 2, -9, 2)},
+		"points when closed":  {closed(), &event.RewardRedemptionRequested{AccountID: "c1.a", Points: 5}},
+		"points of no one":    {&event.RewardRedemptionRequested{AccountID: "c1.b", Points: 5}},
 		"debit of no account": {post("c1.b", -1, -1, 1, 1, 1)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,7 +7,8 @@ import (
 	"github.com/refold/refold/projections/projection"
 )
 
-// changed are the fields of AccountFrozen, AccountUnfrozen and AccountClosed that are read.
+// changed are the fields of AccountFrozen, AccountUnfrozen, AccountClosed and RewardRedemptionRequested that are
+// read.
 type changed struct {
 	Envelope
 	AccountID string `avro:"account_id"`
@@ -79,6 +80,15 @@ func (a *Account) close() error {
 		return errNotEmpty
 	}
 	a.Closed = true
+	return nil
+}
+
+// redeem says why no points are redeemed for an account, nil where they may be. Points are no money: the account
+// stays as it is.
+func (a *Account) redeem() error {
+	if a.Closed {
+		return errClosed
+	}
 	return nil
 }
 

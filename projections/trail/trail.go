@@ -78,11 +78,11 @@ func Definition() *projection.Definition {
 	for _, name := range []string{
 		event.NameAccountOpened, event.NameAccountFrozen, event.NameAccountUnfrozen, event.NameAccountClosed,
 		event.NameHoldPlaced, event.NameHoldReleased, event.NameHoldExpired,
-		event.NameTransferSettled, event.NameCommandRejected,
+		event.NameTransferSettled, event.NameCommandRejected, event.NameRewardRedemptionRequested,
 	} {
 		handlers = append(handlers, projection.On(topic.Transactions, name, keys, fold))
 	}
-	return projection.MustDefine(Name, 1, handlers...)
+	return projection.MustDefine(Name, 2, handlers...)
 }
 
 // chunkBits is how many bits of a sequence number lie within a chunk. So many records of a partition are in

@@ -30,19 +30,21 @@ func structOf[E any]() eventStruct {
 }
 
 var structs = map[string]eventStruct{
-	event.NameAccountOpened:         structOf[event.AccountOpened](),
-	event.NameAccountFrozen:         structOf[event.AccountFrozen](),
-	event.NameAccountUnfrozen:       structOf[event.AccountUnfrozen](),
-	event.NameAccountClosed:         structOf[event.AccountClosed](),
-	event.NameHoldPlaced:            structOf[event.HoldPlaced](),
-	event.NameHoldReleased:          structOf[event.HoldReleased](),
-	event.NameHoldExpired:           structOf[event.HoldExpired](),
-	event.NameEntryPosted:           structOf[event.EntryPosted](),
-	event.NameCommandRejected:       structOf[event.CommandRejected](),
-	event.NameTransferSettled:       structOf[event.TransferSettled](),
-	event.NameTransferRelayed:       structOf[event.TransferRelayed](),
-	event.NameNotificationRequested: structOf[event.NotificationRequested](),
-	event.NameActRecorded:           structOf[event.ActRecorded](),
+	event.NameAccountOpened:   structOf[event.AccountOpened](),
+	event.NameAccountFrozen:   structOf[event.AccountFrozen](),
+	event.NameAccountUnfrozen: structOf[event.AccountUnfrozen](),
+	event.NameAccountClosed:   structOf[event.AccountClosed](),
+	event.NameHoldPlaced:      structOf[event.HoldPlaced](),
+	event.NameHoldReleased:    structOf[event.HoldReleased](),
+	event.NameHoldExpired:     structOf[event.HoldExpired](),
+	event.NameEntryPosted:     structOf[event.EntryPosted](),
+	event.NameCommandRejected: structOf[event.CommandRejected](),
+	event.NameTransferSettled: structOf[event.TransferSettled](),
+
+	event.NameRewardRedemptionRequested: structOf[event.RewardRedemptionRequested](),
+	event.NameTransferRelayed:           structOf[event.TransferRelayed](),
+	event.NameNotificationRequested:     structOf[event.NotificationRequested](),
+	event.NameActRecorded:               structOf[event.ActRecorded](),
 }
 
 // empty returns a new, empty event of a name.

@@ -27,7 +27,8 @@ const (
 	NameTransferRelayed = "bank.TransferRelayed"
 	NameActRecorded     = "refold.ActRecorded"
 
-	NameNotificationRequested = "bank.NotificationRequested"
+	NameNotificationRequested     = "bank.NotificationRequested"
+	NameRewardRedemptionRequested = "bank.RewardRedemptionRequested"
 )
 
 // Schemas of the events, as they are registered.
@@ -58,6 +59,8 @@ var (
 	schemaActRecorded string
 	//go:embed notification_requested.avsc
 	schemaNotificationRequested string
+	//go:embed reward_redemption_requested.avsc
+	schemaRewardRedemptionRequested string
 )
 
 // Schema returns the Avro schema of a named event, or "" where there is no such event.
@@ -89,6 +92,8 @@ func Schema(name string) string {
 		return schemaActRecorded
 	case NameNotificationRequested:
 		return schemaNotificationRequested
+	case NameRewardRedemptionRequested:
+		return schemaRewardRedemptionRequested
 	}
 	return ""
 }
@@ -100,6 +105,7 @@ func Names() []string {
 		NameAccountFrozen, NameAccountUnfrozen, NameAccountClosed,
 		NameHoldPlaced, NameHoldReleased, NameHoldExpired, NameTransferSettled, NameTransferRelayed,
 		NameNotificationRequested,
+		NameRewardRedemptionRequested,
 	}
 }
 

@@ -53,7 +53,6 @@ func samples() map[string]any {
 			Envelope: envelope, AccountID: "alice.main", TransferID: "evt3", Counterparty: "bob.main", AmountMinor: 1 << 41,
 			Currency: "EUR", SentAt: at - 2, InboxNext: 79,
 		},
-		event.NameTransferRelayed: &event.TransferRelayed{TransferID: "evt3", FromAccountID: "alice.main", ToAccountID: "bob.main", Offset: 1 << 33, RelayedAt: at},
 		event.NameNotificationRequested: &event.NotificationRequested{
 			Effect: event.Effect{
 				EffectID: "eff", Projection: "alerts", SourceTopic: "bank.transactions", SourcePartition: 7, SourceOffset: 1 << 42,
@@ -61,6 +60,8 @@ func samples() map[string]any {
 			},
 			Kind: event.NotifyLowBalance, AccountID: "alice.main", AmountMinor: -1 << 40, BalanceMinor: -9, ThresholdMinor: 10_000, Currency: "EUR",
 		},
+		event.NameRewardRedemptionRequested: &event.RewardRedemptionRequested{Envelope: envelope, AccountID: "alice.main", Points: 1 << 42},
+		event.NameTransferRelayed:           &event.TransferRelayed{TransferID: "evt3", FromAccountID: "alice.main", ToAccountID: "bob.main", Offset: 1 << 33, RelayedAt: at},
 		event.NameActRecorded: &event.ActRecorded{
 			ActID: "act", RecordedAt: at, Principal: "who", Reason: "why", Kind: event.ActGenerationVerified, Projection: "spending",
 			Generation: 2, ExpectedLive: 1, Version: 1, Hash: "h", Forced: true, Rows: 10, Differences: 1, Digest: "d",

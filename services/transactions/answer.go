@@ -89,6 +89,10 @@ func (o *Outcome) releasedAnswer(e *event.HoldReleased, topic string) *bankv1.Re
 	return &bankv1.ReleaseHoldResponse{Record: o.record(topic), HoldId: e.HoldID, Replayed: o.replayed}
 }
 
+func (o *Outcome) redemptionAnswer(e *event.RewardRedemptionRequested, topic string) *bankv1.RedeemRewardsResponse {
+	return &bankv1.RedeemRewardsResponse{Record: o.record(topic), AccountId: e.AccountID, Points: e.Points, Replayed: o.replayed}
+}
+
 func (o *Outcome) postedAnswer(e *event.EntryPosted, topic string) *bankv1.PostEntryResponse {
 	return &bankv1.PostEntryResponse{Record: o.record(topic), Entry: entryOf(e), Replayed: o.replayed}
 }
@@ -163,6 +167,8 @@ func (o *Outcome) found(topic string) *bankv1.FindByKeyResponse {
 		out.Outcome = &bankv1.FindByKeyResponse_Released{Released: o.releasedAnswer(e, topic)}
 	case *event.EntryPosted:
 		out.Outcome = &bankv1.FindByKeyResponse_Posted{Posted: o.postedAnswer(e, topic)}
+	case *event.RewardRedemptionRequested:
+		out.Outcome = &bankv1.FindByKeyResponse_Redemption{Redemption: o.redemptionAnswer(e, topic)}
 	case *event.CommandRejected:
 		out.Outcome = &bankv1.FindByKeyResponse_Rejected{Rejected: o.refusal(topic).rejection()}
 	}
@@ -186,6 +192,8 @@ func (o *Outcome) put(out *bankv1.Result, topic string) {
 		out.Outcome = &bankv1.Result_Released{Released: o.releasedAnswer(e, topic)}
 	case *event.EntryPosted:
 		out.Outcome = &bankv1.Result_Posted{Posted: o.postedAnswer(e, topic)}
+	case *event.RewardRedemptionRequested:
+		out.Outcome = &bankv1.Result_Redemption{Redemption: o.redemptionAnswer(e, topic)}
 	}
 }
 

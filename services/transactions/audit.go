@@ -33,6 +33,7 @@ type audit struct {
 	released event.HoldReleased
 	expired  event.HoldExpired
 	settled  event.TransferSettled
+	redeemed event.RewardRedemptionRequested
 }
 
 // audited is an account as its last leg left it.
@@ -118,6 +119,8 @@ func (a *audit) record(ctx context.Context, rec *timeline.Record) error {
 		a.letGo(e.AccountID, e.HoldID, e.AmountMinor, 0, found)
 	case *event.EntryPosted:
 		a.entry(e, rec.Partition, found)
+	case *event.RewardRedemptionRequested:
+		a.known(e.AccountID, found)
 	}
 	return nil
 }
@@ -144,6 +147,8 @@ func (a *audit) scratch(name string) fact {
 		return &a.expired
 	case event.NameTransferSettled:
 		return &a.settled
+	case event.NameRewardRedemptionRequested:
+		return &a.redeemed
 	}
 	return nil
 }

@@ -155,6 +155,8 @@ func commandOf(r proto.Message, principal string) (*Command, *Refusal) {
 		return newTransfer(r, principal)
 	case *bankv1.PostEntriesRequest:
 		return newPostEntries(r, principal)
+	case *bankv1.RedeemRewardsRequest:
+		return newRedeemRewards(r, principal)
 	}
 	return nil, malformed("command: must be set")
 }

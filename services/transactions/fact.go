@@ -15,16 +15,17 @@ type fact interface{ Envelop() *event.Envelope }
 // facts returns a new, empty fact of every kind that the journal holds, by the name of its event.
 func facts() map[string]func() fact {
 	return map[string]func() fact{
-		event.NameAccountOpened:   func() fact { return &event.AccountOpened{} },
-		event.NameAccountFrozen:   func() fact { return &event.AccountFrozen{} },
-		event.NameAccountUnfrozen: func() fact { return &event.AccountUnfrozen{} },
-		event.NameAccountClosed:   func() fact { return &event.AccountClosed{} },
-		event.NameHoldPlaced:      func() fact { return &event.HoldPlaced{} },
-		event.NameHoldReleased:    func() fact { return &event.HoldReleased{} },
-		event.NameHoldExpired:     func() fact { return &event.HoldExpired{} },
-		event.NameEntryPosted:     func() fact { return &event.EntryPosted{} },
-		event.NameCommandRejected: func() fact { return &event.CommandRejected{} },
-		event.NameTransferSettled: func() fact { return &event.TransferSettled{} },
+		event.NameAccountOpened:             func() fact { return &event.AccountOpened{} },
+		event.NameAccountFrozen:             func() fact { return &event.AccountFrozen{} },
+		event.NameAccountUnfrozen:           func() fact { return &event.AccountUnfrozen{} },
+		event.NameAccountClosed:             func() fact { return &event.AccountClosed{} },
+		event.NameHoldPlaced:                func() fact { return &event.HoldPlaced{} },
+		event.NameHoldReleased:              func() fact { return &event.HoldReleased{} },
+		event.NameHoldExpired:               func() fact { return &event.HoldExpired{} },
+		event.NameEntryPosted:               func() fact { return &event.EntryPosted{} },
+		event.NameRewardRedemptionRequested: func() fact { return &event.RewardRedemptionRequested{} },
+		event.NameCommandRejected:           func() fact { return &event.CommandRejected{} },
+		event.NameTransferSettled:           func() fact { return &event.TransferSettled{} },
 	}
 }
 
@@ -78,6 +79,8 @@ func nameOf(f fact) string {
 		return event.NameEntryPosted
 	case *event.TransferSettled:
 		return event.NameTransferSettled
+	case *event.RewardRedemptionRequested:
+		return event.NameRewardRedemptionRequested
 	}
 	return event.NameCommandRejected
 }

@@ -113,6 +113,11 @@ func (s *Server) PostEntries(ctx context.Context, r *bankv1.PostEntriesRequest) 
 	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.PostEntries, (*Outcome).legsAnswer))
 }
 
+// RedeemRewards implements bankv1.TransactionsServiceServer.
+func (s *Server) RedeemRewards(ctx context.Context, r *bankv1.RedeemRewardsRequest) (*bankv1.RedeemRewardsResponse, error) {
+	return call(ctx, s, r, rpc(bankv1.TransactionsServiceClient.RedeemRewards, (*Outcome).redemptionAnswer))
+}
+
 // method is how a command is asked of a peer, and how its answer is made of a fact.
 type method[R proto.Message, F fact, A any] struct {
 	there  func(bankv1.TransactionsServiceClient, context.Context, R, ...grpc.CallOption) (A, error)

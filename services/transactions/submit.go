@@ -189,6 +189,8 @@ func requestOf(m *bankv1.Command) proto.Message {
 		return w.Transfer
 	case *bankv1.Command_PostEntries:
 		return w.PostEntries
+	case *bankv1.Command_RedeemRewards:
+		return w.RedeemRewards
 	}
 	return nil
 }

@@ -2106,6 +2106,171 @@ func (x *TransferStatus) GetReason() string {
 	return ""
 }
 
+type RedeemRewardsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	CustomerId     string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// An account of the customer that is not closed, for which the points are redeemed.
+	AccountId string `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	Points    int64  `protobuf:"varint,4,opt,name=points,proto3" json:"points,omitempty"`
+	// When it happened; now where it is left out.
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Imported history: its effects are not news.
+	Historical    bool   `protobuf:"varint,6,opt,name=historical,proto3" json:"historical,omitempty"`
+	CorrelationId string `protobuf:"bytes,7,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeemRewardsRequest) Reset() {
+	*x = RedeemRewardsRequest{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeemRewardsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeemRewardsRequest) ProtoMessage() {}
+
+func (x *RedeemRewardsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeemRewardsRequest.ProtoReflect.Descriptor instead.
+func (*RedeemRewardsRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RedeemRewardsRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *RedeemRewardsRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *RedeemRewardsRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *RedeemRewardsRequest) GetPoints() int64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *RedeemRewardsRequest) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *RedeemRewardsRequest) GetHistorical() bool {
+	if x != nil {
+		return x.Historical
+	}
+	return false
+}
+
+func (x *RedeemRewardsRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type RedeemRewardsResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Record    *Record                `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	AccountId string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	Points    int64                  `protobuf:"varint,3,opt,name=points,proto3" json:"points,omitempty"`
+	// The answer was given before, to the same idempotency key.
+	Replayed      bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeemRewardsResponse) Reset() {
+	*x = RedeemRewardsResponse{}
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeemRewardsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeemRewardsResponse) ProtoMessage() {}
+
+func (x *RedeemRewardsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_transactions_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeemRewardsResponse.ProtoReflect.Descriptor instead.
+func (*RedeemRewardsResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RedeemRewardsResponse) GetRecord() *Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *RedeemRewardsResponse) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *RedeemRewardsResponse) GetPoints() int64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *RedeemRewardsResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 type PostEntriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique within the customer, for ever. Over REST the Idempotency-Key header stands for it.
@@ -2133,7 +2298,7 @@ type PostEntriesRequest struct {
 
 func (x *PostEntriesRequest) Reset() {
 	*x = PostEntriesRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[23]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2310,7 @@ func (x *PostEntriesRequest) String() string {
 func (*PostEntriesRequest) ProtoMessage() {}
 
 func (x *PostEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[23]
+	mi := &file_bank_v1_transactions_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2323,7 @@ func (x *PostEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntriesRequest.ProtoReflect.Descriptor instead.
 func (*PostEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{23}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PostEntriesRequest) GetIdempotencyKey() string {
@@ -2247,7 +2412,7 @@ type PostedLeg struct {
 
 func (x *PostedLeg) Reset() {
 	*x = PostedLeg{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[24]
+	mi := &file_bank_v1_transactions_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2424,7 @@ func (x *PostedLeg) String() string {
 func (*PostedLeg) ProtoMessage() {}
 
 func (x *PostedLeg) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[24]
+	mi := &file_bank_v1_transactions_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2437,7 @@ func (x *PostedLeg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostedLeg.ProtoReflect.Descriptor instead.
 func (*PostedLeg) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{24}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PostedLeg) GetAccountId() string {
@@ -2308,7 +2473,7 @@ type PostEntriesResponse struct {
 
 func (x *PostEntriesResponse) Reset() {
 	*x = PostEntriesResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[25]
+	mi := &file_bank_v1_transactions_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2320,7 +2485,7 @@ func (x *PostEntriesResponse) String() string {
 func (*PostEntriesResponse) ProtoMessage() {}
 
 func (x *PostEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[25]
+	mi := &file_bank_v1_transactions_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2498,7 @@ func (x *PostEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntriesResponse.ProtoReflect.Descriptor instead.
 func (*PostEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{25}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PostEntriesResponse) GetRecord() *Record {
@@ -2374,7 +2539,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[26]
+	mi := &file_bank_v1_transactions_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +2551,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[26]
+	mi := &file_bank_v1_transactions_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +2564,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{26}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Record) GetEventId() string {
@@ -2456,7 +2621,7 @@ type OpenAccountResponse struct {
 
 func (x *OpenAccountResponse) Reset() {
 	*x = OpenAccountResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[27]
+	mi := &file_bank_v1_transactions_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2468,7 +2633,7 @@ func (x *OpenAccountResponse) String() string {
 func (*OpenAccountResponse) ProtoMessage() {}
 
 func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[27]
+	mi := &file_bank_v1_transactions_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2481,7 +2646,7 @@ func (x *OpenAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenAccountResponse.ProtoReflect.Descriptor instead.
 func (*OpenAccountResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{27}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *OpenAccountResponse) GetRecord() *Record {
@@ -2517,7 +2682,7 @@ type PostEntryResponse struct {
 
 func (x *PostEntryResponse) Reset() {
 	*x = PostEntryResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[28]
+	mi := &file_bank_v1_transactions_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2529,7 +2694,7 @@ func (x *PostEntryResponse) String() string {
 func (*PostEntryResponse) ProtoMessage() {}
 
 func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[28]
+	mi := &file_bank_v1_transactions_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2542,7 +2707,7 @@ func (x *PostEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostEntryResponse.ProtoReflect.Descriptor instead.
 func (*PostEntryResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{28}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PostEntryResponse) GetRecord() *Record {
@@ -2594,7 +2759,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[29]
+	mi := &file_bank_v1_transactions_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2606,7 +2771,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[29]
+	mi := &file_bank_v1_transactions_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2619,7 +2784,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{29}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Entry) GetKind() EntryKind {
@@ -2737,7 +2902,7 @@ type Leg struct {
 
 func (x *Leg) Reset() {
 	*x = Leg{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[30]
+	mi := &file_bank_v1_transactions_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2749,7 +2914,7 @@ func (x *Leg) String() string {
 func (*Leg) ProtoMessage() {}
 
 func (x *Leg) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[30]
+	mi := &file_bank_v1_transactions_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2762,7 +2927,7 @@ func (x *Leg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leg.ProtoReflect.Descriptor instead.
 func (*Leg) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{30}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Leg) GetAccountId() string {
@@ -2810,7 +2975,7 @@ type FindByKeyRequest struct {
 
 func (x *FindByKeyRequest) Reset() {
 	*x = FindByKeyRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[31]
+	mi := &file_bank_v1_transactions_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2822,7 +2987,7 @@ func (x *FindByKeyRequest) String() string {
 func (*FindByKeyRequest) ProtoMessage() {}
 
 func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[31]
+	mi := &file_bank_v1_transactions_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2835,7 +3000,7 @@ func (x *FindByKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyRequest.ProtoReflect.Descriptor instead.
 func (*FindByKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{31}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FindByKeyRequest) GetCustomerId() string {
@@ -2864,6 +3029,7 @@ type FindByKeyResponse struct {
 	//	*FindByKeyResponse_Closed
 	//	*FindByKeyResponse_Held
 	//	*FindByKeyResponse_Released
+	//	*FindByKeyResponse_Redemption
 	Outcome       isFindByKeyResponse_Outcome `protobuf_oneof:"outcome"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2871,7 +3037,7 @@ type FindByKeyResponse struct {
 
 func (x *FindByKeyResponse) Reset() {
 	*x = FindByKeyResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[32]
+	mi := &file_bank_v1_transactions_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2883,7 +3049,7 @@ func (x *FindByKeyResponse) String() string {
 func (*FindByKeyResponse) ProtoMessage() {}
 
 func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[32]
+	mi := &file_bank_v1_transactions_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2896,7 +3062,7 @@ func (x *FindByKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindByKeyResponse.ProtoReflect.Descriptor instead.
 func (*FindByKeyResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{32}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FindByKeyResponse) GetOutcome() isFindByKeyResponse_Outcome {
@@ -2978,6 +3144,15 @@ func (x *FindByKeyResponse) GetReleased() *ReleaseHoldResponse {
 	return nil
 }
 
+func (x *FindByKeyResponse) GetRedemption() *RedeemRewardsResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*FindByKeyResponse_Redemption); ok {
+			return x.Redemption
+		}
+	}
+	return nil
+}
+
 type isFindByKeyResponse_Outcome interface {
 	isFindByKeyResponse_Outcome()
 }
@@ -3014,6 +3189,10 @@ type FindByKeyResponse_Released struct {
 	Released *ReleaseHoldResponse `protobuf:"bytes,8,opt,name=released,proto3,oneof"`
 }
 
+type FindByKeyResponse_Redemption struct {
+	Redemption *RedeemRewardsResponse `protobuf:"bytes,9,opt,name=redemption,proto3,oneof"`
+}
+
 func (*FindByKeyResponse_Opened) isFindByKeyResponse_Outcome() {}
 
 func (*FindByKeyResponse_Posted) isFindByKeyResponse_Outcome() {}
@@ -3029,6 +3208,8 @@ func (*FindByKeyResponse_Closed) isFindByKeyResponse_Outcome() {}
 func (*FindByKeyResponse_Held) isFindByKeyResponse_Outcome() {}
 
 func (*FindByKeyResponse_Released) isFindByKeyResponse_Outcome() {}
+
+func (*FindByKeyResponse_Redemption) isFindByKeyResponse_Outcome() {}
 
 // Rejection is a command that was refused and recorded as refused.
 type Rejection struct {
@@ -3047,7 +3228,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[33]
+	mi := &file_bank_v1_transactions_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3059,7 +3240,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[33]
+	mi := &file_bank_v1_transactions_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3072,7 +3253,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{33}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Rejection) GetReason() string {
@@ -3115,7 +3296,7 @@ type Violation struct {
 
 func (x *Violation) Reset() {
 	*x = Violation{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[34]
+	mi := &file_bank_v1_transactions_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3127,7 +3308,7 @@ func (x *Violation) String() string {
 func (*Violation) ProtoMessage() {}
 
 func (x *Violation) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[34]
+	mi := &file_bank_v1_transactions_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3140,7 +3321,7 @@ func (x *Violation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Violation.ProtoReflect.Descriptor instead.
 func (*Violation) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{34}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Violation) GetField() string {
@@ -3166,7 +3347,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[35]
+	mi := &file_bank_v1_transactions_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3359,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[35]
+	mi := &file_bank_v1_transactions_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3372,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{35}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SubmitRequest) GetCommands() []*Command {
@@ -3219,6 +3400,7 @@ type Command struct {
 	//	*Command_ReverseEntry
 	//	*Command_Transfer
 	//	*Command_PostEntries
+	//	*Command_RedeemRewards
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3226,7 +3408,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[36]
+	mi := &file_bank_v1_transactions_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3238,7 +3420,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[36]
+	mi := &file_bank_v1_transactions_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3251,7 +3433,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{36}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Command) GetTag() uint64 {
@@ -3367,6 +3549,15 @@ func (x *Command) GetPostEntries() *PostEntriesRequest {
 	return nil
 }
 
+func (x *Command) GetRedeemRewards() *RedeemRewardsRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_RedeemRewards); ok {
+			return x.RedeemRewards
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -3415,6 +3606,10 @@ type Command_PostEntries struct {
 	PostEntries *PostEntriesRequest `protobuf:"bytes,12,opt,name=post_entries,json=postEntries,proto3,oneof"`
 }
 
+type Command_RedeemRewards struct {
+	RedeemRewards *RedeemRewardsRequest `protobuf:"bytes,13,opt,name=redeem_rewards,json=redeemRewards,proto3,oneof"`
+}
+
 func (*Command_OpenAccount) isCommand_Command() {}
 
 func (*Command_PostEntry) isCommand_Command() {}
@@ -3437,6 +3632,8 @@ func (*Command_Transfer) isCommand_Command() {}
 
 func (*Command_PostEntries) isCommand_Command() {}
 
+func (*Command_RedeemRewards) isCommand_Command() {}
+
 type SubmitResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Results       []*Result              `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
@@ -3446,7 +3643,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[37]
+	mi := &file_bank_v1_transactions_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3458,7 +3655,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[37]
+	mi := &file_bank_v1_transactions_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3471,7 +3668,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{37}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SubmitResponse) GetResults() []*Result {
@@ -3496,6 +3693,7 @@ type Result struct {
 	//	*Result_Closed
 	//	*Result_Held
 	//	*Result_Released
+	//	*Result_Redemption
 	Outcome isResult_Outcome `protobuf_oneof:"outcome"`
 	// Why it is unavailable. Stable: OUTCOME_UNKNOWN and DISK_NEARLY_FULL, where it may have happened; BUSY,
 	// NOT_OWNER and OVERTAKEN, where it has not.
@@ -3506,7 +3704,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_bank_v1_transactions_proto_msgTypes[38]
+	mi := &file_bank_v1_transactions_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3518,7 +3716,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_transactions_proto_msgTypes[38]
+	mi := &file_bank_v1_transactions_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3531,7 +3729,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{38}
+	return file_bank_v1_transactions_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Result) GetTag() uint64 {
@@ -3629,6 +3827,15 @@ func (x *Result) GetReleased() *ReleaseHoldResponse {
 	return nil
 }
 
+func (x *Result) GetRedemption() *RedeemRewardsResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*Result_Redemption); ok {
+			return x.Redemption
+		}
+	}
+	return nil
+}
+
 func (x *Result) GetUnavailableReason() string {
 	if x != nil {
 		return x.UnavailableReason
@@ -3680,6 +3887,10 @@ type Result_Released struct {
 	Released *ReleaseHoldResponse `protobuf:"bytes,10,opt,name=released,proto3,oneof"`
 }
 
+type Result_Redemption struct {
+	Redemption *RedeemRewardsResponse `protobuf:"bytes,11,opt,name=redemption,proto3,oneof"`
+}
+
 func (*Result_Opened) isResult_Outcome() {}
 
 func (*Result_Posted) isResult_Outcome() {}
@@ -3697,6 +3908,8 @@ func (*Result_Closed) isResult_Outcome() {}
 func (*Result_Held) isResult_Outcome() {}
 
 func (*Result_Released) isResult_Outcome() {}
+
+func (*Result_Redemption) isResult_Outcome() {}
 
 var File_bank_v1_transactions_proto protoreflect.FileDescriptor
 
@@ -3911,7 +4124,26 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x05state\x18\x06 \x01(\x0e2\x16.bank.v1.TransferStateR\x05state\x123\n" +
 	"\asent_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x125\n" +
 	"\bended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x16\n" +
-	"\x06reason\x18\t \x01(\tR\x06reason\"\xab\x04\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"\xb8\x03\n" +
+	"\x14RedeemRewardsRequest\x12=\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12G\n" +
+	"\vcustomer_id\x18\x02 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
+	"customerId\x12j\n" +
+	"\n" +
+	"account_id\x18\x03 \x01(\tBK\xbaHHrF\x10\x03\x18d2@^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\.[A-Za-z0-9][A-Za-z0-9_-]{0,31}$R\taccountId\x12\x1f\n" +
+	"\x06points\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x06points\x12;\n" +
+	"\voccurred_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\x1e\n" +
+	"\n" +
+	"historical\x18\x06 \x01(\bR\n" +
+	"historical\x12.\n" +
+	"\x0ecorrelation_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18dR\rcorrelationId\"\x93\x01\n" +
+	"\x15RedeemRewardsResponse\x12'\n" +
+	"\x06record\x18\x01 \x01(\v2\x0f.bank.v1.RecordR\x06record\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12\x16\n" +
+	"\x06points\x18\x03 \x01(\x03R\x06points\x12\x1a\n" +
+	"\breplayed\x18\x04 \x01(\bR\breplayed\"\xab\x04\n" +
 	"\x12PostEntriesRequest\x12=\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\x12j\n" +
 	"\n" +
@@ -3988,7 +4220,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x10FindByKeyRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12=\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\"\xdf\x03\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xff\x012\b^[!-~]+$R\x0eidempotencyKey\"\xa1\x04\n" +
 	"\x11FindByKeyResponse\x126\n" +
 	"\x06opened\x18\x01 \x01(\v2\x1c.bank.v1.OpenAccountResponseH\x00R\x06opened\x124\n" +
 	"\x06posted\x18\x02 \x01(\v2\x1a.bank.v1.PostEntryResponseH\x00R\x06posted\x120\n" +
@@ -3997,7 +4229,10 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\bunfrozen\x18\x05 \x01(\v2 .bank.v1.UnfreezeAccountResponseH\x00R\bunfrozen\x127\n" +
 	"\x06closed\x18\x06 \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closed\x120\n" +
 	"\x04held\x18\a \x01(\v2\x1a.bank.v1.PlaceHoldResponseH\x00R\x04held\x12:\n" +
-	"\breleased\x18\b \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleasedB\t\n" +
+	"\breleased\x18\b \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleased\x12@\n" +
+	"\n" +
+	"redemption\x18\t \x01(\v2\x1e.bank.v1.RedeemRewardsResponseH\x00R\n" +
+	"redemptionB\t\n" +
 	"\aoutcome\"\x98\x01\n" +
 	"\tRejection\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
@@ -4010,7 +4245,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\"J\n" +
 	"\rSubmitRequest\x129\n" +
-	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xfe\x05\n" +
+	"\bcommands\x18\x01 \x03(\v2\x10.bank.v1.CommandB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\bcommands\"\xc6\x06\n" +
 	"\aCommand\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12@\n" +
 	"\fopen_account\x18\x02 \x01(\v2\x1b.bank.v1.OpenAccountRequestH\x00R\vopenAccount\x12:\n" +
@@ -4026,10 +4261,11 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\rreverse_entry\x18\n" +
 	" \x01(\v2\x1c.bank.v1.ReverseEntryRequestH\x00R\freverseEntry\x126\n" +
 	"\btransfer\x18\v \x01(\v2\x18.bank.v1.TransferRequestH\x00R\btransfer\x12@\n" +
-	"\fpost_entries\x18\f \x01(\v2\x1b.bank.v1.PostEntriesRequestH\x00R\vpostEntriesB\t\n" +
+	"\fpost_entries\x18\f \x01(\v2\x1b.bank.v1.PostEntriesRequestH\x00R\vpostEntries\x12F\n" +
+	"\x0eredeem_rewards\x18\r \x01(\v2\x1d.bank.v1.RedeemRewardsRequestH\x00R\rredeemRewardsB\t\n" +
 	"\acommand\";\n" +
 	"\x0eSubmitResponse\x12)\n" +
-	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\xb9\x04\n" +
+	"\aresults\x18\x01 \x03(\v2\x0f.bank.v1.ResultR\aresults\"\xfb\x04\n" +
 	"\x06Result\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x126\n" +
 	"\x06opened\x18\x02 \x01(\v2\x1c.bank.v1.OpenAccountResponseH\x00R\x06opened\x124\n" +
@@ -4041,7 +4277,10 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x06closed\x18\b \x01(\v2\x1d.bank.v1.CloseAccountResponseH\x00R\x06closed\x120\n" +
 	"\x04held\x18\t \x01(\v2\x1a.bank.v1.PlaceHoldResponseH\x00R\x04held\x12:\n" +
 	"\breleased\x18\n" +
-	" \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleased\x12-\n" +
+	" \x01(\v2\x1c.bank.v1.ReleaseHoldResponseH\x00R\breleased\x12@\n" +
+	"\n" +
+	"redemption\x18\v \x01(\v2\x1e.bank.v1.RedeemRewardsResponseH\x00R\n" +
+	"redemption\x12-\n" +
 	"\x12unavailable_reason\x18\x14 \x01(\tR\x11unavailableReasonB\t\n" +
 	"\aoutcome*v\n" +
 	"\vAccountKind\x12\x1c\n" +
@@ -4066,7 +4305,7 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\x1aTRANSFER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16TRANSFER_STATE_PENDING\x10\x01\x12\x1a\n" +
 	"\x16TRANSFER_STATE_SETTLED\x10\x02\x12\x1b\n" +
-	"\x17TRANSFER_STATE_RETURNED\x10\x032\xe4\r\n" +
+	"\x17TRANSFER_STATE_RETURNED\x10\x032\xec\x0e\n" +
 	"\x13TransactionsService\x12a\n" +
 	"\vOpenAccount\x12\x1b.bank.v1.OpenAccountRequest\x1a\x1c.bank.v1.OpenAccountResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/accounts\x12Z\n" +
 	"\tPostEntry\x12\x19.bank.v1.PostEntryRequest\x1a\x1a.bank.v1.PostEntryResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/entries\x12{\n" +
@@ -4080,7 +4319,8 @@ const file_bank_v1_transactions_proto_rawDesc = "" +
 	"\bTransfer\x12\x18.bank.v1.TransferRequest\x1a\x19.bank.v1.TransferResponse\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/transfers\x12\x83\x01\n" +
 	"\vGetTransfer\x12\x1b.bank.v1.GetTransferRequest\x1a\x1c.bank.v1.GetTransferResponse\"9\x82\xd3\xe4\x93\x023\x121/v1/accounts/{account_id}/transfers/{transfer_id}\x12\x82\x01\n" +
 	"\x14ListPendingTransfers\x12$.bank.v1.ListPendingTransfersRequest\x1a%.bank.v1.ListPendingTransfersResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/transfers:pending\x12e\n" +
-	"\vPostEntries\x12\x1b.bank.v1.PostEntriesRequest\x1a\x1c.bank.v1.PostEntriesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/entries:legs\x12u\n" +
+	"\vPostEntries\x12\x1b.bank.v1.PostEntriesRequest\x1a\x1c.bank.v1.PostEntriesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/entries:legs\x12\x85\x01\n" +
+	"\rRedeemRewards\x12\x1d.bank.v1.RedeemRewardsRequest\x1a\x1e.bank.v1.RedeemRewardsResponse\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/customers/{customer_id}/rewards:redeem\x12u\n" +
 	"\tFindByKey\x12\x19.bank.v1.FindByKeyRequest\x1a\x1a.bank.v1.FindByKeyResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/entries:byKey\x12=\n" +
 	"\x06Submit\x12\x16.bank.v1.SubmitRequest\x1a\x17.bank.v1.SubmitResponse(\x010\x01B4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
 
@@ -4097,7 +4337,7 @@ func file_bank_v1_transactions_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_transactions_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_bank_v1_transactions_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_bank_v1_transactions_proto_goTypes = []any{
 	(AccountKind)(0),                     // 0: bank.v1.AccountKind
 	(EntryKind)(0),                       // 1: bank.v1.EntryKind
@@ -4125,137 +4365,146 @@ var file_bank_v1_transactions_proto_goTypes = []any{
 	(*ListPendingTransfersRequest)(nil),  // 23: bank.v1.ListPendingTransfersRequest
 	(*ListPendingTransfersResponse)(nil), // 24: bank.v1.ListPendingTransfersResponse
 	(*TransferStatus)(nil),               // 25: bank.v1.TransferStatus
-	(*PostEntriesRequest)(nil),           // 26: bank.v1.PostEntriesRequest
-	(*PostedLeg)(nil),                    // 27: bank.v1.PostedLeg
-	(*PostEntriesResponse)(nil),          // 28: bank.v1.PostEntriesResponse
-	(*Record)(nil),                       // 29: bank.v1.Record
-	(*OpenAccountResponse)(nil),          // 30: bank.v1.OpenAccountResponse
-	(*PostEntryResponse)(nil),            // 31: bank.v1.PostEntryResponse
-	(*Entry)(nil),                        // 32: bank.v1.Entry
-	(*Leg)(nil),                          // 33: bank.v1.Leg
-	(*FindByKeyRequest)(nil),             // 34: bank.v1.FindByKeyRequest
-	(*FindByKeyResponse)(nil),            // 35: bank.v1.FindByKeyResponse
-	(*Rejection)(nil),                    // 36: bank.v1.Rejection
-	(*Violation)(nil),                    // 37: bank.v1.Violation
-	(*SubmitRequest)(nil),                // 38: bank.v1.SubmitRequest
-	(*Command)(nil),                      // 39: bank.v1.Command
-	(*SubmitResponse)(nil),               // 40: bank.v1.SubmitResponse
-	(*Result)(nil),                       // 41: bank.v1.Result
-	(*timestamppb.Timestamp)(nil),        // 42: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),          // 43: google.protobuf.Duration
+	(*RedeemRewardsRequest)(nil),         // 26: bank.v1.RedeemRewardsRequest
+	(*RedeemRewardsResponse)(nil),        // 27: bank.v1.RedeemRewardsResponse
+	(*PostEntriesRequest)(nil),           // 28: bank.v1.PostEntriesRequest
+	(*PostedLeg)(nil),                    // 29: bank.v1.PostedLeg
+	(*PostEntriesResponse)(nil),          // 30: bank.v1.PostEntriesResponse
+	(*Record)(nil),                       // 31: bank.v1.Record
+	(*OpenAccountResponse)(nil),          // 32: bank.v1.OpenAccountResponse
+	(*PostEntryResponse)(nil),            // 33: bank.v1.PostEntryResponse
+	(*Entry)(nil),                        // 34: bank.v1.Entry
+	(*Leg)(nil),                          // 35: bank.v1.Leg
+	(*FindByKeyRequest)(nil),             // 36: bank.v1.FindByKeyRequest
+	(*FindByKeyResponse)(nil),            // 37: bank.v1.FindByKeyResponse
+	(*Rejection)(nil),                    // 38: bank.v1.Rejection
+	(*Violation)(nil),                    // 39: bank.v1.Violation
+	(*SubmitRequest)(nil),                // 40: bank.v1.SubmitRequest
+	(*Command)(nil),                      // 41: bank.v1.Command
+	(*SubmitResponse)(nil),               // 42: bank.v1.SubmitResponse
+	(*Result)(nil),                       // 43: bank.v1.Result
+	(*timestamppb.Timestamp)(nil),        // 44: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),          // 45: google.protobuf.Duration
 }
 var file_bank_v1_transactions_proto_depIdxs = []int32{
 	0,  // 0: bank.v1.OpenAccountRequest.kind:type_name -> bank.v1.AccountKind
-	42, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	44, // 1: bank.v1.OpenAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: bank.v1.PostEntryRequest.kind:type_name -> bank.v1.EntryKind
-	42, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	42, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	29, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
-	42, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	29, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
-	42, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	29, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
-	42, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
-	42, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	29, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
-	42, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
+	44, // 3: bank.v1.PostEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	44, // 4: bank.v1.FreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	31, // 5: bank.v1.FreezeAccountResponse.record:type_name -> bank.v1.Record
+	44, // 6: bank.v1.UnfreezeAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	31, // 7: bank.v1.UnfreezeAccountResponse.record:type_name -> bank.v1.Record
+	44, // 8: bank.v1.CloseAccountRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	31, // 9: bank.v1.CloseAccountResponse.record:type_name -> bank.v1.Record
+	44, // 10: bank.v1.PlaceHoldRequest.expires_at:type_name -> google.protobuf.Timestamp
+	44, // 11: bank.v1.PlaceHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	31, // 12: bank.v1.PlaceHoldResponse.record:type_name -> bank.v1.Record
+	44, // 13: bank.v1.PlaceHoldResponse.expires_at:type_name -> google.protobuf.Timestamp
 	1,  // 14: bank.v1.CaptureHoldRequest.kind:type_name -> bank.v1.EntryKind
-	42, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	29, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
-	32, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
-	42, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	29, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
-	42, // 20: bank.v1.ReverseEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	29, // 21: bank.v1.ReverseEntryResponse.record:type_name -> bank.v1.Record
-	32, // 22: bank.v1.ReverseEntryResponse.entry:type_name -> bank.v1.Entry
-	42, // 23: bank.v1.TransferRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	29, // 24: bank.v1.TransferResponse.record:type_name -> bank.v1.Record
-	32, // 25: bank.v1.TransferResponse.entry:type_name -> bank.v1.Entry
+	44, // 15: bank.v1.CaptureHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	31, // 16: bank.v1.CaptureHoldResponse.record:type_name -> bank.v1.Record
+	34, // 17: bank.v1.CaptureHoldResponse.entry:type_name -> bank.v1.Entry
+	44, // 18: bank.v1.ReleaseHoldRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	31, // 19: bank.v1.ReleaseHoldResponse.record:type_name -> bank.v1.Record
+	44, // 20: bank.v1.ReverseEntryRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	31, // 21: bank.v1.ReverseEntryResponse.record:type_name -> bank.v1.Record
+	34, // 22: bank.v1.ReverseEntryResponse.entry:type_name -> bank.v1.Entry
+	44, // 23: bank.v1.TransferRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	31, // 24: bank.v1.TransferResponse.record:type_name -> bank.v1.Record
+	34, // 25: bank.v1.TransferResponse.entry:type_name -> bank.v1.Entry
 	2,  // 26: bank.v1.TransferResponse.state:type_name -> bank.v1.TransferState
 	25, // 27: bank.v1.GetTransferResponse.transfer:type_name -> bank.v1.TransferStatus
-	43, // 28: bank.v1.ListPendingTransfersRequest.older_than:type_name -> google.protobuf.Duration
+	45, // 28: bank.v1.ListPendingTransfersRequest.older_than:type_name -> google.protobuf.Duration
 	25, // 29: bank.v1.ListPendingTransfersResponse.transfers:type_name -> bank.v1.TransferStatus
 	2,  // 30: bank.v1.TransferStatus.state:type_name -> bank.v1.TransferState
-	42, // 31: bank.v1.TransferStatus.sent_at:type_name -> google.protobuf.Timestamp
-	42, // 32: bank.v1.TransferStatus.ended_at:type_name -> google.protobuf.Timestamp
-	1,  // 33: bank.v1.PostEntriesRequest.kind:type_name -> bank.v1.EntryKind
-	27, // 34: bank.v1.PostEntriesRequest.legs:type_name -> bank.v1.PostedLeg
-	42, // 35: bank.v1.PostEntriesRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	29, // 36: bank.v1.PostEntriesResponse.record:type_name -> bank.v1.Record
-	32, // 37: bank.v1.PostEntriesResponse.entry:type_name -> bank.v1.Entry
-	42, // 38: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
-	29, // 39: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
-	29, // 40: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
-	32, // 41: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
-	1,  // 42: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
-	33, // 43: bank.v1.Entry.legs:type_name -> bank.v1.Leg
-	42, // 44: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
-	30, // 45: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
-	31, // 46: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
-	36, // 47: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
-	6,  // 48: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
-	8,  // 49: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	10, // 50: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
-	12, // 51: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
-	16, // 52: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
-	29, // 53: bank.v1.Rejection.record:type_name -> bank.v1.Record
-	37, // 54: bank.v1.Rejection.violations:type_name -> bank.v1.Violation
-	39, // 55: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
-	3,  // 56: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
-	4,  // 57: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
-	5,  // 58: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
-	7,  // 59: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
-	9,  // 60: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
-	11, // 61: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
-	13, // 62: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
-	15, // 63: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
-	17, // 64: bank.v1.Command.reverse_entry:type_name -> bank.v1.ReverseEntryRequest
-	19, // 65: bank.v1.Command.transfer:type_name -> bank.v1.TransferRequest
-	26, // 66: bank.v1.Command.post_entries:type_name -> bank.v1.PostEntriesRequest
-	41, // 67: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
-	30, // 68: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
-	31, // 69: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
-	36, // 70: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
-	6,  // 71: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
-	8,  // 72: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
-	10, // 73: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
-	12, // 74: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
-	16, // 75: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
-	3,  // 76: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
-	4,  // 77: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
-	5,  // 78: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
-	7,  // 79: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
-	9,  // 80: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
-	11, // 81: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
-	13, // 82: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
-	15, // 83: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
-	17, // 84: bank.v1.TransactionsService.ReverseEntry:input_type -> bank.v1.ReverseEntryRequest
-	19, // 85: bank.v1.TransactionsService.Transfer:input_type -> bank.v1.TransferRequest
-	21, // 86: bank.v1.TransactionsService.GetTransfer:input_type -> bank.v1.GetTransferRequest
-	23, // 87: bank.v1.TransactionsService.ListPendingTransfers:input_type -> bank.v1.ListPendingTransfersRequest
-	26, // 88: bank.v1.TransactionsService.PostEntries:input_type -> bank.v1.PostEntriesRequest
-	34, // 89: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
-	38, // 90: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
-	30, // 91: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
-	31, // 92: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
-	6,  // 93: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
-	8,  // 94: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
-	10, // 95: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
-	12, // 96: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
-	14, // 97: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
-	16, // 98: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
-	18, // 99: bank.v1.TransactionsService.ReverseEntry:output_type -> bank.v1.ReverseEntryResponse
-	20, // 100: bank.v1.TransactionsService.Transfer:output_type -> bank.v1.TransferResponse
-	22, // 101: bank.v1.TransactionsService.GetTransfer:output_type -> bank.v1.GetTransferResponse
-	24, // 102: bank.v1.TransactionsService.ListPendingTransfers:output_type -> bank.v1.ListPendingTransfersResponse
-	28, // 103: bank.v1.TransactionsService.PostEntries:output_type -> bank.v1.PostEntriesResponse
-	35, // 104: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
-	40, // 105: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
-	91, // [91:106] is the sub-list for method output_type
-	76, // [76:91] is the sub-list for method input_type
-	76, // [76:76] is the sub-list for extension type_name
-	76, // [76:76] is the sub-list for extension extendee
-	0,  // [0:76] is the sub-list for field type_name
+	44, // 31: bank.v1.TransferStatus.sent_at:type_name -> google.protobuf.Timestamp
+	44, // 32: bank.v1.TransferStatus.ended_at:type_name -> google.protobuf.Timestamp
+	44, // 33: bank.v1.RedeemRewardsRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	31, // 34: bank.v1.RedeemRewardsResponse.record:type_name -> bank.v1.Record
+	1,  // 35: bank.v1.PostEntriesRequest.kind:type_name -> bank.v1.EntryKind
+	29, // 36: bank.v1.PostEntriesRequest.legs:type_name -> bank.v1.PostedLeg
+	44, // 37: bank.v1.PostEntriesRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	31, // 38: bank.v1.PostEntriesResponse.record:type_name -> bank.v1.Record
+	34, // 39: bank.v1.PostEntriesResponse.entry:type_name -> bank.v1.Entry
+	44, // 40: bank.v1.Record.recorded_at:type_name -> google.protobuf.Timestamp
+	31, // 41: bank.v1.OpenAccountResponse.record:type_name -> bank.v1.Record
+	31, // 42: bank.v1.PostEntryResponse.record:type_name -> bank.v1.Record
+	34, // 43: bank.v1.PostEntryResponse.entry:type_name -> bank.v1.Entry
+	1,  // 44: bank.v1.Entry.kind:type_name -> bank.v1.EntryKind
+	35, // 45: bank.v1.Entry.legs:type_name -> bank.v1.Leg
+	44, // 46: bank.v1.Entry.occurred_at:type_name -> google.protobuf.Timestamp
+	32, // 47: bank.v1.FindByKeyResponse.opened:type_name -> bank.v1.OpenAccountResponse
+	33, // 48: bank.v1.FindByKeyResponse.posted:type_name -> bank.v1.PostEntryResponse
+	38, // 49: bank.v1.FindByKeyResponse.rejected:type_name -> bank.v1.Rejection
+	6,  // 50: bank.v1.FindByKeyResponse.frozen:type_name -> bank.v1.FreezeAccountResponse
+	8,  // 51: bank.v1.FindByKeyResponse.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	10, // 52: bank.v1.FindByKeyResponse.closed:type_name -> bank.v1.CloseAccountResponse
+	12, // 53: bank.v1.FindByKeyResponse.held:type_name -> bank.v1.PlaceHoldResponse
+	16, // 54: bank.v1.FindByKeyResponse.released:type_name -> bank.v1.ReleaseHoldResponse
+	27, // 55: bank.v1.FindByKeyResponse.redemption:type_name -> bank.v1.RedeemRewardsResponse
+	31, // 56: bank.v1.Rejection.record:type_name -> bank.v1.Record
+	39, // 57: bank.v1.Rejection.violations:type_name -> bank.v1.Violation
+	41, // 58: bank.v1.SubmitRequest.commands:type_name -> bank.v1.Command
+	3,  // 59: bank.v1.Command.open_account:type_name -> bank.v1.OpenAccountRequest
+	4,  // 60: bank.v1.Command.post_entry:type_name -> bank.v1.PostEntryRequest
+	5,  // 61: bank.v1.Command.freeze_account:type_name -> bank.v1.FreezeAccountRequest
+	7,  // 62: bank.v1.Command.unfreeze_account:type_name -> bank.v1.UnfreezeAccountRequest
+	9,  // 63: bank.v1.Command.close_account:type_name -> bank.v1.CloseAccountRequest
+	11, // 64: bank.v1.Command.place_hold:type_name -> bank.v1.PlaceHoldRequest
+	13, // 65: bank.v1.Command.capture_hold:type_name -> bank.v1.CaptureHoldRequest
+	15, // 66: bank.v1.Command.release_hold:type_name -> bank.v1.ReleaseHoldRequest
+	17, // 67: bank.v1.Command.reverse_entry:type_name -> bank.v1.ReverseEntryRequest
+	19, // 68: bank.v1.Command.transfer:type_name -> bank.v1.TransferRequest
+	28, // 69: bank.v1.Command.post_entries:type_name -> bank.v1.PostEntriesRequest
+	26, // 70: bank.v1.Command.redeem_rewards:type_name -> bank.v1.RedeemRewardsRequest
+	43, // 71: bank.v1.SubmitResponse.results:type_name -> bank.v1.Result
+	32, // 72: bank.v1.Result.opened:type_name -> bank.v1.OpenAccountResponse
+	33, // 73: bank.v1.Result.posted:type_name -> bank.v1.PostEntryResponse
+	38, // 74: bank.v1.Result.rejected:type_name -> bank.v1.Rejection
+	6,  // 75: bank.v1.Result.frozen:type_name -> bank.v1.FreezeAccountResponse
+	8,  // 76: bank.v1.Result.unfrozen:type_name -> bank.v1.UnfreezeAccountResponse
+	10, // 77: bank.v1.Result.closed:type_name -> bank.v1.CloseAccountResponse
+	12, // 78: bank.v1.Result.held:type_name -> bank.v1.PlaceHoldResponse
+	16, // 79: bank.v1.Result.released:type_name -> bank.v1.ReleaseHoldResponse
+	27, // 80: bank.v1.Result.redemption:type_name -> bank.v1.RedeemRewardsResponse
+	3,  // 81: bank.v1.TransactionsService.OpenAccount:input_type -> bank.v1.OpenAccountRequest
+	4,  // 82: bank.v1.TransactionsService.PostEntry:input_type -> bank.v1.PostEntryRequest
+	5,  // 83: bank.v1.TransactionsService.FreezeAccount:input_type -> bank.v1.FreezeAccountRequest
+	7,  // 84: bank.v1.TransactionsService.UnfreezeAccount:input_type -> bank.v1.UnfreezeAccountRequest
+	9,  // 85: bank.v1.TransactionsService.CloseAccount:input_type -> bank.v1.CloseAccountRequest
+	11, // 86: bank.v1.TransactionsService.PlaceHold:input_type -> bank.v1.PlaceHoldRequest
+	13, // 87: bank.v1.TransactionsService.CaptureHold:input_type -> bank.v1.CaptureHoldRequest
+	15, // 88: bank.v1.TransactionsService.ReleaseHold:input_type -> bank.v1.ReleaseHoldRequest
+	17, // 89: bank.v1.TransactionsService.ReverseEntry:input_type -> bank.v1.ReverseEntryRequest
+	19, // 90: bank.v1.TransactionsService.Transfer:input_type -> bank.v1.TransferRequest
+	21, // 91: bank.v1.TransactionsService.GetTransfer:input_type -> bank.v1.GetTransferRequest
+	23, // 92: bank.v1.TransactionsService.ListPendingTransfers:input_type -> bank.v1.ListPendingTransfersRequest
+	28, // 93: bank.v1.TransactionsService.PostEntries:input_type -> bank.v1.PostEntriesRequest
+	26, // 94: bank.v1.TransactionsService.RedeemRewards:input_type -> bank.v1.RedeemRewardsRequest
+	36, // 95: bank.v1.TransactionsService.FindByKey:input_type -> bank.v1.FindByKeyRequest
+	40, // 96: bank.v1.TransactionsService.Submit:input_type -> bank.v1.SubmitRequest
+	32, // 97: bank.v1.TransactionsService.OpenAccount:output_type -> bank.v1.OpenAccountResponse
+	33, // 98: bank.v1.TransactionsService.PostEntry:output_type -> bank.v1.PostEntryResponse
+	6,  // 99: bank.v1.TransactionsService.FreezeAccount:output_type -> bank.v1.FreezeAccountResponse
+	8,  // 100: bank.v1.TransactionsService.UnfreezeAccount:output_type -> bank.v1.UnfreezeAccountResponse
+	10, // 101: bank.v1.TransactionsService.CloseAccount:output_type -> bank.v1.CloseAccountResponse
+	12, // 102: bank.v1.TransactionsService.PlaceHold:output_type -> bank.v1.PlaceHoldResponse
+	14, // 103: bank.v1.TransactionsService.CaptureHold:output_type -> bank.v1.CaptureHoldResponse
+	16, // 104: bank.v1.TransactionsService.ReleaseHold:output_type -> bank.v1.ReleaseHoldResponse
+	18, // 105: bank.v1.TransactionsService.ReverseEntry:output_type -> bank.v1.ReverseEntryResponse
+	20, // 106: bank.v1.TransactionsService.Transfer:output_type -> bank.v1.TransferResponse
+	22, // 107: bank.v1.TransactionsService.GetTransfer:output_type -> bank.v1.GetTransferResponse
+	24, // 108: bank.v1.TransactionsService.ListPendingTransfers:output_type -> bank.v1.ListPendingTransfersResponse
+	30, // 109: bank.v1.TransactionsService.PostEntries:output_type -> bank.v1.PostEntriesResponse
+	27, // 110: bank.v1.TransactionsService.RedeemRewards:output_type -> bank.v1.RedeemRewardsResponse
+	37, // 111: bank.v1.TransactionsService.FindByKey:output_type -> bank.v1.FindByKeyResponse
+	42, // 112: bank.v1.TransactionsService.Submit:output_type -> bank.v1.SubmitResponse
+	97, // [97:113] is the sub-list for method output_type
+	81, // [81:97] is the sub-list for method input_type
+	81, // [81:81] is the sub-list for extension type_name
+	81, // [81:81] is the sub-list for extension extendee
+	0,  // [0:81] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_transactions_proto_init() }
@@ -4263,7 +4512,7 @@ func file_bank_v1_transactions_proto_init() {
 	if File_bank_v1_transactions_proto != nil {
 		return
 	}
-	file_bank_v1_transactions_proto_msgTypes[32].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[34].OneofWrappers = []any{
 		(*FindByKeyResponse_Opened)(nil),
 		(*FindByKeyResponse_Posted)(nil),
 		(*FindByKeyResponse_Rejected)(nil),
@@ -4272,8 +4521,9 @@ func file_bank_v1_transactions_proto_init() {
 		(*FindByKeyResponse_Closed)(nil),
 		(*FindByKeyResponse_Held)(nil),
 		(*FindByKeyResponse_Released)(nil),
+		(*FindByKeyResponse_Redemption)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[36].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[38].OneofWrappers = []any{
 		(*Command_OpenAccount)(nil),
 		(*Command_PostEntry)(nil),
 		(*Command_FreezeAccount)(nil),
@@ -4285,8 +4535,9 @@ func file_bank_v1_transactions_proto_init() {
 		(*Command_ReverseEntry)(nil),
 		(*Command_Transfer)(nil),
 		(*Command_PostEntries)(nil),
+		(*Command_RedeemRewards)(nil),
 	}
-	file_bank_v1_transactions_proto_msgTypes[38].OneofWrappers = []any{
+	file_bank_v1_transactions_proto_msgTypes[40].OneofWrappers = []any{
 		(*Result_Opened)(nil),
 		(*Result_Posted)(nil),
 		(*Result_Rejected)(nil),
@@ -4296,6 +4547,7 @@ func file_bank_v1_transactions_proto_init() {
 		(*Result_Closed)(nil),
 		(*Result_Held)(nil),
 		(*Result_Released)(nil),
+		(*Result_Redemption)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4303,7 +4555,7 @@ func file_bank_v1_transactions_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_transactions_proto_rawDesc), len(file_bank_v1_transactions_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

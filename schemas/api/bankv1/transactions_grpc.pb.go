@@ -32,6 +32,7 @@ const (
 	TransactionsService_GetTransfer_FullMethodName          = "/bank.v1.TransactionsService/GetTransfer"
 	TransactionsService_ListPendingTransfers_FullMethodName = "/bank.v1.TransactionsService/ListPendingTransfers"
 	TransactionsService_PostEntries_FullMethodName          = "/bank.v1.TransactionsService/PostEntries"
+	TransactionsService_RedeemRewards_FullMethodName        = "/bank.v1.TransactionsService/RedeemRewards"
 	TransactionsService_FindByKey_FullMethodName            = "/bank.v1.TransactionsService/FindByKey"
 	TransactionsService_Submit_FullMethodName               = "/bank.v1.TransactionsService/Submit"
 )
@@ -73,6 +74,10 @@ type TransactionsServiceClient interface {
 	ListPendingTransfers(ctx context.Context, in *ListPendingTransfersRequest, opts ...grpc.CallOption) (*ListPendingTransfersResponse, error)
 	// PostEntries posts one entry of many legs, all or none, to accounts of one partition.
 	PostEntries(ctx context.Context, in *PostEntriesRequest, opts ...grpc.CallOption) (*PostEntriesResponse, error)
+	// RedeemRewards asks for something against points. What is answered is that it was asked: whether there were
+	// enough points is decided where they are counted. It is an entry of the ledger of points, REDEEMED or
+	// REFUSED: see RewardsService.ListRewardEntries, with the position of the record as min_position.
+	RedeemRewards(ctx context.Context, in *RedeemRewardsRequest, opts ...grpc.CallOption) (*RedeemRewardsResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(ctx context.Context, in *FindByKeyRequest, opts ...grpc.CallOption) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -218,6 +223,16 @@ func (c *transactionsServiceClient) PostEntries(ctx context.Context, in *PostEnt
 	return out, nil
 }
 
+func (c *transactionsServiceClient) RedeemRewards(ctx context.Context, in *RedeemRewardsRequest, opts ...grpc.CallOption) (*RedeemRewardsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RedeemRewardsResponse)
+	err := c.cc.Invoke(ctx, TransactionsService_RedeemRewards_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *transactionsServiceClient) FindByKey(ctx context.Context, in *FindByKeyRequest, opts ...grpc.CallOption) (*FindByKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(FindByKeyResponse)
@@ -278,6 +293,10 @@ type TransactionsServiceServer interface {
 	ListPendingTransfers(context.Context, *ListPendingTransfersRequest) (*ListPendingTransfersResponse, error)
 	// PostEntries posts one entry of many legs, all or none, to accounts of one partition.
 	PostEntries(context.Context, *PostEntriesRequest) (*PostEntriesResponse, error)
+	// RedeemRewards asks for something against points. What is answered is that it was asked: whether there were
+	// enough points is decided where they are counted. It is an entry of the ledger of points, REDEEMED or
+	// REFUSED: see RewardsService.ListRewardEntries, with the position of the record as min_position.
+	RedeemRewards(context.Context, *RedeemRewardsRequest) (*RedeemRewardsResponse, error)
 	// FindByKey returns what was recorded for an idempotency key.
 	FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error)
 	// Submit takes commands in batches and answers each with one result. Commands of one customer are
@@ -331,6 +350,9 @@ func (UnimplementedTransactionsServiceServer) ListPendingTransfers(context.Conte
 }
 func (UnimplementedTransactionsServiceServer) PostEntries(context.Context, *PostEntriesRequest) (*PostEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PostEntries not implemented")
+}
+func (UnimplementedTransactionsServiceServer) RedeemRewards(context.Context, *RedeemRewardsRequest) (*RedeemRewardsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RedeemRewards not implemented")
 }
 func (UnimplementedTransactionsServiceServer) FindByKey(context.Context, *FindByKeyRequest) (*FindByKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindByKey not implemented")
@@ -593,6 +615,24 @@ func _TransactionsService_PostEntries_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TransactionsService_RedeemRewards_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RedeemRewardsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TransactionsServiceServer).RedeemRewards(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TransactionsService_RedeemRewards_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TransactionsServiceServer).RedeemRewards(ctx, req.(*RedeemRewardsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TransactionsService_FindByKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FindByKeyRequest)
 	if err := dec(in); err != nil {
@@ -676,6 +716,10 @@ var TransactionsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PostEntries",
 			Handler:    _TransactionsService_PostEntries_Handler,
+		},
+		{
+			MethodName: "RedeemRewards",
+			Handler:    _TransactionsService_RedeemRewards_Handler,
 		},
 		{
 			MethodName: "FindByKey",

@@ -20,6 +20,7 @@ const (
 	FreezeAccount   = "FreezeAccount"
 	UnfreezeAccount = "UnfreezeAccount"
 	CloseAccount    = "CloseAccount"
+	RedeemRewards   = "RedeemRewards"
 	ReceiveTransfer = "ReceiveTransfer" // of the bank itself: in the partition of the receiver
 	EndTransfer     = "EndTransfer"     // of the bank itself: back in that of the payer
 )
@@ -35,7 +36,7 @@ type Command struct {
 	Account          string
 	Kind             string // of an account or an entry
 	Currency         string
-	Amount           int64
+	Amount           int64 // points, where they are redeemed
 	Overdraft, Daily int64
 	Zone             string
 	Merchant         string
@@ -105,6 +106,8 @@ func wished(f fact) iter.Seq[Command] {
 			yield(Command{Name: ReleaseHold, Account: e.AccountID, Hold: e.HoldID})
 		case *event.TransferSettled:
 			yield(Command{Name: EndTransfer, TransferID: e.TransferID, Account: e.AccountID})
+		case *event.RewardRedemptionRequested:
+			yield(Command{Name: RedeemRewards, Account: e.AccountID, Amount: e.Points})
 		case *event.EntryPosted:
 			posted(e, yield)
 		}

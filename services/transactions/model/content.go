@@ -142,6 +142,8 @@ func (c *Command) layout(w *wire) {
 		w.text(&c.Hold)
 	case ReverseEntry:
 		w.text(&c.Entry)
+	case RedeemRewards:
+		w.number(&c.Amount)
 	case ReceiveTransfer:
 		w.number(&c.Amount)
 		w.text(&c.Currency)

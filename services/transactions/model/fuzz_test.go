@@ -22,6 +22,7 @@ func commands() []Command {
 		{Name: CaptureHold, Account: "c1.main", Hold: "h", Kind: "FEE", Amount: 5},
 		{Name: ReleaseHold, Account: "c1.main", Hold: "h"},
 		{Name: ReverseEntry, Account: "c1.main", Entry: "e"},
+		{Name: RedeemRewards, Account: "c1.main", Amount: 5},
 		{Name: FreezeAccount, Account: "c1.main", Reason: "r"},
 		{Name: UnfreezeAccount, Account: "c1.main"},
 		{Name: CloseAccount, Account: "c1.main"},

@@ -68,6 +68,8 @@ func (b *bank) decideOf(a *account, c *Command, now event.Micros) (fact, string)
 		return b.placeHold(c, a, now)
 	case CaptureHold:
 		return b.captureHold(c, now)
+	case RedeemRewards:
+		return &event.RewardRedemptionRequested{AccountID: c.Account, Points: c.Amount}, ""
 	case ReleaseHold:
 		h, why := b.openHold(c)
 		return accept(&event.HoldReleased{AccountID: c.Account, HoldID: c.Hold, AmountMinor: h.Amount, ExpiresAt: h.ExpiresAt}, why)

@@ -232,6 +232,8 @@ func factNamed(name string) fact {
 		return new(event.EntryPosted)
 	case event.NameTransferSettled:
 		return new(event.TransferSettled)
+	case event.NameRewardRedemptionRequested:
+		return new(event.RewardRedemptionRequested)
 	case event.NameCommandRejected:
 		return new(event.CommandRejected)
 	}
