@@ -6,6 +6,7 @@ import (
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/creditscore"
 	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/rewards"
 	"github.com/refold/refold/projections/spending"
 	"github.com/refold/refold/projections/trail"
 )
@@ -16,6 +17,7 @@ func All() []*projection.Definition {
 		trail.Definition(),
 		balances.Definition(),
 		creditscore.Definition(),
+		rewards.Definition(),
 		spending.Definition(),
 	}
 }
