@@ -29,6 +29,7 @@ import (
 	"github.com/refold/refold/services/creditscore"
 	"github.com/refold/refold/services/gateway"
 	"github.com/refold/refold/services/reports"
+	"github.com/refold/refold/services/rewards"
 	"github.com/refold/refold/services/transactions"
 	"github.com/refold/refold/streams/broker"
 	"github.com/refold/refold/streams/cluster"
@@ -347,10 +348,15 @@ func (n *Node) openProjections(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	points, err := rewards.NewServer(rewards.Config{Engine: e, Partitions: n.cfg.Partitions})
+	if err != nil {
+		return err
+	}
 	controls := control.NewServer(control.Config{Engine: e, Principal: gateway.PrincipalFrom, Partitions: n.cfg.Partitions})
 	n.gateway.Register(func(r grpc.ServiceRegistrar) {
 		bankv1.RegisterReportsServiceServer(r, answers)
 		bankv1.RegisterCreditScoreServiceServer(r, scores)
+		bankv1.RegisterRewardsServiceServer(r, points)
 		refoldv1.RegisterControlServiceServer(r, controls)
 	})
 	return nil

@@ -37,6 +37,7 @@ func generated() map[string]func(context.Context, *runtime.ServeMux, *grpc.Clien
 		bankv1.TransactionsService_ServiceDesc.ServiceName: bankv1.RegisterTransactionsServiceHandler,
 		bankv1.ReportsService_ServiceDesc.ServiceName:      bankv1.RegisterReportsServiceHandler,
 		bankv1.CreditScoreService_ServiceDesc.ServiceName:  bankv1.RegisterCreditScoreServiceHandler,
+		bankv1.RewardsService_ServiceDesc.ServiceName:      bankv1.RegisterRewardsServiceHandler,
 		refoldv1.ControlService_ServiceDesc.ServiceName:    refoldv1.RegisterControlServiceHandler,
 	}
 }

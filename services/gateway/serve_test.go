@@ -44,6 +44,7 @@ func TestEveryPathOfTheDocumentIsServed(t *testing.T) {
 	h := open(t, &bank{also: func(r grpc.ServiceRegistrar) {
 		bankv1.RegisterReportsServiceServer(r, bankv1.UnimplementedReportsServiceServer{})
 		bankv1.RegisterCreditScoreServiceServer(r, bankv1.UnimplementedCreditScoreServiceServer{})
+		bankv1.RegisterRewardsServiceServer(r, bankv1.UnimplementedRewardsServiceServer{})
 		refoldv1.RegisterControlServiceServer(r, refoldv1.UnimplementedControlServiceServer{})
 	}}, nil)
 	var document struct {
