@@ -1,7 +1,12 @@
 // Package balances is a read model: the accounts of every customer, and the statement of every account.
 //
 // A customer's accounts are rows of the customer; the lines of a statement are rows of the account, in
-// order of the time at which they occurred. The bank's own accounts have no rows here.
+// order of the time at which they occurred. The sums of its months are rows beside it, so that the balance that
+// follows from everything that occurred up to any time is found without adding up all lines; what is open, holds
+// and transfers on their way, is one more. The bank's own accounts have no rows here.
+//
+// A line says what the balance was when it was recorded. Where entries are recorded later than they occurred, the
+// balance that follows from what occurred is another one.
 package balances
 
 import (
@@ -18,10 +23,12 @@ import (
 // Name is the projection's name.
 const Name = "balances"
 
-// Row is an account or one line of a statement.
+// Row is an account, one line of a statement, the sum of a month, or what is open of an account.
 type Row struct {
 	Account *Account `avro:"account"`
 	Line    *Line    `avro:"line"`
+	Month   *Month   `avro:"month"`
+	Open    *Open    `avro:"open"`
 }
 
 // Account is an account and its posted balance, in minor units of its currency.
@@ -46,16 +53,14 @@ const (
 	StatusClosed = "CLOSED"
 )
 
-// Line is one entry as one account sees it, in minor units, credit positive.
+// Line is one entry as one account sees it, in minor units of the account's currency, credit positive. When it
+// occurred and its sequence number stand in its key.
 type Line struct {
 	EventID           string       `avro:"event_id"`
 	Kind              string       `avro:"kind"`
-	OccurredAt        event.Micros `avro:"occurred_at"`
 	RecordedAt        event.Micros `avro:"recorded_at"`
 	AmountMinor       int64        `avro:"amount_minor"`
-	Currency          string       `avro:"currency"`
 	BalanceAfterMinor int64        `avro:"balance_after_minor"`
-	AccountSeq        int64        `avro:"account_seq"`
 	Merchant          string       `avro:"merchant"`
 	Category          string       `avro:"category"`
 	Reverses          string       `avro:"reverses"` // the entry that a reversal takes back
@@ -79,13 +84,6 @@ type changed struct {
 	AccountID  string `avro:"account_id"`
 }
 
-// held are the fields of HoldPlaced, HoldReleased and HoldExpired that are read.
-type held struct {
-	CustomerID  string `avro:"customer_id"`
-	AccountID   string `avro:"account_id"`
-	AmountMinor int64  `avro:"amount_minor"`
-}
-
 // posted are the fields of EntryPosted that are read.
 type posted struct {
 	EventID    string       `avro:"event_id"`
@@ -97,25 +95,29 @@ type posted struct {
 	Reverses   string       `avro:"reverses"`
 	Legs       []leg        `avro:"legs"`
 	// HoldAmountMinor was held on the account of the first leg until this entry; 0 where nothing was.
-	HoldAmountMinor int64 `avro:"hold_amount_minor"`
+	HoldAmountMinor int64  `avro:"hold_amount_minor"`
+	HoldID          string `avro:"hold_id"`
+	// Of a transfer to another partition; see event.EntryPosted.
+	Counterparty string `avro:"counterparty"`
+	TransferID   string `avro:"transfer_id"`
 }
 
 type leg struct {
 	AccountID         string `avro:"account_id"`
 	AmountMinor       int64  `avro:"amount_minor"`
-	Currency          string `avro:"currency"`
 	BalanceAfterMinor int64  `avro:"balance_after_minor"`
 	AccountSeq        int64  `avro:"account_seq"`
 }
 
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 5,
+	return projection.MustDefine(Name, 6,
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted),
-		projection.On(topic.Transactions, event.NameHoldPlaced, heldKeys, foldHeld(+1)),
-		projection.On(topic.Transactions, event.NameHoldReleased, heldKeys, foldHeld(-1)),
-		projection.On(topic.Transactions, event.NameHoldExpired, heldKeys, foldHeld(-1)),
+		projection.On(topic.Transactions, event.NameHoldPlaced, placedKeys, foldPlaced),
+		projection.On(topic.Transactions, event.NameHoldReleased, endedKeys, foldEnded),
+		projection.On(topic.Transactions, event.NameHoldExpired, endedKeys, foldEnded),
+		projection.On(topic.Transactions, event.NameTransferSettled, settledKeys, foldSettled),
 		projection.On(topic.Transactions, event.NameAccountFrozen, changedKeys, foldStatus(StatusFrozen)),
 		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldStatus(StatusOpen)),
 		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldStatus(StatusClosed)),
@@ -138,6 +140,12 @@ func lineSort(occurred event.Micros, seq int64) string {
 	// The sign bit is flipped, so that times before 1970 come first.
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(occurred)^1<<63)
 	return string(binary.BigEndian.AppendUint64(b, uint64(seq)))
+}
+
+// OccurredAt returns when a line occurred and its sequence number, by its sort key.
+func OccurredAt(sort string) (at time.Time, seq int64) {
+	b := append([]byte(sort), make([]byte, 16)...) // a key that is too short is no line's
+	return event.Micros(binary.BigEndian.Uint64(b) ^ 1<<63).Time(), int64(binary.BigEndian.Uint64(b[8:]))
 }
 
 func openedKeys(e *opened, k *projection.Keys) { k.Add(e.CustomerID, e.AccountID) }
@@ -164,29 +172,27 @@ func foldStatus(status string) func(projection.Key, *Row, *changed, projection.M
 	}
 }
 
-func heldKeys(e *held, k *projection.Keys) { k.Add(e.CustomerID, e.AccountID) }
-
-// foldHeld returns the fold of an event that adds to what is held, or takes from it.
-func foldHeld(sign int64) func(projection.Key, *Row, *held, projection.Meta) error {
-	return func(_ projection.Key, r *Row, e *held, _ projection.Meta) error {
-		if r.Account == nil {
-			return fmt.Errorf("account %s was never opened", e.AccountID)
-		}
-		r.Account.HeldMinor += sign * e.AmountMinor
-		return nil
-	}
-}
-
 func postedKeys(e *posted, k *projection.Keys) {
-	for _, l := range e.Legs {
-		if customer, ok := event.Home(l.AccountID); ok {
-			k.Add(customer, l.AccountID)
-			k.AddFresh(l.AccountID, lineSort(e.OccurredAt, l.AccountSeq))
+	for i := range e.Legs {
+		l := &e.Legs[i]
+		customer, ok := event.Home(l.AccountID)
+		if !ok {
+			continue
+		}
+		k.Add(customer, l.AccountID)
+		k.AddFresh(l.AccountID, lineSort(e.OccurredAt, l.AccountSeq))
+		k.Add(l.AccountID+monthsSuffix, month(e.OccurredAt.Time()))
+		if i == 0 && (e.HoldID != "" || e.sends() || e.returns()) {
+			k.Add(l.AccountID+openSuffix, "")
 		}
 	}
 }
 
 func foldPosted(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
+	if _, ok := strings.CutSuffix(k.Partition, openSuffix); ok {
+		return r.foldOpen(e)
+	}
+	account, sums := strings.CutSuffix(k.Partition, monthsSuffix)
 	for i := range e.Legs {
 		switch l := &e.Legs[i]; {
 		case k.Sort == l.AccountID:
@@ -198,7 +204,12 @@ func foldPosted(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
 			if i == 0 {
 				r.Account.HeldMinor -= e.HoldAmountMinor
 			}
-		case k.Partition == l.AccountID && k.Sort == lineSort(e.OccurredAt, l.AccountSeq):
+		case account != l.AccountID:
+		case sums:
+			if err := r.add(l.AmountMinor); err != nil {
+				return err
+			}
+		case k.Sort == lineSort(e.OccurredAt, l.AccountSeq):
 			r.Line = line(e, l)
 		}
 	}
@@ -207,10 +218,8 @@ func foldPosted(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
 
 func line(e *posted, l *leg) *Line {
 	return &Line{
-		EventID: strings.Clone(e.EventID), Kind: strings.Clone(e.Kind),
-		OccurredAt: e.OccurredAt, RecordedAt: e.RecordedAt,
-		AmountMinor: l.AmountMinor, Currency: strings.Clone(l.Currency),
-		BalanceAfterMinor: l.BalanceAfterMinor, AccountSeq: l.AccountSeq,
+		EventID: strings.Clone(e.EventID), Kind: strings.Clone(e.Kind), RecordedAt: e.RecordedAt,
+		AmountMinor: l.AmountMinor, BalanceAfterMinor: l.BalanceAfterMinor,
 		Merchant: strings.Clone(e.Merchant), Category: strings.Clone(e.Category),
 		Reverses: strings.Clone(e.Reverses),
 	}

@@ -182,7 +182,7 @@ func (h *history) rows(e *engine.Engine, name, customer string, m engine.Moment)
 		h.t.Errorf("%s of %s was scanned", name, customer)
 	}
 	rows := make(map[string]string)
-	for _, partition := range []string{customer, customer + ".main"} {
+	for _, partition := range []string{customer, customer + ".main", customer + ".main/months", customer + ".main/open"} {
 		err := v.Scan(partition, "", "", func(k projection.Key, value []byte) bool {
 			rows[string(k.Encode())] = string(value)
 			return true

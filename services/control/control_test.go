@@ -204,8 +204,8 @@ func TestReplayPromoteRollbackCancel(t *testing.T) {
 	}
 	op = b.reached(s, "balances-2", refoldv1.GenerationState_GENERATION_STATE_VERIFIED)
 	v := op.GetVerification()
-	if v.GetRows() != 20 || v.GetDifferences() != 0 || len(v.GetExamples()) != 0 || v.GetDigest() != v.GetLiveDigest() || len(v.GetDigest()) != 32 {
-		t.Errorf("got %v, want 20 equal rows", v)
+	if v.GetRows() != 30 || v.GetDifferences() != 0 || len(v.GetExamples()) != 0 || v.GetDigest() != v.GetLiveDigest() || len(v.GetDigest()) != 32 {
+		t.Errorf("got %v, want 30 equal rows", v)
 	}
 	b.samePositions(op)
 	for _, step := range []struct {
@@ -291,8 +291,8 @@ func TestDifferencesAreShownAndRefused(t *testing.T) {
 	}
 	op := b.reached(s, "balances-2", refoldv1.GenerationState_GENERATION_STATE_VERIFIED)
 	v := op.GetVerification()
-	if v.GetDifferences() != 2 || len(v.GetExamples()) != 2 || v.GetDigest() == v.GetLiveDigest() {
-		t.Fatalf("got %v, want two differences", v)
+	if v.GetDifferences() != 3 || len(v.GetExamples()) != 3 || v.GetDigest() == v.GetLiveDigest() {
+		t.Fatalf("got %v, want three differences", v)
 	}
 	account, line := v.GetExamples()[0], v.GetExamples()[1]
 	if account.GetKey() != "c1/c1.card" || account.GetPartition() != topic.Of("c1", partitions) || account.GetLive() == "" || account.GetCandidate() == "" {

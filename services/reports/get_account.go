@@ -2,6 +2,7 @@ package reports
 
 import (
 	"context"
+	"time"
 
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/schemas/api/bankv1"
@@ -22,5 +23,13 @@ func (s *Server) GetAccount(ctx context.Context, r *bankv1.GetAccountRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	return &bankv1.GetAccountResponse{Account: a, Freshness: freshness(v)}, nil
+	out := &bankv1.GetAccountResponse{Account: a, Freshness: freshness(v)}
+	if at := r.GetEffectiveAt(); at != nil {
+		// Lines have microseconds: everything before the next one occurred up to and at the time.
+		if !at.IsValid() {
+			return nil, wrong(ReasonMalformed, "effective_at", "is no time")
+		}
+		out.EffectiveBalanceMinor, err = s.effective(v, a.GetAccountId(), balances.LineSort(at.AsTime().Add(time.Microsecond), 0))
+	}
+	return out, err
 }

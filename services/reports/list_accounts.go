@@ -12,7 +12,7 @@ import (
 // ListAccounts implements bankv1.ReportsServiceServer. A customer without accounts has none; whether there
 // is such a customer is not asked here.
 func (s *Server) ListAccounts(ctx context.Context, r *bankv1.ListAccountsRequest) (*bankv1.ListAccountsResponse, error) {
-	v, err := s.view(ctx, question{projection: balances.Name, customer: r.GetCustomerId(), minPosition: r.GetMinPosition()})
+	v, err := s.view(ctx, question{projection: balances.Name, customer: r.GetCustomerId(), minPosition: r.GetMinPosition(), past: r})
 	if err != nil {
 		return nil, err
 	}

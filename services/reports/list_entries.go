@@ -34,10 +34,24 @@ func (s *Server) ListEntries(ctx context.Context, r *bankv1.ListEntriesRequest) 
 		return nil, s.expired(ctx, q, err)
 	}
 	defer v.Close()
-	if _, err := s.account(v, r.GetAccountId()); err != nil {
+	a, err := s.account(v, r.GetAccountId())
+	if err != nil {
 		return nil, err
 	}
-	return s.statement(v, r, span)
+	balance, err := s.effective(v, r.GetAccountId(), span.from)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.statement(v, r, span)
+	if err != nil {
+		return nil, err
+	}
+	out.OpeningBalanceMinor = balance
+	for _, l := range out.Entries {
+		balance += l.AmountMinor
+		l.EffectiveBalanceMinor, l.Currency = balance, a.GetCurrency()
+	}
+	return out, nil
 }
 
 // stretch is a part of a statement, by its sort keys: from one up to, not including, another.
@@ -105,11 +119,11 @@ func (s *Server) statement(v *engine.View, r *bankv1.ListEntriesRequest, span st
 			out.NextPageToken = last.Encode(statementOf(r))
 			return false
 		}
-		var l *bankv1.StatementLine
-		if l, broken = s.decodeLine(stored); broken != nil {
+		var l *balances.Line
+		if l, broken = s.line(stored); broken != nil {
 			return false
 		}
-		out.Entries = append(out.Entries, l)
+		out.Entries = append(out.Entries, statementLine(k.Sort, l))
 		last.Last = k.Sort
 		return true
 	})
@@ -119,26 +133,19 @@ func (s *Server) statement(v *engine.View, r *bankv1.ListEntriesRequest, span st
 	return out, nil
 }
 
-func (s *Server) decodeLine(stored []byte) (*bankv1.StatementLine, error) {
-	var r balances.Row
-	if _, err := projection.Decode(s.balances, stored, &r); err != nil {
-		return nil, err
-	}
-	l := r.Line
-	if l == nil {
-		return nil, errors.New("a row of a statement is no line")
-	}
+// statementLine is a line as it is answered, but for what follows from other rows.
+func statementLine(sort string, l *balances.Line) *bankv1.StatementLine {
+	occurred, seq := balances.OccurredAt(sort)
 	return &bankv1.StatementLine{
 		EventId:           l.EventID,
 		Kind:              bankv1.EntryKind(bankv1.EntryKind_value["ENTRY_KIND_"+l.Kind]),
-		OccurredAt:        timestamppb.New(l.OccurredAt.Time()),
+		OccurredAt:        timestamppb.New(occurred),
 		RecordedAt:        timestamppb.New(l.RecordedAt.Time()),
 		AmountMinor:       l.AmountMinor,
-		Currency:          l.Currency,
 		BalanceAfterMinor: l.BalanceAfterMinor,
-		AccountSeq:        l.AccountSeq,
+		AccountSeq:        seq,
 		Merchant:          l.Merchant,
 		Category:          l.Category,
 		Reverses:          l.Reverses,
-	}, nil
+	}
 }

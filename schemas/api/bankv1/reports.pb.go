@@ -89,7 +89,9 @@ type GetAccountRequest struct {
 	// as_of_position or min_position, and not in the future.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
-	AsOfPosition  string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	AsOfPosition string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// Answer also with the balance that follows from what occurred up to and at this time, whenever it was recorded.
+	EffectiveAt   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=effective_at,json=effectiveAt,proto3" json:"effective_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -152,12 +154,21 @@ func (x *GetAccountRequest) GetAsOfPosition() string {
 	return ""
 }
 
+func (x *GetAccountRequest) GetEffectiveAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EffectiveAt
+	}
+	return nil
+}
+
 type GetAccountResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	Freshness     *refoldv1.Freshness    `protobuf:"bytes,2,opt,name=freshness,proto3" json:"freshness,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Account   *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Freshness *refoldv1.Freshness    `protobuf:"bytes,2,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	// By everything that occurred up to and at effective_at and is recorded; 0 where that was not given.
+	EffectiveBalanceMinor int64 `protobuf:"varint,3,opt,name=effective_balance_minor,json=effectiveBalanceMinor,proto3" json:"effective_balance_minor,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *GetAccountResponse) Reset() {
@@ -202,6 +213,13 @@ func (x *GetAccountResponse) GetFreshness() *refoldv1.Freshness {
 		return x.Freshness
 	}
 	return nil
+}
+
+func (x *GetAccountResponse) GetEffectiveBalanceMinor() int64 {
+	if x != nil {
+		return x.EffectiveBalanceMinor
+	}
+	return 0
 }
 
 // Account is an account and its posted balance.
@@ -463,8 +481,11 @@ type ListEntriesResponse struct {
 	// Empty on the last page.
 	NextPageToken string              `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	Freshness     *refoldv1.Freshness `protobuf:"bytes,3,opt,name=freshness,proto3" json:"freshness,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The balance before the first entry of this page, by everything that occurred before it. The balance at the end
+	// of the page is the effective_balance_minor of its last entry, or this where there is none.
+	OpeningBalanceMinor int64 `protobuf:"varint,4,opt,name=opening_balance_minor,json=openingBalanceMinor,proto3" json:"opening_balance_minor,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *ListEntriesResponse) Reset() {
@@ -518,6 +539,13 @@ func (x *ListEntriesResponse) GetFreshness() *refoldv1.Freshness {
 	return nil
 }
 
+func (x *ListEntriesResponse) GetOpeningBalanceMinor() int64 {
+	if x != nil {
+		return x.OpeningBalanceMinor
+	}
+	return 0
+}
+
 // StatementLine is one entry as one account sees it.
 type StatementLine struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -528,15 +556,18 @@ type StatementLine struct {
 	// Credit positive, debit negative, in minor units.
 	AmountMinor int64  `protobuf:"varint,5,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
 	Currency    string `protobuf:"bytes,6,opt,name=currency,proto3" json:"currency,omitempty"`
-	// Posted balance after this entry, in the order in which entries were recorded.
+	// Posted balance after this entry, in the order in which entries were recorded: it never changes.
 	BalanceAfterMinor int64  `protobuf:"varint,7,opt,name=balance_after_minor,json=balanceAfterMinor,proto3" json:"balance_after_minor,omitempty"`
 	AccountSeq        int64  `protobuf:"varint,8,opt,name=account_seq,json=accountSeq,proto3" json:"account_seq,omitempty"`
 	Merchant          string `protobuf:"bytes,9,opt,name=merchant,proto3" json:"merchant,omitempty"`
 	Category          string `protobuf:"bytes,10,opt,name=category,proto3" json:"category,omitempty"`
 	// The entry that a reversal takes back.
-	Reverses      string `protobuf:"bytes,11,opt,name=reverses,proto3" json:"reverses,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reverses string `protobuf:"bytes,11,opt,name=reverses,proto3" json:"reverses,omitempty"`
+	// The balance after this entry, in the order in which entries occurred: it changes where one is recorded later that
+	// occurred before.
+	EffectiveBalanceMinor int64 `protobuf:"varint,12,opt,name=effective_balance_minor,json=effectiveBalanceMinor,proto3" json:"effective_balance_minor,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *StatementLine) Reset() {
@@ -646,17 +677,340 @@ func (x *StatementLine) GetReverses() string {
 	return ""
 }
 
-type ListAccountsRequest struct {
+func (x *StatementLine) GetEffectiveBalanceMinor() int64 {
+	if x != nil {
+		return x.EffectiveBalanceMinor
+	}
+	return 0
+}
+
+type ListPendingRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	AccountId   string                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	MinPosition string                 `protobuf:"bytes,2,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// The answer as it was recorded then: what was recorded up to and at this time, and nothing else. Not with
+	// as_of_position or min_position, and not in the future.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
+	AsOfPosition  string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPendingRequest) Reset() {
+	*x = ListPendingRequest{}
+	mi := &file_bank_v1_reports_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPendingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPendingRequest) ProtoMessage() {}
+
+func (x *ListPendingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPendingRequest.ProtoReflect.Descriptor instead.
+func (*ListPendingRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListPendingRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ListPendingRequest) GetMinPosition() string {
+	if x != nil {
+		return x.MinPosition
+	}
+	return ""
+}
+
+func (x *ListPendingRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *ListPendingRequest) GetAsOfPosition() string {
+	if x != nil {
+		return x.AsOfPosition
+	}
+	return ""
+}
+
+type ListPendingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 100 are open at once.
+	Holds     []*PendingHold     `protobuf:"bytes,1,rep,name=holds,proto3" json:"holds,omitempty"`
+	Transfers []*PendingOutgoing `protobuf:"bytes,2,rep,name=transfers,proto3" json:"transfers,omitempty"`
+	// What the holds hold together, and the transfers carry.
+	HeldMinor     int64               `protobuf:"varint,3,opt,name=held_minor,json=heldMinor,proto3" json:"held_minor,omitempty"`
+	OutgoingMinor int64               `protobuf:"varint,4,opt,name=outgoing_minor,json=outgoingMinor,proto3" json:"outgoing_minor,omitempty"`
+	Currency      string              `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	Freshness     *refoldv1.Freshness `protobuf:"bytes,6,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPendingResponse) Reset() {
+	*x = ListPendingResponse{}
+	mi := &file_bank_v1_reports_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPendingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPendingResponse) ProtoMessage() {}
+
+func (x *ListPendingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPendingResponse.ProtoReflect.Descriptor instead.
+func (*ListPendingResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListPendingResponse) GetHolds() []*PendingHold {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+func (x *ListPendingResponse) GetTransfers() []*PendingOutgoing {
+	if x != nil {
+		return x.Transfers
+	}
+	return nil
+}
+
+func (x *ListPendingResponse) GetHeldMinor() int64 {
+	if x != nil {
+		return x.HeldMinor
+	}
+	return 0
+}
+
+func (x *ListPendingResponse) GetOutgoingMinor() int64 {
+	if x != nil {
+		return x.OutgoingMinor
+	}
+	return 0
+}
+
+func (x *ListPendingResponse) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *ListPendingResponse) GetFreshness() *refoldv1.Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+// PendingHold is an amount that is not available until the hold ends.
+type PendingHold struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	CustomerId    string                 `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
-	MinPosition   string                 `protobuf:"bytes,2,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	HoldId        string                 `protobuf:"bytes,1,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	AmountMinor   int64                  `protobuf:"varint,2,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	Merchant      string                 `protobuf:"bytes,5,opt,name=merchant,proto3" json:"merchant,omitempty"`
+	Category      string                 `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingHold) Reset() {
+	*x = PendingHold{}
+	mi := &file_bank_v1_reports_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingHold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingHold) ProtoMessage() {}
+
+func (x *PendingHold) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingHold.ProtoReflect.Descriptor instead.
+func (*PendingHold) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PendingHold) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *PendingHold) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *PendingHold) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *PendingHold) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *PendingHold) GetMerchant() string {
+	if x != nil {
+		return x.Merchant
+	}
+	return ""
+}
+
+func (x *PendingHold) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+// PendingOutgoing is a transfer to another partition that has neither been received nor come back.
+type PendingOutgoing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TransferId    string                 `protobuf:"bytes,1,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	AmountMinor   int64                  `protobuf:"varint,2,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	ToAccountId   string                 `protobuf:"bytes,4,opt,name=to_account_id,json=toAccountId,proto3" json:"to_account_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingOutgoing) Reset() {
+	*x = PendingOutgoing{}
+	mi := &file_bank_v1_reports_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingOutgoing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingOutgoing) ProtoMessage() {}
+
+func (x *PendingOutgoing) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingOutgoing.ProtoReflect.Descriptor instead.
+func (*PendingOutgoing) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PendingOutgoing) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+func (x *PendingOutgoing) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
+func (x *PendingOutgoing) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *PendingOutgoing) GetToAccountId() string {
+	if x != nil {
+		return x.ToAccountId
+	}
+	return ""
+}
+
+type ListAccountsRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	CustomerId  string                 `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	MinPosition string                 `protobuf:"bytes,2,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// The answer as it was recorded then: what was recorded up to and at this time, and nothing else. Not with
+	// as_of_position or min_position, and not in the future.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
+	AsOfPosition  string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_bank_v1_reports_proto_msgTypes[6]
+	mi := &file_bank_v1_reports_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +1022,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_reports_proto_msgTypes[6]
+	mi := &file_bank_v1_reports_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +1035,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_reports_proto_rawDescGZIP(), []int{6}
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAccountsRequest) GetCustomerId() string {
@@ -698,6 +1052,20 @@ func (x *ListAccountsRequest) GetMinPosition() string {
 	return ""
 }
 
+func (x *ListAccountsRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *ListAccountsRequest) GetAsOfPosition() string {
+	if x != nil {
+		return x.AsOfPosition
+	}
+	return ""
+}
+
 type ListAccountsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Accounts      []*Account             `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
@@ -708,7 +1076,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_bank_v1_reports_proto_msgTypes[7]
+	mi := &file_bank_v1_reports_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +1088,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_reports_proto_msgTypes[7]
+	mi := &file_bank_v1_reports_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +1101,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_reports_proto_rawDescGZIP(), []int{7}
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -769,7 +1137,7 @@ type GetSpendingRequest struct {
 
 func (x *GetSpendingRequest) Reset() {
 	*x = GetSpendingRequest{}
-	mi := &file_bank_v1_reports_proto_msgTypes[8]
+	mi := &file_bank_v1_reports_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -781,7 +1149,7 @@ func (x *GetSpendingRequest) String() string {
 func (*GetSpendingRequest) ProtoMessage() {}
 
 func (x *GetSpendingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_reports_proto_msgTypes[8]
+	mi := &file_bank_v1_reports_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -794,7 +1162,7 @@ func (x *GetSpendingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSpendingRequest.ProtoReflect.Descriptor instead.
 func (*GetSpendingRequest) Descriptor() ([]byte, []int) {
-	return file_bank_v1_reports_proto_rawDescGZIP(), []int{8}
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetSpendingRequest) GetCustomerId() string {
@@ -849,7 +1217,7 @@ type GetSpendingResponse struct {
 
 func (x *GetSpendingResponse) Reset() {
 	*x = GetSpendingResponse{}
-	mi := &file_bank_v1_reports_proto_msgTypes[9]
+	mi := &file_bank_v1_reports_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -861,7 +1229,7 @@ func (x *GetSpendingResponse) String() string {
 func (*GetSpendingResponse) ProtoMessage() {}
 
 func (x *GetSpendingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_reports_proto_msgTypes[9]
+	mi := &file_bank_v1_reports_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -874,7 +1242,7 @@ func (x *GetSpendingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSpendingResponse.ProtoReflect.Descriptor instead.
 func (*GetSpendingResponse) Descriptor() ([]byte, []int) {
-	return file_bank_v1_reports_proto_rawDescGZIP(), []int{9}
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetSpendingResponse) GetMonths() []*MonthSpending {
@@ -903,7 +1271,7 @@ type MonthSpending struct {
 
 func (x *MonthSpending) Reset() {
 	*x = MonthSpending{}
-	mi := &file_bank_v1_reports_proto_msgTypes[10]
+	mi := &file_bank_v1_reports_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +1283,7 @@ func (x *MonthSpending) String() string {
 func (*MonthSpending) ProtoMessage() {}
 
 func (x *MonthSpending) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_reports_proto_msgTypes[10]
+	mi := &file_bank_v1_reports_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +1296,7 @@ func (x *MonthSpending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MonthSpending.ProtoReflect.Descriptor instead.
 func (*MonthSpending) Descriptor() ([]byte, []int) {
-	return file_bank_v1_reports_proto_rawDescGZIP(), []int{10}
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *MonthSpending) GetMonth() string {
@@ -960,7 +1328,7 @@ type CategorySpending struct {
 
 func (x *CategorySpending) Reset() {
 	*x = CategorySpending{}
-	mi := &file_bank_v1_reports_proto_msgTypes[11]
+	mi := &file_bank_v1_reports_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1340,7 @@ func (x *CategorySpending) String() string {
 func (*CategorySpending) ProtoMessage() {}
 
 func (x *CategorySpending) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_reports_proto_msgTypes[11]
+	mi := &file_bank_v1_reports_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1353,7 @@ func (x *CategorySpending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CategorySpending.ProtoReflect.Descriptor instead.
 func (*CategorySpending) Descriptor() ([]byte, []int) {
-	return file_bank_v1_reports_proto_rawDescGZIP(), []int{11}
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CategorySpending) GetCategory() string {
@@ -1020,17 +1388,19 @@ var File_bank_v1_reports_proto protoreflect.FileDescriptor
 
 const file_bank_v1_reports_proto_rawDesc = "" +
 	"\n" +
-	"\x15bank/v1/reports.proto\x12\abank.v1\x1a\x1abank/v1/transactions.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\xd4\x01\n" +
+	"\x15bank/v1/reports.proto\x12\abank.v1\x1a\x1abank/v1/transactions.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\x93\x02\n" +
 	"\x11GetAccountRequest\x12(\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12+\n" +
 	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"t\n" +
+	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x12=\n" +
+	"\feffective_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\veffectiveAt\"\xac\x01\n" +
 	"\x12GetAccountResponse\x12*\n" +
 	"\aaccount\x18\x01 \x01(\v2\x10.bank.v1.AccountR\aaccount\x122\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xfc\x03\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\x126\n" +
+	"\x17effective_balance_minor\x18\x03 \x01(\x03R\x15effectiveBalanceMinor\"\xfc\x03\n" +
 	"\aAccount\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1f\n" +
@@ -1061,11 +1431,12 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\fmin_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\xa3\x01\n" +
+	"\x0eas_of_position\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\xd7\x01\n" +
 	"\x13ListEntriesResponse\x120\n" +
 	"\aentries\x18\x01 \x03(\v2\x16.bank.v1.StatementLineR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x122\n" +
-	"\tfreshness\x18\x03 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xb0\x03\n" +
+	"\tfreshness\x18\x03 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\x122\n" +
+	"\x15opening_balance_minor\x18\x04 \x01(\x03R\x13openingBalanceMinor\"\xe8\x03\n" +
 	"\rStatementLine\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12&\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x12.bank.v1.EntryKindR\x04kind\x12;\n" +
@@ -1081,11 +1452,46 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\bmerchant\x18\t \x01(\tR\bmerchant\x12\x1a\n" +
 	"\bcategory\x18\n" +
 	" \x01(\tR\bcategory\x12\x1a\n" +
-	"\breverses\x18\v \x01(\tR\breverses\"\x8b\x01\n" +
+	"\breverses\x18\v \x01(\tR\breverses\x126\n" +
+	"\x17effective_balance_minor\x18\f \x01(\x03R\x15effectiveBalanceMinor\"\xd5\x01\n" +
+	"\x12ListPendingRequest\x12(\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12+\n" +
+	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
+	"\n" +
+	"as_of_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
+	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\x8f\x02\n" +
+	"\x13ListPendingResponse\x12*\n" +
+	"\x05holds\x18\x01 \x03(\v2\x14.bank.v1.PendingHoldR\x05holds\x126\n" +
+	"\ttransfers\x18\x02 \x03(\v2\x18.bank.v1.PendingOutgoingR\ttransfers\x12\x1d\n" +
+	"\n" +
+	"held_minor\x18\x03 \x01(\x03R\theldMinor\x12%\n" +
+	"\x0eoutgoing_minor\x18\x04 \x01(\x03R\routgoingMinor\x12\x1a\n" +
+	"\bcurrency\x18\x05 \x01(\tR\bcurrency\x122\n" +
+	"\tfreshness\x18\x06 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xf9\x01\n" +
+	"\vPendingHold\x12\x17\n" +
+	"\ahold_id\x18\x01 \x01(\tR\x06holdId\x12!\n" +
+	"\famount_minor\x18\x02 \x01(\x03R\vamountMinor\x12;\n" +
+	"\voccurred_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x129\n" +
+	"\n" +
+	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1a\n" +
+	"\bmerchant\x18\x05 \x01(\tR\bmerchant\x12\x1a\n" +
+	"\bcategory\x18\x06 \x01(\tR\bcategory\"\xb6\x01\n" +
+	"\x0fPendingOutgoing\x12\x1f\n" +
+	"\vtransfer_id\x18\x01 \x01(\tR\n" +
+	"transferId\x12!\n" +
+	"\famount_minor\x18\x02 \x01(\x03R\vamountMinor\x12;\n" +
+	"\voccurred_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12\"\n" +
+	"\rto_account_id\x18\x04 \x01(\tR\vtoAccountId\"\xf5\x01\n" +
 	"\x13ListAccountsRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12+\n" +
-	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"x\n" +
+	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
+	"\n" +
+	"as_of_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
+	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"x\n" +
 	"\x14ListAccountsResponse\x12,\n" +
 	"\baccounts\x18\x01 \x03(\v2\x10.bank.v1.AccountR\baccounts\x122\n" +
 	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xe4\x02\n" +
@@ -1116,11 +1522,12 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\x1aACCOUNT_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACCOUNT_STATUS_OPEN\x10\x01\x12\x19\n" +
 	"\x15ACCOUNT_STATUS_FROZEN\x10\x02\x12\x19\n" +
-	"\x15ACCOUNT_STATUS_CLOSED\x10\x032\xe2\x03\n" +
+	"\x15ACCOUNT_STATUS_CLOSED\x10\x032\xd7\x04\n" +
 	"\x0eReportsService\x12h\n" +
 	"\n" +
 	"GetAccount\x12\x1a.bank.v1.GetAccountRequest\x1a\x1b.bank.v1.GetAccountResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/accounts/{account_id}\x12s\n" +
-	"\vListEntries\x12\x1b.bank.v1.ListEntriesRequest\x1a\x1c.bank.v1.ListEntriesResponse\")\x82\xd3\xe4\x93\x02#\x12!/v1/accounts/{account_id}/entries\x12y\n" +
+	"\vListEntries\x12\x1b.bank.v1.ListEntriesRequest\x1a\x1c.bank.v1.ListEntriesResponse\")\x82\xd3\xe4\x93\x02#\x12!/v1/accounts/{account_id}/entries\x12s\n" +
+	"\vListPending\x12\x1b.bank.v1.ListPendingRequest\x1a\x1c.bank.v1.ListPendingResponse\")\x82\xd3\xe4\x93\x02#\x12!/v1/accounts/{account_id}/pending\x12y\n" +
 	"\fListAccounts\x12\x1c.bank.v1.ListAccountsRequest\x1a\x1d.bank.v1.ListAccountsResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/accounts\x12v\n" +
 	"\vGetSpending\x12\x1b.bank.v1.GetSpendingRequest\x1a\x1c.bank.v1.GetSpendingResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/spendingB4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
 
@@ -1137,7 +1544,7 @@ func file_bank_v1_reports_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_reports_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_bank_v1_reports_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_bank_v1_reports_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_bank_v1_reports_proto_goTypes = []any{
 	(AccountStatus)(0),            // 0: bank.v1.AccountStatus
 	(*GetAccountRequest)(nil),     // 1: bank.v1.GetAccountRequest
@@ -1146,51 +1553,66 @@ var file_bank_v1_reports_proto_goTypes = []any{
 	(*ListEntriesRequest)(nil),    // 4: bank.v1.ListEntriesRequest
 	(*ListEntriesResponse)(nil),   // 5: bank.v1.ListEntriesResponse
 	(*StatementLine)(nil),         // 6: bank.v1.StatementLine
-	(*ListAccountsRequest)(nil),   // 7: bank.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),  // 8: bank.v1.ListAccountsResponse
-	(*GetSpendingRequest)(nil),    // 9: bank.v1.GetSpendingRequest
-	(*GetSpendingResponse)(nil),   // 10: bank.v1.GetSpendingResponse
-	(*MonthSpending)(nil),         // 11: bank.v1.MonthSpending
-	(*CategorySpending)(nil),      // 12: bank.v1.CategorySpending
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*refoldv1.Freshness)(nil),    // 14: refold.v1.Freshness
-	(AccountKind)(0),              // 15: bank.v1.AccountKind
-	(EntryKind)(0),                // 16: bank.v1.EntryKind
+	(*ListPendingRequest)(nil),    // 7: bank.v1.ListPendingRequest
+	(*ListPendingResponse)(nil),   // 8: bank.v1.ListPendingResponse
+	(*PendingHold)(nil),           // 9: bank.v1.PendingHold
+	(*PendingOutgoing)(nil),       // 10: bank.v1.PendingOutgoing
+	(*ListAccountsRequest)(nil),   // 11: bank.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),  // 12: bank.v1.ListAccountsResponse
+	(*GetSpendingRequest)(nil),    // 13: bank.v1.GetSpendingRequest
+	(*GetSpendingResponse)(nil),   // 14: bank.v1.GetSpendingResponse
+	(*MonthSpending)(nil),         // 15: bank.v1.MonthSpending
+	(*CategorySpending)(nil),      // 16: bank.v1.CategorySpending
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*refoldv1.Freshness)(nil),    // 18: refold.v1.Freshness
+	(AccountKind)(0),              // 19: bank.v1.AccountKind
+	(EntryKind)(0),                // 20: bank.v1.EntryKind
 }
 var file_bank_v1_reports_proto_depIdxs = []int32{
-	13, // 0: bank.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	3,  // 1: bank.v1.GetAccountResponse.account:type_name -> bank.v1.Account
-	14, // 2: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
-	15, // 3: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
-	13, // 4: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
-	0,  // 5: bank.v1.Account.status:type_name -> bank.v1.AccountStatus
-	13, // 6: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
-	13, // 7: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
-	13, // 8: bank.v1.ListEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	6,  // 9: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
-	14, // 10: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
-	16, // 11: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
-	13, // 12: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
-	13, // 13: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
-	3,  // 14: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
-	14, // 15: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
-	13, // 16: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	11, // 17: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
-	14, // 18: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
-	12, // 19: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
-	1,  // 20: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
-	4,  // 21: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
-	7,  // 22: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
-	9,  // 23: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
-	2,  // 24: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
-	5,  // 25: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
-	8,  // 26: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
-	10, // 27: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
-	24, // [24:28] is the sub-list for method output_type
-	20, // [20:24] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	17, // 0: bank.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	17, // 1: bank.v1.GetAccountRequest.effective_at:type_name -> google.protobuf.Timestamp
+	3,  // 2: bank.v1.GetAccountResponse.account:type_name -> bank.v1.Account
+	18, // 3: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
+	19, // 4: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
+	17, // 5: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
+	0,  // 6: bank.v1.Account.status:type_name -> bank.v1.AccountStatus
+	17, // 7: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	17, // 8: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	17, // 9: bank.v1.ListEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	6,  // 10: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
+	18, // 11: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
+	20, // 12: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
+	17, // 13: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
+	17, // 14: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
+	17, // 15: bank.v1.ListPendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	9,  // 16: bank.v1.ListPendingResponse.holds:type_name -> bank.v1.PendingHold
+	10, // 17: bank.v1.ListPendingResponse.transfers:type_name -> bank.v1.PendingOutgoing
+	18, // 18: bank.v1.ListPendingResponse.freshness:type_name -> refold.v1.Freshness
+	17, // 19: bank.v1.PendingHold.occurred_at:type_name -> google.protobuf.Timestamp
+	17, // 20: bank.v1.PendingHold.expires_at:type_name -> google.protobuf.Timestamp
+	17, // 21: bank.v1.PendingOutgoing.occurred_at:type_name -> google.protobuf.Timestamp
+	17, // 22: bank.v1.ListAccountsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	3,  // 23: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
+	18, // 24: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
+	17, // 25: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	15, // 26: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
+	18, // 27: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	16, // 28: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
+	1,  // 29: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
+	4,  // 30: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
+	7,  // 31: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
+	11, // 32: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
+	13, // 33: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
+	2,  // 34: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
+	5,  // 35: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
+	8,  // 36: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
+	12, // 37: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
+	14, // 38: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
+	34, // [34:39] is the sub-list for method output_type
+	29, // [29:34] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_reports_proto_init() }
@@ -1205,7 +1627,7 @@ func file_bank_v1_reports_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_reports_proto_rawDesc), len(file_bank_v1_reports_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	ReportsService_GetAccount_FullMethodName   = "/bank.v1.ReportsService/GetAccount"
 	ReportsService_ListEntries_FullMethodName  = "/bank.v1.ReportsService/ListEntries"
+	ReportsService_ListPending_FullMethodName  = "/bank.v1.ReportsService/ListPending"
 	ReportsService_ListAccounts_FullMethodName = "/bank.v1.ReportsService/ListAccounts"
 	ReportsService_GetSpending_FullMethodName  = "/bank.v1.ReportsService/GetSpending"
 )
@@ -35,6 +36,8 @@ type ReportsServiceClient interface {
 	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*GetAccountResponse, error)
 	// ListEntries returns the statement of an account, oldest first, by the time at which entries occurred.
 	ListEntries(ctx context.Context, in *ListEntriesRequest, opts ...grpc.CallOption) (*ListEntriesResponse, error)
+	// ListPending returns what has begun on an account and has not ended: holds and transfers on their way.
+	ListPending(ctx context.Context, in *ListPendingRequest, opts ...grpc.CallOption) (*ListPendingResponse, error)
 	// ListAccounts returns the accounts of a customer.
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
 	// GetSpending returns what a customer spent, by month and category.
@@ -63,6 +66,16 @@ func (c *reportsServiceClient) ListEntries(ctx context.Context, in *ListEntriesR
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListEntriesResponse)
 	err := c.cc.Invoke(ctx, ReportsService_ListEntries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reportsServiceClient) ListPending(ctx context.Context, in *ListPendingRequest, opts ...grpc.CallOption) (*ListPendingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPendingResponse)
+	err := c.cc.Invoke(ctx, ReportsService_ListPending_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +112,8 @@ type ReportsServiceServer interface {
 	GetAccount(context.Context, *GetAccountRequest) (*GetAccountResponse, error)
 	// ListEntries returns the statement of an account, oldest first, by the time at which entries occurred.
 	ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error)
+	// ListPending returns what has begun on an account and has not ended: holds and transfers on their way.
+	ListPending(context.Context, *ListPendingRequest) (*ListPendingResponse, error)
 	// ListAccounts returns the accounts of a customer.
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
 	// GetSpending returns what a customer spent, by month and category.
@@ -118,6 +133,9 @@ func (UnimplementedReportsServiceServer) GetAccount(context.Context, *GetAccount
 }
 func (UnimplementedReportsServiceServer) ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEntries not implemented")
+}
+func (UnimplementedReportsServiceServer) ListPending(context.Context, *ListPendingRequest) (*ListPendingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPending not implemented")
 }
 func (UnimplementedReportsServiceServer) ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAccounts not implemented")
@@ -182,6 +200,24 @@ func _ReportsService_ListEntries_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReportsService_ListPending_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPendingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportsServiceServer).ListPending(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportsService_ListPending_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportsServiceServer).ListPending(ctx, req.(*ListPendingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ReportsService_ListAccounts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAccountsRequest)
 	if err := dec(in); err != nil {
@@ -232,6 +268,10 @@ var ReportsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListEntries",
 			Handler:    _ReportsService_ListEntries_Handler,
+		},
+		{
+			MethodName: "ListPending",
+			Handler:    _ReportsService_ListPending_Handler,
 		},
 		{
 			MethodName: "ListAccounts",
