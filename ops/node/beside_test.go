@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -30,8 +31,11 @@ func TestNodeStartsBesideAnother(t *testing.T) {
 		}
 		for _, p := range listed.GetProjections() {
 			at, err := position.Decode(p.GetGenerations()[0].GetPosition())
-			if err != nil || len(at.Positions) == 0 {
-				return fmt.Errorf("the other node has no task of %s (%v)", p.GetName(), err)
+			if err == nil && len(at.Positions) == 0 {
+				err = errors.New("it has no task")
+			}
+			if err != nil {
+				return fmt.Errorf("the other node: %s: %w", p.GetName(), err)
 			}
 		}
 		return nil

@@ -63,10 +63,8 @@ func misfit(fd protoreflect.FieldDescriptor, value json.Token) string {
 		return outside(protoreflect.Int32Kind, number.String())
 	case kind == protoreflect.EnumKind && (!isString || fd.Enum().Values().ByName(protoreflect.Name(text)) == nil):
 		return fmt.Sprintf("is no %s", fd.Enum().Name())
-	case kind == protoreflect.MessageKind && fd.Message().FullName() == "google.protobuf.Timestamp" && (!isString || !isTime(text)):
-		return "must be a time such as 2026-01-31T12:00:00Z"
-	case kind == protoreflect.MessageKind && fd.Message().FullName() == "google.protobuf.Duration" && (!isString || !isSpan(text)):
-		return "must be seconds such as 90s"
+	case kind == protoreflect.MessageKind:
+		return misfitMessage(fd, text) // of what is no string the text is empty, and fits neither
 	case bits(kind) == 0:
 		return ""
 	case isNumber:
@@ -75,6 +73,17 @@ func misfit(fd protoreflect.FieldDescriptor, value json.Token) string {
 		return outside(kind, text)
 	}
 	return "must be a whole number"
+}
+
+// misfitMessage says why a text cannot be a message that is written as one, "" where it can, or is not.
+func misfitMessage(fd protoreflect.FieldDescriptor, text string) string {
+	switch name := fd.Message().FullName(); {
+	case name == "google.protobuf.Timestamp" && !isTime(text):
+		return "must be a time such as 2026-01-31T12:00:00Z"
+	case name == "google.protobuf.Duration" && !isSpan(text):
+		return "must be seconds such as 90s"
+	}
+	return ""
 }
 
 // isTime reports whether a text is a time as protojson takes it.
