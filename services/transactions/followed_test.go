@@ -9,6 +9,7 @@ import (
 
 	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
@@ -40,6 +41,7 @@ func (s *schemas) SchemaByID(_ context.Context, id int) (string, error) {
 
 // followed is a Ledger in memory.
 type followed struct {
+	reader  *timeline.Reader
 	folders map[int32]projection.Folder
 
 	mu    sync.Mutex
@@ -58,6 +60,7 @@ func (b *bank) follow() *followed {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	f.reader = reader
 	for p := range b.partitions {
 		f.rows[p] = make(map[string][]byte)
 		f.folders[p] = ledger.Definition().NewFolder(b.codec, f.Base(p))
@@ -121,6 +124,10 @@ func (b followedBase) Load(key []byte) ([]byte, error) {
 }
 
 func (f *followed) Base(partition int32) projection.Base { return followedBase{f, partition} }
+
+func (f *followed) Ends(ctx context.Context) (cluster.Offsets, error) {
+	return f.reader.Ends(ctx, topic.Transactions)
+}
 
 func (f *followed) Position(partition int32) int64 {
 	f.mu.Lock()

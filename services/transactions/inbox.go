@@ -3,6 +3,7 @@ package transactions
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -14,7 +15,8 @@ const (
 	// maxUnanswered bounds the messages of a partition that the journal has not answered.
 	maxUnanswered = 1_000
 	// lookFor is how long the record is waited for that a message is about. It was committed before the
-	// message was sent, so that it is here soon; a message that is not true must not hold up the others.
+	// message was sent, so that it is here soon. A message of a record that the log does not hold is not true,
+	// and must not hold up the others.
 	lookFor = 2 * time.Second
 	// rest is how long an inbox rests that could not go on.
 	rest = 200 * time.Millisecond
@@ -96,9 +98,9 @@ func (r *relay) heed(ctx context.Context, p int32, next int64, value []byte) (m 
 	if payer == receiver || p != payer && p != receiver || m.Offset < 0 {
 		return m, nil, r.disbelieve(ctx, p, next, nil)
 	}
-	waiting, cancel := context.WithTimeout(ctx, lookFor)
-	defer cancel()
-	if err := r.cfg.Ledger.Wait(waiting, other, m.Offset+1); err != nil {
+	if err := r.folded(ctx, other, m.Offset); errors.Is(err, errLater) {
+		return m, nil, err
+	} else if err != nil {
 		return m, nil, r.disbelieve(ctx, p, next, err)
 	}
 	v := r.saved(ctx, payer)
@@ -117,6 +119,26 @@ func (r *relay) heed(ctx context.Context, p int32, next int64, value []byte) (m 
 		return m, nil, errors.Join(v.err, r.disbelieve(ctx, p, next, nil))
 	}
 	return m, newEndTransfer(e, received, next), nil
+}
+
+// errLater says that the ledger has not come to the record that a message is about, which is there: the message
+// is read again, and with it those behind it. To leave it out would leave the transfer until it is sent again,
+// which may be long for one that is old, and a ledger that is made anew would leave out all of them.
+var errLater = errors.New("the ledger has not come to the record that a message is about")
+
+// folded waits until the ledger has come to a record of the journal.
+func (r *relay) folded(ctx context.Context, p int32, offset int64) error {
+	waiting, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	err := r.cfg.Ledger.Wait(waiting, p, offset+1)
+	if err == nil || waiting.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	ends, unknown := r.cfg.Ledger.Ends(ctx)
+	if unknown != nil || offset < ends[p] {
+		return fmt.Errorf("partition %d, offset %d: %w: %w", p, offset, errLater, errors.Join(err, unknown))
+	}
+	return err
 }
 
 // disbelieve tells of a message that is not true, or not yet: then it comes again.

@@ -1,6 +1,8 @@
 package transactions
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -163,4 +165,58 @@ func (b *bank) records() (n int) {
 	b.t.Helper()
 	b.read(func(*kgo.Record, fact) { n++ })
 	return n
+}
+
+// late is a ledger that is behind, of one partition, until it is not.
+type late struct {
+	Ledger
+	partition int32
+	here      <-chan struct{}
+}
+
+func (l *late) Wait(ctx context.Context, partition int32, offset int64) error {
+	if partition == l.partition {
+		select {
+		case <-l.here:
+		case <-ctx.Done():
+			return fmt.Errorf("wait: %w", ctx.Err())
+		}
+	}
+	return l.Ledger.Wait(ctx, partition, offset)
+}
+
+// A message whose record the ledger has not come to, as after it was made anew, is kept until it has.
+func TestMessagesWaitForTheLedger(t *testing.T) {
+	i := apart(t, &lossy{})
+	id := i.sent(payer, receiver, "t", 10)
+	i.until(func() bool { return i.transferOf(payer, id) != nil })
+	e, offset := i.saved(t.Context(), i.home(payer)).sentTransfer(payer, id)
+	message := i.request(e, offset).message
+	here := make(chan struct{})
+	i.cfg.Ledger = &late{Ledger: i.ledger, partition: i.home(payer), here: here}
+	r := &relay{Server: NewServer(i.cfg)}
+	encoder, err := i.cfg.Codec.Encoder(t.Context(), topic.Transfers, event.NameTransferRelayed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := encoder.Append(nil, &message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := i.home(receiver)
+	if _, c, err := r.heed(t.Context(), to, 1, value); c != nil || !errors.Is(err, errLater) {
+		t.Errorf("behind: got %v, %v, want that it is read again", c, err)
+	}
+	message.Offset = 1 << 40
+	beyond, err := encoder.Append(nil, &message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, c, err := r.heed(t.Context(), to, 1, beyond); c != nil || err != nil {
+		t.Errorf("beyond the log: got %v, %v, want it left out", c, err)
+	}
+	close(here)
+	if _, c, err := r.heed(t.Context(), to, 1, value); c == nil || err != nil {
+		t.Errorf("there: got %v, %v, want a command", c, err)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
@@ -26,6 +27,9 @@ type lazy struct {
 func (l *lazy) Load(key []byte) ([]byte, error) { return l.rows[string(key)], nil }
 
 func (l *lazy) Base(int32) projection.Base { return l }
+
+// Ends says nothing: there is no broker.
+func (l *lazy) Ends(context.Context) (cluster.Offsets, error) { return nil, nil }
 
 func (l *lazy) Position(int32) int64 { return l.at }
 

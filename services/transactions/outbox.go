@@ -37,8 +37,7 @@ func (r *relay) outbox(ctx context.Context, p int32) {
 		if now > event.MicrosOf(time.Now()) && time.Since(all) > resendAllEvery {
 			looked, all = 0, time.Now()
 		}
-		v.aged(looked, now, func(i ledger.Item) bool { return r.resend(v, i) })
-		looked = now
+		looked = r.resendAged(v, looked, now)
 		if time.Since(rung) > alarmEvery && (r.alarm(v, now) || r.ahead(p, now)) {
 			rung = time.Now()
 		}
@@ -76,6 +75,16 @@ func (v *view) aged(looked, now event.Micros, fn func(ledger.Item) bool) {
 	for age := firstResend; now-age >= days.Times[0].At; age += age / 2 {
 		v.items(ledger.PendingTransfers, window{after: looked - age, to: now - age}, fn)
 	}
+}
+
+// resendAged sends the transfers again that have reached an age for it since it was last looked. It returns up to
+// when they were: where rows could not be read, some were not, and would come to their next age only.
+func (r *relay) resendAged(v *view, looked, now event.Micros) event.Micros {
+	v.aged(looked, now, func(i ledger.Item) bool { return r.resend(v, i) })
+	if v.err != nil {
+		return looked
+	}
+	return now
 }
 
 func (r *relay) resend(v *view, i ledger.Item) bool {

@@ -1,10 +1,12 @@
 package transactions
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/refold/refold/projections/ledger"
+	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/event"
 )
 
@@ -23,6 +25,23 @@ func TestXP5AlarmOnAge(t *testing.T) {
 		t.Errorf("after two minutes: it said %q, want that %s is on its way", said, id)
 	}
 }
+
+// What could not be read is looked at again, and not when it has come to its next age.
+func TestResendsWhatCouldNotBeRead(t *testing.T) {
+	v := &view{partition: 1, now: noon, rows: unreadable{}}
+	if got := new(relay).resendAged(v, 5, noon); got != 5 || v.err == nil {
+		t.Errorf("got that all is sent up to %d, %v, want 5", got, v.err)
+	}
+	v = &view{partition: 1, now: noon, rows: table{}}
+	if got := new(relay).resendAged(v, 5, noon); got != noon {
+		t.Errorf("got that all is sent up to %d, want %d", got, noon)
+	}
+}
+
+// unreadable are rows that cannot be read.
+type unreadable struct{ table }
+
+func (unreadable) row(projection.Key) (*ledger.Row, error) { return nil, errors.New("unreadable") }
 
 func TestAgesAtWhichATransferIsSentAgain(t *testing.T) {
 	rows := table{}

@@ -15,6 +15,7 @@ import (
 	"context"
 
 	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/streams/cluster"
 )
 
 // Ledger is the followed projection of package ledger. Its methods may be called concurrently.
@@ -26,4 +27,6 @@ type Ledger interface {
 	Wait(ctx context.Context, partition int32, offset int64) error
 	// Position returns the offset below which the rows of every record are saved.
 	Position(partition int32) int64
+	// Ends asks the brokers where the journal ends, by partition.
+	Ends(ctx context.Context) (cluster.Offsets, error)
 }
