@@ -11,6 +11,7 @@ import (
 	"github.com/refold/refold/projections/store/memory"
 	"github.com/refold/refold/projections/trail"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
@@ -141,13 +142,13 @@ func (e *Engine) refoldBelow(ctx context.Context, q Query, f *pastFold, until in
 	customer, trailed := trail.Of(q.Key)
 	if _, err := e.newest(trail.Name); err != nil || !trailed || f.definition.Topic != topic.Transactions {
 		f.scanned = true
-		return e.scan(ctx, timeline.Place{Topic: f.definition.Topic, Partition: q.Partition}, until, each)
+		return e.scan(ctx, position.Partition{Topic: f.definition.Topic, Partition: q.Partition}, until, each)
 	}
 	offsets, err := e.trail(ctx, Query{Partition: q.Partition, Key: customer, AsOf: q.AsOf}, until)
 	if err != nil {
 		return err
 	}
-	return e.pick(ctx, timeline.Place{Topic: f.definition.Topic, Partition: q.Partition}, offsets, each)
+	return e.pick(ctx, position.Partition{Topic: f.definition.Topic, Partition: q.Partition}, offsets, each)
 }
 
 // until returns the position that nothing of the moment lies beyond, once the log has reached it.
@@ -200,7 +201,7 @@ func (e *Engine) stepOn(ctx context.Context, f *pastFold, rec *timeline.Record, 
 }
 
 // scan reads a partition from its beginning.
-func (e *Engine) scan(ctx context.Context, at timeline.Place, until int64, each func(*timeline.Record) error) error {
+func (e *Engine) scan(ctx context.Context, at position.Partition, until int64, each func(*timeline.Record) error) error {
 	spans := map[int32]timeline.Span{at.Partition: {Start: 0, End: until}}
 	err := timeline.Scan(ctx, e.cfg.Cluster, at.Topic, spans, func(b timeline.Batch) error {
 		for _, rec := range b.Records {

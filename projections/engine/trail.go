@@ -8,6 +8,7 @@ import (
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/trail"
 	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/timeline"
 )
 
@@ -49,7 +50,7 @@ func (e *Engine) trail(ctx context.Context, q Query, until int64) (offsets []int
 const atOnce = 4096
 
 // pick reads the records of a trail.
-func (e *Engine) pick(ctx context.Context, at timeline.Place, offsets []int64, each func(*timeline.Record) error) error {
+func (e *Engine) pick(ctx context.Context, at position.Partition, offsets []int64, each func(*timeline.Record) error) error {
 	picker, err := e.picker()
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ type Partition struct {
 	Partition int32
 }
 
+func (p Partition) String() string { return fmt.Sprintf("%s/%d", p.Topic, p.Partition) }
+
 // Vector maps partitions to the next offset to be read, which is never negative. A partition that is not in
 // it has no bound. The nil vector is empty.
 type Vector map[Partition]int64

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/position"
 )
 
 // Picker reads single records, wherever they stand. Its methods may be called concurrently.
@@ -55,7 +56,7 @@ const usualBytes = 400
 
 // ReadAt returns the committed records at offsets, which are in order, each once. It is ErrHole where the
 // log does not hold one of them, because it begins later or there was never a committed record.
-func (p *Picker) ReadAt(ctx context.Context, at Place, offsets []int64) ([]*Record, error) {
+func (p *Picker) ReadAt(ctx context.Context, at position.Partition, offsets []int64) ([]*Record, error) {
 	runs := runsOf(offsets)
 	found := make([][]*Record, len(runs))
 	problems := make([]error, len(runs))
@@ -75,16 +76,10 @@ func (p *Picker) ReadAt(ctx context.Context, at Place, offsets []int64) ([]*Reco
 	wg.Wait()
 	for _, err := range problems {
 		if err != nil && !errors.Is(err, context.Canceled) {
-			return nil, fmt.Errorf("pick from %s/%d: %w", at.Topic, at.Partition, err)
+			return nil, fmt.Errorf("pick from %s: %w", at, err)
 		}
 	}
 	return slices.Concat(found...), errors.Join(problems...)
-}
-
-// Place is a partition of a topic.
-type Place struct {
-	Topic     string
-	Partition int32
 }
 
 // runsOf cuts offsets into runs that are fetched together.
@@ -100,7 +95,7 @@ func runsOf(offsets []int64) (runs [][]int64) {
 }
 
 // run returns the records of one run.
-func (p *Picker) run(ctx context.Context, at Place, wanted []int64) ([]*Record, error) {
+func (p *Picker) run(ctx context.Context, at position.Partition, wanted []int64) ([]*Record, error) {
 	out := make([]*Record, 0, len(wanted))
 	for len(out) < len(wanted) {
 		next, last := wanted[len(out)], wanted[len(wanted)-1]
@@ -133,7 +128,7 @@ const (
 )
 
 // fetch returns records from the start of a span on, at least one batch, and the offset after those it looked at.
-func (p *Picker) fetch(ctx context.Context, at Place, s Span) ([]*Record, int64, error) {
+func (p *Picker) fetch(ctx context.Context, at position.Partition, s Span) ([]*Record, int64, error) {
 	begun := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		got, through, err := p.fetchOnce(ctx, at, s)
@@ -155,7 +150,7 @@ func (p *Picker) fetch(ctx context.Context, at Place, s Span) ([]*Record, int64,
 	}
 }
 
-func (p *Picker) fetchOnce(ctx context.Context, at Place, s Span) (kgo.FetchPartition, int64, error) {
+func (p *Picker) fetchOnce(ctx context.Context, at position.Partition, s Span) (kgo.FetchPartition, int64, error) {
 	var none kgo.FetchPartition
 	detail, err := p.topic(ctx, at.Topic)
 	if err != nil {

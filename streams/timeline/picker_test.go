@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/refold/refold/streams/fake"
+	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
@@ -45,7 +46,7 @@ func TestPicksRecords(t *testing.T) {
 		end += 11
 	}
 	p := picker(t, b)
-	at := timeline.Place{Topic: topic.Transactions}
+	at := position.Partition{Topic: topic.Transactions}
 	got, err := p.ReadAt(t.Context(), at, offsets)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +74,7 @@ func TestPicksNothingBelowTheStartOfTheLog(t *testing.T) {
 	if err := b.Kafka.DeleteRecords(topic.Transactions, 0, 3); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := picker(t, b).ReadAt(t.Context(), timeline.Place{Topic: topic.Transactions}, []int64{1, 4}); !errors.Is(err, timeline.ErrHole) {
+	if got, err := picker(t, b).ReadAt(t.Context(), position.Partition{Topic: topic.Transactions}, []int64{1, 4}); !errors.Is(err, timeline.ErrHole) {
 		t.Errorf("got %v, %v, want ErrHole", got, err)
 	}
 }
@@ -88,7 +89,7 @@ func TestPicksFromWhoeverLeads(t *testing.T) {
 	p := picker(t, b)
 	pick := func(when string) {
 		t.Helper()
-		got, err := p.ReadAt(t.Context(), timeline.Place{Topic: topic.Transactions}, []int64{3})
+		got, err := p.ReadAt(t.Context(), position.Partition{Topic: topic.Transactions}, []int64{3})
 		if err != nil || len(got) != 1 || string(got[0].Value) != "3" {
 			t.Errorf("%s: got %v, %v", when, got, err)
 		}
@@ -111,7 +112,7 @@ func TestPicksFromWhoeverLeads(t *testing.T) {
 	pick("gone")
 	ctx, cancel := context.WithCancel(t.Context())
 	b.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.LeaderNotAvailable, Count: -1, When: func(kmsg.Request) bool { cancel(); return true }})
-	if _, err := p.ReadAt(ctx, timeline.Place{Topic: topic.Transactions}, []int64{3}); !errors.Is(err, context.Canceled) {
+	if _, err := p.ReadAt(ctx, position.Partition{Topic: topic.Transactions}, []int64{3}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that the caller went", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/position"
 )
 
 // Record is a record as it stands in the log. Key, value and headers must not be changed.
@@ -55,12 +56,7 @@ type Reader struct {
 	client *kgo.Client
 
 	mu   sync.Mutex
-	next map[place]int64 // guarded by mu; positions of the partitions that are read
-}
-
-type place struct {
-	topic     string
-	partition int32
+	next map[position.Partition]int64 // guarded by mu; positions of the partitions that are read
 }
 
 // NewReader returns a reader of nothing yet. The caller closes it.
@@ -85,7 +81,7 @@ func NewReader(c cluster.Cluster, cfg Config) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{client: client, next: make(map[place]int64)}, nil
+	return &Reader{client: client, next: make(map[position.Partition]int64)}, nil
 }
 
 // Close ends the reader. A Poll that waits returns.
@@ -96,7 +92,7 @@ func (r *Reader) Close() { r.client.Close() }
 // does so between Polls.
 func (r *Reader) Add(topic string, partition int32, offset int64) {
 	r.mu.Lock()
-	r.next[place{topic, partition}] = offset
+	r.next[position.Partition{Topic: topic, Partition: partition}] = offset
 	r.mu.Unlock()
 	r.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{
 		topic: {partition: kgo.NewOffset().At(offset)},
@@ -106,7 +102,7 @@ func (r *Reader) Add(topic string, partition int32, offset int64) {
 // Remove ends the reading of a partition. A Poll under way may still return records of it.
 func (r *Reader) Remove(topic string, partition int32) {
 	r.mu.Lock()
-	delete(r.next, place{topic, partition})
+	delete(r.next, position.Partition{Topic: topic, Partition: partition})
 	r.mu.Unlock()
 	r.client.RemoveConsumePartitions(map[string][]int32{topic: {partition}})
 }
@@ -143,7 +139,7 @@ func (r *Reader) Poll(ctx context.Context) ([]Batch, error) {
 
 // place says where a batch begins, and moves the position of its partition behind it.
 func (r *Reader) place(b Batch) Batch {
-	at := place{b.Topic, b.Partition}
+	at := position.Partition{Topic: b.Topic, Partition: b.Partition}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next, ok := r.next[at]
