@@ -23,8 +23,8 @@ import (
 // its idempotency key: so a wrong hop costs time, and never more.
 
 const (
-	// hopsEvery is between two tries of a request.
-	hopsEvery = 25 * time.Millisecond
+	// triesEvery is between two tries of a request.
+	triesEvery = 25 * time.Millisecond
 	// ownersAge is how long who owns what is believed until it turns out to be wrong.
 	ownersAge = 5 * time.Second
 )
@@ -52,17 +52,17 @@ func (s *Server) run(ctx context.Context, e errand) error {
 	if !errors.Is(err, journal.ErrNotOwner) || !s.forwards(ctx) {
 		return err
 	}
-	hops, cancel := context.WithTimeout(ctx, s.cfg.Patience)
+	trying, cancel := context.WithTimeout(ctx, s.cfg.Patience)
 	defer cancel()
 	var lost error
-	for age := ownersAge; ; age = hopsEvery {
-		err = s.hop(hops, e, age)
+	for age := ownersAge; ; age = triesEvery {
+		err = s.askOwner(trying, e, age)
 		if errors.Is(err, journal.ErrUnavailable) {
 			lost = err
 		} else if !errors.Is(err, journal.ErrNotOwner) || errors.Is(err, group.ErrNobody) {
 			return verdict(err, lost)
 		}
-		if !pause(hops, hopsEvery) {
+		if !pause(trying, triesEvery) {
 			break
 		}
 		if err = e.here(ctx); !errors.Is(err, journal.ErrNotOwner) {
@@ -88,8 +88,8 @@ func verdict(err, lost error) error {
 // forwards reports whether what is not owned here is sent on: a hop never is.
 func (s *Server) forwards(ctx context.Context) bool { return s.cfg.Peers != nil && !s.cfg.Hop(ctx) }
 
-// hop asks the owner that was named at most age ago.
-func (s *Server) hop(ctx context.Context, e errand, age time.Duration) error {
+// askOwner asks the owner that was named at most age ago.
+func (s *Server) askOwner(ctx context.Context, e errand, age time.Duration) error {
 	owner, err := s.owner(ctx, e.partition, age)
 	if err != nil {
 		return err

@@ -112,12 +112,12 @@ func (i *item) failed(err error) {
 
 // run sends rounds until nothing waits, or ctx ends.
 func (l *lane) run(ctx context.Context) {
-	for age := ownersAge; l.ready(ctx); age = hopsEvery {
+	for age := ownersAge; l.ready(ctx); age = triesEvery {
 		if l.here(ctx) {
 			continue
 		}
 		l.there(ctx, age)
-		pause(ctx, hopsEvery)
+		pause(ctx, triesEvery)
 	}
 }
 

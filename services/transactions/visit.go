@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// hopCommands and hopBytes bound a message that is sent on; a command that is larger goes alone.
-	hopCommands = 500
-	hopBytes    = 1 << 20
+	// visitCommands and visitBytes bound a message that is sent on; a command that is larger goes alone.
+	visitCommands = 500
+	visitBytes    = 1 << 20
 )
 
-// hop is one round of a lane at the owner: a Submit, whose tags are the numbers of the items.
-type hop struct {
+// visit is one stay of a lane at the owner: a Submit, whose tags are the numbers of the items.
+type visit struct {
 	*lane
 	// stop ends it at once.
 	stop context.CancelFunc
@@ -40,94 +40,94 @@ func (l *lane) forward(ctx context.Context, owner bankv1.TransactionsServiceClie
 	if err != nil {
 		return fmt.Errorf("forward to the owner of partition %d: %w: %s", l.partition, journal.ErrNotOwner, err.Error())
 	}
-	h := &hop{lane: l, stop: cancel, sent: make(map[uint64]*item)}
-	h.alarm = time.AfterFunc(h.cfg.Patience, h.late)
-	defer h.alarm.Stop()
+	v := &visit{lane: l, stop: cancel, sent: make(map[uint64]*item)}
+	v.alarm = time.AfterFunc(v.cfg.Patience, v.late)
+	defer v.alarm.Stop()
 	received := make(chan struct{})
 	go func() {
 		defer close(received)
-		h.receive(ctx, stream)
+		v.receive(ctx, stream)
 	}()
 	for {
-		m := h.next(ctx)
+		m := v.next(ctx)
 		if m == nil || stream.Send(m) != nil {
 			break
 		}
 	}
-	h.end()
+	v.end()
 	_ = stream.CloseSend() // whatever became of it, the results that come are all there are
 	<-received
-	h.back(ctx)
+	v.back(ctx)
 	return nil
 }
 
-// late ends the hop if anything is due.
-func (h *hop) late() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.sent) > 0 {
-		h.stop()
+// late ends the visit if anything is due.
+func (v *visit) late() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.sent) > 0 {
+		v.stop()
 	}
 }
 
 // next waits for something to send, and takes it. It is nil where nothing more is to be sent.
-func (h *hop) next(ctx context.Context) *bankv1.SubmitRequest {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for len(h.waiting) == 0 && !h.over && ctx.Err() == nil {
-		h.changed.Wait()
+func (v *visit) next(ctx context.Context) *bankv1.SubmitRequest {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for len(v.waiting) == 0 && !v.over && ctx.Err() == nil {
+		v.changed.Wait()
 	}
-	if h.over || ctx.Err() != nil {
+	if v.over || ctx.Err() != nil {
 		return nil
 	}
-	if len(h.sent) == 0 {
-		h.alarm.Reset(h.cfg.Patience)
+	if len(v.sent) == 0 {
+		v.alarm.Reset(v.cfg.Patience)
 	}
 	m := &bankv1.SubmitRequest{}
-	for size := 0; len(h.waiting) > 0 && len(m.Commands) < hopCommands; {
-		it := h.waiting[0]
-		if size += proto.Size(it.message); size > hopBytes && len(m.Commands) > 0 {
+	for size := 0; len(v.waiting) > 0 && len(m.Commands) < visitCommands; {
+		it := v.waiting[0]
+		if size += proto.Size(it.message); size > visitBytes && len(m.Commands) > 0 {
 			break
 		}
-		h.waiting = h.waiting[1:]
-		h.sent[it.number] = it
+		v.waiting = v.waiting[1:]
+		v.sent[it.number] = it
 		m.Commands = append(m.Commands, &bankv1.Command{Tag: it.number, Command: it.message.GetCommand()})
 	}
 	return m
 }
 
 // receive takes results until there are no more.
-func (h *hop) receive(ctx context.Context, stream interface {
+func (v *visit) receive(ctx context.Context, stream interface {
 	Recv() (*bankv1.SubmitResponse, error)
 }) {
-	defer h.end()
+	defer v.end()
 	for {
 		r, err := stream.Recv()
 		if err != nil {
 			return
 		}
-		h.mu.Lock()
-		h.alarm.Reset(h.cfg.Patience)
+		v.mu.Lock()
+		v.alarm.Reset(v.cfg.Patience)
 		for _, told := range r.GetResults() {
-			h.told(ctx, told)
+			v.told(ctx, told)
 		}
-		h.mu.Unlock()
+		v.mu.Unlock()
 	}
 }
 
 // told takes one result. The caller holds mu.
-func (h *hop) told(ctx context.Context, told *bankv1.Result) {
-	it := h.sent[told.GetTag()]
+func (v *visit) told(ctx context.Context, told *bankv1.Result) {
+	it := v.sent[told.GetTag()]
 	if it == nil {
 		return
 	}
-	delete(h.sent, told.GetTag())
+	delete(v.sent, told.GetTag())
 	if _, unavailable := told.GetOutcome().(*bankv1.Result_Unavailable); unavailable {
-		h.over = true
-		h.wait(ctx, it, lostBy(told))
+		v.over = true
+		v.wait(ctx, it, lostBy(told))
 		return
 	}
-	h.answer(it, result{told: told})
+	v.answer(it, result{told: told})
 }
 
 // lostBy is the error of a result that is unavailable.
@@ -140,18 +140,18 @@ func lostBy(told *bankv1.Result) error {
 }
 
 // end lets nothing more be sent.
-func (h *hop) end() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.over = true
-	h.changed.Broadcast()
+func (v *visit) end() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.over = true
+	v.changed.Broadcast()
 }
 
 // back lets everything wait again whose result did not come.
-func (h *hop) back(ctx context.Context) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, it := range h.sent {
-		h.wait(ctx, it, fmt.Errorf("forward to the owner of partition %d: %w", h.partition, journal.ErrUnavailable))
+func (v *visit) back(ctx context.Context) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, it := range v.sent {
+		v.wait(ctx, it, fmt.Errorf("forward to the owner of partition %d: %w", v.partition, journal.ErrUnavailable))
 	}
 }
