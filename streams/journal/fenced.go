@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/position"
 )
 
 var (
@@ -24,24 +25,17 @@ var (
 // transactionTimeout is how long the broker leaves a transaction open whose writer is silent.
 const transactionTimeout = 10 * time.Second
 
-type topicPartition struct {
-	topic     string
-	partition int32
-}
-
-func (p topicPartition) String() string { return fmt.Sprintf("%s/%d", p.topic, p.partition) }
-
 // fenced is the right to append to a partition, until somebody else fences. It is used by one goroutine,
 // and of no use after its first error.
 type fenced struct {
 	client *kgo.Client
-	at     topicPartition
+	at     position.Partition
 	next   int64 // the offset that the next record must get
 }
 
 // fence takes the partition: after it, no transaction of a writer before can commit, and next is the end.
-func fence(ctx context.Context, c cluster.Cluster, prefix string, at topicPartition) (*fenced, error) {
-	id := fmt.Sprintf("%s%s-%d", prefix, at.topic, at.partition)
+func fence(ctx context.Context, c cluster.Cluster, prefix string, at position.Partition) (*fenced, error) {
+	id := fmt.Sprintf("%s%s-%d", prefix, at.Topic, at.Partition)
 	client, err := c.Client(
 		kgo.TransactionalID(id),
 		kgo.TransactionTimeout(transactionTimeout),
@@ -71,19 +65,19 @@ func fence(ctx context.Context, c cluster.Cluster, prefix string, at topicPartit
 }
 
 // stableEnd returns the end of a partition in which no transaction is open.
-func stableEnd(ctx context.Context, client *kgo.Client, at topicPartition) (int64, error) {
+func stableEnd(ctx context.Context, client *kgo.Client, at position.Partition) (int64, error) {
 	admin := kadm.NewClient(client)
 	// The order matters: an end listed first can only be at or below the other.
-	stable, err := admin.ListCommittedOffsets(ctx, at.topic)
+	stable, err := admin.ListCommittedOffsets(ctx, at.Topic)
 	if err != nil {
 		return 0, fmt.Errorf("list the stable end: %w", err)
 	}
-	high, err := admin.ListEndOffsets(ctx, at.topic)
+	high, err := admin.ListEndOffsets(ctx, at.Topic)
 	if err != nil {
 		return 0, fmt.Errorf("list the end: %w", err)
 	}
-	s, ok := stable.Lookup(at.topic, at.partition)
-	h, found := high.Lookup(at.topic, at.partition)
+	s, ok := stable.Lookup(at.Topic, at.Partition)
+	h, found := high.Lookup(at.Topic, at.Partition)
 	switch {
 	case !ok || !found:
 		return 0, errors.New("the partition does not exist")
@@ -120,11 +114,11 @@ func (f *fenced) unchanged(ctx context.Context) error {
 
 // end returns the end of the partition, open transactions included.
 func (f *fenced) end(ctx context.Context) (int64, error) {
-	listed, err := kadm.NewClient(f.client).ListEndOffsets(ctx, f.at.topic)
+	listed, err := kadm.NewClient(f.client).ListEndOffsets(ctx, f.at.Topic)
 	if err != nil {
 		return 0, err
 	}
-	end, ok := listed.Lookup(f.at.topic, f.at.partition)
+	end, ok := listed.Lookup(f.at.Topic, f.at.Partition)
 	if !ok {
 		return 0, errors.New("the partition does not exist")
 	}
@@ -132,9 +126,9 @@ func (f *fenced) end(ctx context.Context) (int64, error) {
 }
 
 // producers names the open transactions of a partition, as the end of a sentence.
-func producers(ctx context.Context, admin *kadm.Client, at topicPartition) string {
+func producers(ctx context.Context, admin *kadm.Client, at position.Partition) string {
 	set := make(kadm.TopicsSet)
-	set.Add(at.topic, at.partition)
+	set.Add(at.Topic, at.Partition)
 	described, err := admin.DescribeProducers(ctx, set)
 	if err != nil {
 		return ""
@@ -158,7 +152,7 @@ func (f *fenced) append(ctx context.Context, records []*kgo.Record) error {
 	if err := f.produce(ctx, records); err != nil {
 		return fmt.Errorf("produce %d records to %s at %d: %w", len(records), f.at, f.next, err)
 	}
-	if err := cluster.Commit(ctx, f.client, f.at.topic, f.at.partition); err != nil {
+	if err := cluster.Commit(ctx, f.client, f.at.Topic, f.at.Partition); err != nil {
 		return fmt.Errorf("commit %d records to %s at %d: %w", len(records), f.at, f.next, err)
 	}
 	f.next += int64(len(records)) + 1

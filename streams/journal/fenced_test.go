@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/position"
 )
 
 func record(value string) *kgo.Record {
@@ -21,7 +22,7 @@ func take(t *testing.T, c cluster.Cluster) *fenced {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	f, err := fence(ctx, c, "", topicPartition{topicName, 0})
+	f, err := fence(ctx, c, "", position.Partition{Topic: topicName})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestKW1FenceEndsAnOpenTransaction(t *testing.T) {
 	if second.next != 2 {
 		t.Errorf("captured end: got %d, want 2, behind the record and the marker that aborts it", second.next)
 	}
-	if err := cluster.Commit(t.Context(), first.client, first.at.topic, first.at.partition); err == nil {
+	if err := cluster.Commit(t.Context(), first.client, first.at.Topic, first.at.Partition); err == nil {
 		t.Error("commit of the writer before: got success, want an error")
 	}
 	if err := second.append(t.Context(), []*kgo.Record{record("a")}); err != nil {
@@ -130,7 +131,7 @@ func TestKW11HangingTransactionIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = fence(t.Context(), c, "", topicPartition{topicName, 0})
+	_, err = fence(t.Context(), c, "", position.Partition{Topic: topicName})
 	if !errors.Is(err, errHanging) || !strings.Contains(err.Error(), fmt.Sprint("producer id ", id)) {
 		t.Errorf("got %v, want %v and the producer id %d", err, errHanging, id)
 	}

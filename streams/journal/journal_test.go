@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/refold/refold/streams/position"
 )
 
 func TestCommandsAreAppendedInOrder(t *testing.T) {
@@ -280,7 +282,7 @@ func TestAbsenceIsProven(t *testing.T) {
 	if got, err := b.Submit(t.Context(), 0, "?a"); err != nil || got.offset != 0 {
 		t.Fatalf("got %v, %v, want that nothing is there", got, err)
 	}
-	successor, err := fence(t.Context(), b.cfg.Cluster, b.cfg.Prefix, topicPartition{topicName, 0})
+	successor, err := fence(t.Context(), b.cfg.Cluster, b.cfg.Prefix, position.Partition{Topic: topicName})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/refold/refold/streams/position"
 )
 
 // State is what a writer is doing; see the table above.
@@ -147,7 +149,7 @@ func (w *writer[C, O]) fence(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Patience)
 	defer cancel()
 	var err error
-	w.log, err = fence(ctx, w.cfg.Cluster, w.cfg.Prefix, topicPartition{w.cfg.Topic, w.partition})
+	w.log, err = fence(ctx, w.cfg.Cluster, w.cfg.Prefix, position.Partition{Topic: w.cfg.Topic, Partition: w.partition})
 	return err
 }
 
