@@ -80,7 +80,7 @@ func TestRunRetriesUnavailable(t *testing.T) {
 		return nil
 	}
 	c := config(t, b.serve(t), "birmingham", rows(2000, 2000))
-	c.Batch, c.Patience = 100, 5*time.Second
+	c.Batch, c.Patience = 100, time.Minute
 	s, err := Run(context.Background(), c)
 	if err != nil || s.Accepted+s.Replayed != 2000 || s.Rejected != 0 || s.Sums["GBP"].Count != 2000 {
 		t.Errorf("Run = %+v, %v, want 2000 rows in the bank", s, err)
@@ -117,19 +117,19 @@ func TestRunGivesUp(t *testing.T) {
 	}{
 		"unavailable": {
 			func(b *bank) { b.absent = func(int, *bankv1.Command) bool { return true } },
-			200 * time.Millisecond, "can be run again: the bank is unavailable: the partition moves",
+			2 * time.Second, "can be run again: the bank is unavailable: the partition moves",
 		},
 		"silent": {
 			func(b *bank) {
 				b.answer = func(*bankv1.SubmitRequest) *bankv1.SubmitResponse { return &bankv1.SubmitResponse{} }
 			},
-			200 * time.Millisecond, "no answer for 200ms, with 14 commands unanswered; the same import can be run again",
+			2 * time.Second, "no answer for 2s, with 14 commands unanswered; the same import can be run again",
 		},
 		"broken": {
 			func(b *bank) {
 				b.cut = func(int) error { return status.Error(codes.Unavailable, "the server stops") }
 			},
-			200 * time.Millisecond, "can be run again: rpc error: code = Unavailable desc = the server stops",
+			2 * time.Second, "can be run again: rpc error: code = Unavailable desc = the server stops",
 		},
 		"not allowed": {
 			func(b *bank) { b.cut = func(int) error { return status.Error(codes.PermissionDenied, "not you") } },

@@ -19,8 +19,9 @@ import (
 	"github.com/refold/refold/streams/journal"
 )
 
-// takeover bounds how long commands of a partition wait when its owner leaves or another one comes.
-const takeover = 5 * time.Second
+// takeover bounds how long commands of a partition wait when its owner leaves or another one comes: less than the
+// 10 s of a session that times out.
+const takeover = 8 * time.Second
 
 // steady posts entries one after the other, each until it is answered, and remembers the longest wait and how
 // often an entry was not answered at the first try.
