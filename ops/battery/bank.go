@@ -40,6 +40,7 @@ type owner struct {
 	*process
 	proxy *proxy
 	conn  *grpc.ClientConn
+	http  string // where REST listens
 
 	mu   sync.Mutex
 	busy bool // guarded by mu; a fault is under way
@@ -74,20 +75,37 @@ func (k *bank) refold(name string, args ...string) *process {
 	}
 }
 
+// ownerKind says what is particular about an owner.
+type ownerKind int
+
+const (
+	plainOwner   ownerKind = iota
+	narrowOwner            // its proxy is narrow
+	clockedOwner           // its clock can be set
+)
+
 // addOwner starts an owner.
-func (k *bank) addOwner(narrow bool) error {
+func (k *bank) addOwner(kind ownerKind) error {
 	x, err := newProxy(k.kafka)
 	if err != nil {
 		return err
 	}
-	x.narrow = narrow
+	x.narrow = kind == narrowOwner
 	grpcAddress, err := freeAddress()
 	if err != nil {
 		return err
 	}
-	p := k.refold(fmt.Sprint("owner-", len(k.owners)+1), "serve", "--role=transactions", "--kafka", x.addr(),
-		"--registry-url", "http://"+k.registry, "--grpc", grpcAddress, "--http", "127.0.0.1:0")
-	o := &owner{process: p, proxy: x}
+	httpAddress, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprint("owner-", len(k.owners)+1)
+	where := []string{"--kafka", x.addr(), "--registry-url", "http://" + k.registry, "--grpc", grpcAddress, "--http", httpAddress}
+	p := k.refold(name, append([]string{"serve", "--role=transactions"}, where...)...)
+	if kind == clockedOwner {
+		p.program, p.args = k.self, append([]string{"owner", "--data", filepath.Join(k.dir, name), "--partitions", fmt.Sprint(k.partitions)}, where...)
+	}
+	o := &owner{process: p, proxy: x, http: httpAddress}
 	x.owner = o
 	go x.accept()
 	if o.conn, err = dial(grpcAddress); err != nil {

@@ -115,9 +115,9 @@ func (b *battery) disturb(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for n := range 3 {
-		// The last one says with requests of their own which partitions its transactions are in.
-		if err := k.addOwner(n == 2); err != nil {
+	// The last one says with requests of their own which partitions its transactions are in.
+	for _, kind := range []ownerKind{plainOwner, plainOwner, narrowOwner} {
+		if err := k.addOwner(kind); err != nil {
 			return err
 		}
 	}

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -43,12 +46,38 @@ func nearlyFull(ctx context.Context, s *stage) error {
 			why := putOff{int32(p), "DISK_NEARLY_FULL"}
 			s.must(s.told(ctx, time.Now(), why) || ctx.Err() != nil, "partition %d does not say %s", p, why.reason)
 		}
+		if err := s.putOffOverREST(ctx, "DISK_NEARLY_FULL"); err != nil && ctx.Err() == nil {
+			s.must(false, "over REST: %s", err)
+		}
 		if err := setRoom(s.dir, 1<<40); err != nil {
 			return err
 		}
 		if err := s.serving(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// putOffOverREST asks for an entry over REST, and fails unless it is put off for a reason, with a time to retry.
+func (s *stage) putOffOverREST(ctx context.Context, reason string) error {
+	body := fmt.Sprintf(`{"account_id":%q,"kind":"ENTRY_KIND_DEPOSIT","amount_minor":"1","currency":"EUR"}`, s.closed[0])
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.owners[0].http+"/v1/entries", strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Idempotency-Key", fmt.Sprint("rest-", time.Now().UnixNano()))
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || !strings.Contains(string(answer), reason) {
+		return fmt.Errorf("got %s, Retry-After %q: %s", resp.Status, resp.Header.Get("Retry-After"), answer)
 	}
 	return nil
 }
@@ -92,7 +121,7 @@ func smallBank(b *battery, name string) (*bank, error) {
 	k, err := b.newBank(name, 2, "--min-free", "1")
 	k.cleanup = func() { freeDisk(dir) }
 	if err == nil {
-		err = k.addOwner(false)
+		err = k.addOwner(plainOwner)
 	}
 	return k, err
 }
@@ -131,7 +160,7 @@ func smallRows(b *battery, name string) (*bank, error) {
 	k, err := b.newBank(name, 2)
 	k.cleanup = func() { freeDisk(dir) }
 	if err == nil {
-		err = k.addOwner(false)
+		err = k.addOwner(plainOwner)
 	}
 	return k, err
 }

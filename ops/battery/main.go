@@ -8,7 +8,7 @@
 // history, which is held against the log when the load has ended; see package history.
 //
 // Scenes beside it, each with a bank of its own, do what a bank does not serve on after: a foreign record, a
-// transaction that hangs, a topic made again, a full disk.
+// transaction that hangs, a topic made again, a full disk, a clock that jumps.
 //
 // The exit code is 1 where anything was found, or could not be done; then the folder of the run is kept.
 package main
@@ -29,16 +29,20 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := 0
-	if len(os.Args) > 1 && os.Args[1] == "broker" {
-		if err := serveBroker(ctx, os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, "broker:", err)
-			code = 1
-		}
-	} else {
+	name := append(os.Args, "")[1]
+	if part := parts()[name]; part == nil {
 		code = runBattery(ctx)
+	} else if err := part(ctx, os.Args[2:]); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", name, err)
+		code = 1
 	}
 	stop()
 	os.Exit(code)
+}
+
+// parts are what this program is beside the battery itself: processes of the banks that it disturbs.
+func parts() map[string]func(context.Context, []string) error {
+	return map[string]func(context.Context, []string) error{"broker": serveBroker, "owner": serveOwner}
 }
 
 func runBattery(ctx context.Context) int {

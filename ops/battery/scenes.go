@@ -70,6 +70,7 @@ func scenes() []scene {
 		{name: "disk full under the broker", make: smallBank, play: fullBroker},
 		{name: "disk full under the owner's rows", make: smallRows, play: fullRows},
 		{name: "rows damaged", play: damagedRows},
+		{name: "clock that jumps", make: clockedBank, play: jumpingClock},
 		{name: "refold up", make: wholeBank, play: killedUp},
 	}
 }
@@ -78,7 +79,7 @@ func scenes() []scene {
 func plainBank(b *battery, name string) (*bank, error) {
 	k, err := b.newBank(name, 2)
 	if err == nil {
-		err = k.addOwner(false)
+		err = k.addOwner(plainOwner)
 	}
 	return k, err
 }

@@ -73,7 +73,10 @@ type Config struct {
 	// Patience and MaxQueue bound how long and how many commands wait for the journal; see journal.Config.
 	Patience time.Duration
 	MaxQueue int
-	Logger   *slog.Logger
+	// Clock tells the time of what is recorded; time.Now where it is nil. Brokers refuse what is more than an
+	// hour ahead of their own: while it is, no command is answered.
+	Clock  func() time.Time
+	Logger *slog.Logger
 }
 
 func (c Config) has(r Role) bool { return len(c.Roles) == 0 || slices.Contains(c.Roles, r) }
@@ -272,7 +275,7 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	j := journal.New(journal.Config[*transactions.Command, transactions.Outcome]{
 		Cluster: n.cluster, Topic: topic.Transactions, NewMachine: machines.New, Instance: n.folder.Instance, Log: n.cfg.Logger,
 		Patience: n.cfg.Patience, MaxQueue: n.cfg.MaxQueue, MaxCommits: n.maxCommits(),
-		Address: n.reachedAt(),
+		Address: n.reachedAt(), Clock: n.cfg.Clock,
 	})
 	n.parts.add("journal", func() error { j.Close(); return nil })
 	n.checks = append(n.checks, func(ctx context.Context) error { return n.journalReady(ctx, j) })
