@@ -146,6 +146,18 @@ func (s *stage) silent(ctx context.Context, partition int, quiet time.Duration) 
 	s.must(ctx.Err() != nil, "partition %d goes on serving", partition)
 }
 
+// goesOn waits until a partition has acknowledged something that was asked from now on, which must come.
+func (s *stage) goesOn(ctx context.Context, partition int) {
+	since := time.Now()
+	for slices.Contains(s.waiting(since), partition) {
+		if ctx.Err() != nil || time.Since(since) > patience {
+			s.must(ctx.Err() != nil, "partition %d serves no more", partition)
+			return
+		}
+		wait(ctx, 10*time.Millisecond)
+	}
+}
+
 // expect takes out of the findings those that must be there; one that is not is a broken promise.
 func expect(findings, expected []history.Finding) []history.Finding {
 	for _, e := range expected {
