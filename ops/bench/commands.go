@@ -25,26 +25,47 @@ const (
 	measured = 3 * time.Second
 )
 
-// journal measures commands: the program is a process of its own, and the commands come from this one, on the
-// same processors. Each rate stands beside that of a plain client which produces records of the same size to
-// the same broker, with as many in flight, without a transaction.
-func (b *bench) journal(ctx context.Context) (err error) {
+// setups are what commands are measured on: the journal by itself, and with every read model following it in
+// the same process, on the same processors.
+var setups = []struct {
+	folder string
+	with   string // ends the names of its figures
+	args   []string
+}{
+	{"journal", "", []string{"--role", "registry,transactions"}},
+	{"everything", ", with read models", nil},
+}
+
+// journal measures commands: the program is a process of its own with the embedded broker in it, and the
+// commands come from this one, on the same processors. Each rate stands beside that of a plain client which
+// produces records of the same size to the same broker, with as many in flight, without a transaction.
+func (b *bench) journal(ctx context.Context) error {
 	if !b.wants(partSingle, partUnary, partSteady, partSubmit) {
 		return nil
 	}
-	s, err := b.child(ctx, "commands")
-	if err != nil {
-		return err
+	for _, setup := range setups {
+		s, err := b.child(ctx, setup.folder)
+		if err != nil {
+			return err
+		}
+		if _, err := s.up(ctx, setup.args...); err != nil {
+			return err
+		}
+		if err := errors.Join(b.commands(ctx, s, setup.with), s.kill()); err != nil {
+			return err
+		}
 	}
-	if _, err := s.up(ctx); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.kill()) }()
+	return nil
+}
+
+// commands measures commands to one server.
+func (b *bench) commands(ctx context.Context, s *child, with string) (err error) {
 	c, err := connect(s.grpc)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.conn.Close()) }()
+	c.with = with
 	if _, err := c.submit(ctx, accounts, 0, open); err != nil {
 		return err
 	}
@@ -69,8 +90,8 @@ func (b *bench) single(ctx context.Context, _ *child, c *commander) error {
 		}
 		times = append(times, time.Since(start))
 	}
-	b.add(figure{Name: "one command alone p50", Value: millis(times, 50), Unit: "ms", Goal: "at most 6 ms"})
-	b.add(figure{Name: "one command alone p99", Value: millis(times, 99), Unit: "ms"})
+	b.add(figure{Name: "one command alone p50" + c.with, Value: millis(times, 50), Unit: "ms", Goal: "at most 6 ms"})
+	b.add(figure{Name: "one command alone p99" + c.with, Value: millis(times, 99), Unit: "ms"})
 	return nil
 }
 
@@ -94,10 +115,10 @@ func (b *bench) unary(ctx context.Context, s *child, c *commander) error {
 	if err != nil {
 		return fmt.Errorf("unary commands: %w", err)
 	}
-	b.add(figure{Name: "plain produce, 256 in flight", Value: r.plain, Unit: "records/s"})
-	b.add(figure{Name: unaryRate, Value: r.rate, Unit: "commands/s", Ratio: r.rate / r.plain, Of: "plain produce", Goal: "at least 12,000 commands/s"})
-	b.add(figure{Name: "processor time of a unary command", Value: r.micros, Unit: "µs, all of the server"})
-	b.add(figure{Name: "unary commands p99", Value: millis(times, 99), Unit: "ms"})
+	b.add(figure{Name: "plain produce, 256 in flight" + c.with, Value: r.plain, Unit: "records/s"})
+	b.add(figure{Name: unaryRate + c.with, Value: r.rate, Unit: "commands/s", Ratio: r.rate / r.plain, Of: "plain produce", Goal: "at least 12,000 commands/s"})
+	b.add(figure{Name: "processor time of a unary command" + c.with, Value: r.micros, Unit: "µs, all of the server"})
+	b.add(figure{Name: "unary commands p99" + c.with, Value: millis(times, 99), Unit: "ms"})
 	return nil
 }
 
@@ -141,7 +162,7 @@ func (b *bench) steady(ctx context.Context, _ *child, c *commander) error {
 	if !b.wants(partSteady) {
 		return nil
 	}
-	rate := int(b.value(unaryRate) / 2)
+	rate := int(b.value(unaryRate+c.with) / 2)
 	var mu sync.Mutex
 	var times []time.Duration
 	var problem error
@@ -158,8 +179,8 @@ func (b *bench) steady(ctx context.Context, _ *child, c *commander) error {
 	if err = cmpErr(problem, err); err != nil {
 		return fmt.Errorf("steady commands: %w", err)
 	}
-	b.add(figure{Name: "commands at half that rate p50", Value: millis(times, 50), Unit: fmt.Sprintf("ms at %d commands/s", rate)})
-	b.add(figure{Name: "commands at half that rate p99", Value: millis(times, 99), Unit: "ms", Goal: "at most 40 ms"})
+	b.add(figure{Name: "commands at half that rate p50" + c.with, Value: millis(times, 50), Unit: fmt.Sprintf("ms at %d commands/s", rate)})
+	b.add(figure{Name: "commands at half that rate p99" + c.with, Value: millis(times, 99), Unit: "ms", Goal: "at most 40 ms"})
 	return nil
 }
 
@@ -175,9 +196,9 @@ func (b *bench) submit(ctx context.Context, s *child, c *commander) error {
 	if err != nil {
 		return err
 	}
-	b.add(figure{Name: "plain produce, 16,384 in flight", Value: r.plain, Unit: "records/s"})
-	b.add(figure{Name: "commands through Submit", Value: r.rate, Unit: "commands/s", Ratio: r.rate / r.plain, Of: "plain produce", Goal: "at least 50,000, aim 100,000 commands/s"})
-	b.add(figure{Name: "processor time of a command through Submit", Value: r.micros, Unit: "µs, all of the server"})
+	b.add(figure{Name: "plain produce, 16,384 in flight" + c.with, Value: r.plain, Unit: "records/s"})
+	b.add(figure{Name: "commands through Submit" + c.with, Value: r.rate, Unit: "commands/s", Ratio: r.rate / r.plain, Of: "plain produce", Goal: "at least 50,000, aim 100,000 commands/s"})
+	b.add(figure{Name: "processor time of a command through Submit" + c.with, Value: r.micros, Unit: "µs, all of the server"})
 	return nil
 }
 
@@ -195,6 +216,7 @@ type commander struct {
 	conn *grpc.ClientConn
 	bank bankv1.TransactionsServiceClient
 	n    atomic.Int64 // commands made
+	with string       // ends the names of figures
 }
 
 func connect(address string) (*commander, error) {

@@ -112,9 +112,9 @@ type child struct {
 	http, grpc, kafka, registry string // where it listens
 }
 
-// up starts everything in one process and returns how long it took until it said that it serves.
-func (c *child) up(ctx context.Context) (time.Duration, error) {
-	return c.start(ctx, "up", "--kafka", "127.0.0.1:0")
+// up starts the program with the embedded broker and returns how long it took until it said that it serves.
+func (c *child) up(ctx context.Context, args ...string) (time.Duration, error) {
+	return c.start(ctx, append([]string{"up", "--kafka", "127.0.0.1:0"}, args...)...)
 }
 
 func (c *child) start(ctx context.Context, args ...string) (time.Duration, error) {

@@ -199,6 +199,7 @@ func TestBadInput(t *testing.T) {
 		"unknown replay":   {[]string{"replay", "nothing"}, exitFailed, "no such projection"},
 		"nothing to go to": {[]string{"rollback", "spending"}, exitFailed, "no generation of spending to go back to"},
 		"unknown command":  {[]string{"fly"}, exitUsage, "fly"},
+		"unknown role":     {[]string{"up", "--role", "clerk"}, exitUsage, "clerk"},
 		"too many words":   {[]string{"status", "now"}, exitUsage, "status"},
 		"unknown part":     {[]string{"verify", "bogus"}, exitUsage, `"verify bogus": see refold help verify`},
 	} {

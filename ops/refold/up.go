@@ -19,6 +19,10 @@ func listenFlags(cmd *cobra.Command, a *node.Addresses) {
 	cmd.Flags().StringVar(&a.Registry, "registry", "127.0.0.1:8081", "where the schema registry listens")
 }
 
+func rolesFlag(cmd *cobra.Command, roles *[]string) {
+	cmd.Flags().StringSliceVar(roles, "role", []string{"all"}, "registry, transactions, projections or all")
+}
+
 func partitionsFlag(cmd *cobra.Command, partitions *int32) {
 	cmd.Flags().Int32Var(partitions, "partitions", 0, fmt.Sprintf(
 		"partitions of the bank's topics, fixed when the data folder is made; 0 is what the folder has, in a new one %d", topic.DefaultPartitions))
@@ -26,12 +30,16 @@ func partitionsFlag(cmd *cobra.Command, partitions *int32) {
 
 func (c *cli) up() *cobra.Command {
 	cfg := node.Config{}
+	var roles []string
 	var withDemo bool
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run everything in one process, on an embedded broker",
 		Args:  args(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if cfg.Roles, err = parseRoles(roles); err != nil {
+				return err
+			}
 			return c.runNode(cmd.Context(), cfg, func(ctx context.Context, n *node.Node) {
 				fmt.Fprintln(c.stdout, "The embedded broker is one node without replicas: what this disk loses is lost.")
 				if withDemo {
@@ -42,6 +50,7 @@ func (c *cli) up() *cobra.Command {
 	}
 	listenFlags(cmd, &cfg.Listen)
 	cmd.Flags().StringVar(&cfg.Listen.Kafka, "kafka", "127.0.0.1:9092", "where the embedded broker listens")
+	rolesFlag(cmd, &roles)
 	partitionsFlag(cmd, &cfg.Partitions)
 	cmd.Flags().BoolVar(&withDemo, "demo", false, "import an excerpt of real card data first")
 	return cmd
@@ -66,7 +75,7 @@ func (c *cli) serve() *cobra.Command {
 		},
 	}
 	listenFlags(cmd, &cfg.Listen)
-	cmd.Flags().StringSliceVar(&roles, "role", []string{"all"}, "registry, transactions, projections or all")
+	rolesFlag(cmd, &roles)
 	cmd.Flags().StringVar(&cfg.Kafka, "kafka", "", "address of a broker, HOST:PORT")
 	cmd.Flags().StringVar(&cfg.Advertise, "advertise", "", "where other nodes reach this one's gRPC, HOST:PORT; where it listens, if it is not said")
 	cmd.Flags().StringVar(&cfg.RegistryURL, "registry-url", "", "where the schema registry is, for roles without one, such as http://127.0.0.1:8081")
