@@ -93,9 +93,9 @@ func (l *lane) wait(ctx context.Context, it *item, err error) {
 		it.failed(err)
 	}
 	l.changed.Broadcast()
-	if !l.running && ctx.Err() == nil {
+	if !l.running && !l.closed {
 		l.running = true
-		go l.run(ctx)
+		l.lanesRunning.Go(func() { l.run(ctx) })
 	}
 }
 

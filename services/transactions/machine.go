@@ -67,7 +67,8 @@ type machine struct {
 
 const (
 	// fewRows is how many rows an overlay may always hold, and aheadOfRows by how many offsets it may be
-	// ahead of the saved rows. Together they bound its memory, whatever the number of keys.
+	// ahead of the saved rows where a batch begins. Together with the batch they bound its memory, whatever
+	// the number of keys.
 	fewRows     = 4_096
 	aheadOfRows = 20_000
 )
@@ -82,6 +83,26 @@ func (m *machine) Reset(ctx context.Context, end int64) error {
 	}
 	m.overlay = m.definition.NewFolder(m.codec, m.ledger.Base(m.partition))
 	m.crowded = fewRows
+	return nil
+}
+
+// KeepNear implements journal.Machine. It keeps the overlay small: it forgets what the saved rows have, and
+// waits for them where they are too far behind.
+func (m *machine) KeepNear(ctx context.Context, next int64) error {
+	if m.overlay.Len() < m.crowded {
+		return nil
+	}
+	at := m.ledger.Position(m.partition)
+	if at < next-aheadOfRows {
+		if err := m.ledger.Wait(ctx, m.partition, next-aheadOfRows/2); err != nil {
+			return fmt.Errorf("wait for the ledger, which is at %d: %w", at, err)
+		}
+		at = m.ledger.Position(m.partition)
+	}
+	m.overlay.Forget(at - 1)
+	// What is left is looked through again only when as much has come, so that a row costs the same
+	// however many there are.
+	m.crowded = max(fewRows, 2*m.overlay.Len())
 	return nil
 }
 
@@ -103,9 +124,6 @@ func (m *machine) Find(ctx context.Context, c *Command) (Outcome, bool, error) {
 
 // Decide implements journal.Machine.
 func (m *machine) Decide(ctx context.Context, c *Command, offset int64, now time.Time) (journal.Decision[Outcome], error) {
-	if err := m.keepNear(ctx, offset); err != nil {
-		return journal.Decision[Outcome]{}, err
-	}
 	o, found, err := m.Find(ctx, c)
 	if err != nil || !c.sweep && (found || c.wish == nil) {
 		return journal.Decision[Outcome]{Absent: !found, Outcome: o}, err
@@ -230,24 +248,4 @@ func (m *machine) zone(name string) (*time.Location, error) {
 // row implements rows.
 func (m *machine) row(key projection.Key) (*ledger.Row, error) {
 	return projection.Peek[ledger.Row](m.overlay, key)
-}
-
-// keepNear keeps the overlay small: it forgets what the saved rows have, and waits for them where they are
-// too far behind.
-func (m *machine) keepNear(ctx context.Context, offset int64) error {
-	if m.overlay.Len() < m.crowded {
-		return nil
-	}
-	at := m.ledger.Position(m.partition)
-	if at < offset-aheadOfRows {
-		if err := m.ledger.Wait(ctx, m.partition, offset-aheadOfRows/2); err != nil {
-			return fmt.Errorf("wait for the ledger, which is at %d: %w", at, err)
-		}
-		at = m.ledger.Position(m.partition)
-	}
-	m.overlay.Forget(at - 1)
-	// What is left is looked through again only when as much has come, so that a row costs the same
-	// however many there are.
-	m.crowded = max(fewRows, 2*m.overlay.Len())
-	return nil
 }

@@ -79,6 +79,9 @@ func newAlone(t testing.TB) *alone {
 
 func (a *alone) decide(c *Command) Outcome {
 	a.t.Helper()
+	if err := a.KeepNear(a.t.Context(), a.offset); err != nil {
+		a.t.Fatal(err)
+	}
 	d, err := a.Decide(a.t.Context(), c, a.offset, noon.Time())
 	if err != nil {
 		a.t.Fatal(err)

@@ -64,6 +64,8 @@ type submission struct {
 	forwarded bool // what is not owned here is sent on
 	// room holds a token for every command whose result is not sent.
 	room chan struct{}
+	// lanesRunning counts the lanes that run; one begins only under mu, and none once closed is set.
+	lanesRunning sync.WaitGroup
 
 	mu      sync.Mutex
 	changed *sync.Cond      // of mu
@@ -73,6 +75,7 @@ type submission struct {
 	broken  map[string]bool // customers with an unavailable result; guarded by mu
 	lanes   map[int32]*lane // by partition; guarded by mu
 	ended   bool            // nothing more is received; guarded by mu
+	closed  bool            // no lane begins to run any more; guarded by mu
 }
 
 // item is a command of a submission on the way to its result.
@@ -225,12 +228,9 @@ func (b *submission) end() {
 // await waits until no lane runs any more, after ctx has ended.
 func (b *submission) await() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, l := range b.lanes {
-		for l.running {
-			b.changed.Wait()
-		}
-	}
+	b.closed = true
+	b.mu.Unlock()
+	b.lanesRunning.Wait()
 }
 
 // wake lets everyone who waits look at the context again.

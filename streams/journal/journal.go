@@ -46,9 +46,12 @@ type Machine[C, O any] interface {
 	// Reset drops whatever was decided and not read back, and returns when the state holds every
 	// record below end and none at or above it.
 	Reset(ctx context.Context, end int64) error
+	// KeepNear returns when the state is near enough to the end of the log that a batch can be decided. It is
+	// called before every batch, with the offset of its first record, and may wait: while others commit.
+	KeepNear(ctx context.Context, next int64) error
 	// Decide decides a command against the state and all decisions since Reset. A decision that
 	// appends counts from then on, as if its first record stood in the log at offset. It is final only when its batch
-	// is committed; otherwise Reset follows. Decide may wait while the state lags too far behind.
+	// is committed; otherwise Reset follows.
 	Decide(ctx context.Context, command C, offset int64, now time.Time) (Decision[O], error)
 	// Find returns the outcome that the log holds for a command, if it holds one. It is called after
 	// Reset and before Decide.
@@ -104,9 +107,10 @@ type Config[C, O any] struct {
 	// transaction takes them all: a broker that synchronises one transaction after the other does more the
 	// fewer it is given. There is no bound where it is zero.
 	MaxCommits int
-	// Patience bounds every step that waits for a broker or for the state, and so how long a command
-	// may wait for an answer when nothing moves: two steps. 5 s where it is zero. It must be below 10 s,
-	// at which the broker gives up a transaction.
+	// Patience bounds how long a command waits for its answer while its partition answers none, whatever it
+	// waits for: a turn, the state, a broker, or the partition to be taken again. It is then answered with
+	// ErrUnavailable, and all behind it. No request to a broker is waited for longer. 5 s where it is zero.
+	// It must be below 10 s, at which the broker gives up a transaction.
 	Patience time.Duration
 	// Clock tells the time of a decision; time.Now where it is nil.
 	Clock func() time.Time
@@ -136,8 +140,7 @@ type Journal[C, O any] struct {
 
 	mu      sync.RWMutex
 	writers map[int32]*running[C, O] // guarded by mu
-
-	owners func() (*group.Owners, error) // opens them once
+	owners  *group.Owners            // guarded by mu; opened by the first Owner
 }
 
 // running is a writer with the goroutine that runs it.
@@ -150,17 +153,15 @@ type running[C, O any] struct {
 // New returns a journal that owns nothing before Run. It does no I/O. The caller closes it.
 func New[C, O any](cfg Config[C, O]) *Journal[C, O] {
 	cfg = cfg.withDefaults()
-	j := &Journal[C, O]{cfg: cfg, turns: make(turns, cfg.MaxCommits), writers: make(map[int32]*running[C, O])}
-	j.owners = sync.OnceValues(func() (*group.Owners, error) {
-		return group.OpenOwners(j.cfg.Cluster, j.cfg.Group, j.cfg.Topic)
-	})
-	return j
+	return &Journal[C, O]{cfg: cfg, turns: make(turns, cfg.MaxCommits), writers: make(map[int32]*running[C, O])}
 }
 
-// Close ends what Owner needs, after Run has ended.
+// Close ends what Owner needs, after Run and the last Owner have ended.
 func (j *Journal[C, O]) Close() {
-	if o, err := j.owners(); err == nil {
-		o.Close()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.owners != nil {
+		j.owners.Close()
 	}
 }
 
@@ -169,7 +170,7 @@ func (j *Journal[C, O]) Close() {
 // partition says so. It is group.ErrNobody where no process is in the group. It may be called before Run and
 // after it.
 func (j *Journal[C, O]) Owner(ctx context.Context, partition int32, maxAge time.Duration) (string, error) {
-	o, err := j.owners()
+	o, err := j.openOwners()
 	if err != nil {
 		return "", err
 	}
@@ -178,6 +179,15 @@ func (j *Journal[C, O]) Owner(ctx context.Context, partition int32, maxAge time.
 		return "", err
 	}
 	return address, err
+}
+
+func (j *Journal[C, O]) openOwners() (_ *group.Owners, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.owners == nil {
+		j.owners, err = group.OpenOwners(j.cfg.Cluster, j.cfg.Group, j.cfg.Topic)
+	}
+	return j.owners, err
 }
 
 // Run joins the group and serves until ctx ends. Then the batches under way are finished, the commands
@@ -269,7 +279,7 @@ func (j *Journal[C, O]) Enqueue(partition int32, command C, done func(O, error))
 	j.mu.RUnlock()
 	err := ErrNotOwner
 	if r != nil {
-		err = r.queue.push(item[C, O]{command: command, done: done})
+		err = r.queue.push(&item[C, O]{command: command, done: done, since: time.Now()})
 	}
 	if err != nil {
 		return fmt.Errorf("append to %s/%d: %w", j.cfg.Topic, partition, err)

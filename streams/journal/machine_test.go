@@ -45,6 +45,8 @@ type set struct {
 	before func(command string) error
 	// slow is called before a Reset.
 	slow func(context.Context) error
+	// near is called before a batch.
+	near func(ctx context.Context, next int64) error
 }
 
 // answer is the outcome of a command: where its value stands.
@@ -66,6 +68,13 @@ func (s *set) Reset(ctx context.Context, end int64) error {
 func (s *set) Find(_ context.Context, command string) (answer, bool, error) {
 	offset, found := s.values[command]
 	return answer{offset: offset, replayed: true}, found, nil
+}
+
+func (s *set) KeepNear(ctx context.Context, next int64) error {
+	if s.near != nil {
+		return s.near(ctx, next)
+	}
+	return nil
 }
 
 func (s *set) Decide(ctx context.Context, command string, offset int64, now time.Time) (Decision[answer], error) {

@@ -10,7 +10,7 @@ func TestNothingOvertakesWhatIsGivenUp(t *testing.T) {
 	w := newWriter(&config{Topic: topicName, MaxQueue: 10, NewMachine: func(int32) Machine[string, answer] { return nil }}, nil, 0)
 	var late []error
 	push := func(done func(answer, error)) {
-		if err := w.queue.push(item[string, answer]{command: "c", done: done}); err != nil {
+		if err := w.queue.push(&item[string, answer]{command: "c", done: done}); err != nil {
 			t.Fatal(err)
 		}
 	}

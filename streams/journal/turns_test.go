@@ -1,7 +1,9 @@
 package journal
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 )
@@ -47,4 +49,36 @@ func TestTurnThatDoesNotCome(t *testing.T) {
 	<-b.turns
 	b.insist("a")
 	b.wantLog("a")
+}
+
+// Who waits for its state holds no turn meanwhile.
+func TestNoTurnIsHeldWhileTheStateIsWaitedFor(t *testing.T) {
+	kafka, c := brokers(t, 2)
+	hold, release := context.WithCancel(t.Context())
+	waiting := make(chan struct{})
+	waits := sync.OnceFunc(func() { close(waiting) })
+	j := startOn(t, kafka, c, func(c *config, s *set) {
+		c.MaxCommits = 1
+		s.near = func(context.Context, int64) error {
+			if s.partition == 0 {
+				waits()
+				<-hold.Done()
+			}
+			return nil
+		}
+	})
+	j.until(func(Status) bool { return len(j.Status()) == 2 })
+	late := make(chan error, 1)
+	if err := j.Enqueue(0, "late", func(_ answer, err error) { late <- err }); err != nil {
+		t.Fatal(err)
+	}
+	<-waiting
+	if _, err := j.Submit(t.Context(), 1, "a"); err != nil {
+		t.Error(err)
+	}
+	release()
+	if err := <-late; err != nil && !errors.Is(err, ErrUnavailable) { // on a slow machine it was given up
+		t.Error(err)
+	}
+	j.insist("late")
 }

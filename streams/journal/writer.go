@@ -48,6 +48,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -80,14 +81,18 @@ type writer[C, O any] struct {
 	meter     meter
 	turns     turns
 
+	// telling is held while commands are told what became of them.
+	telling sync.Mutex
+	batch   []*item[C, O] // changed by run alone, under telling, which it needs not to read it
+	moved   time.Time     // guarded by telling; when the last outcome was told
+
 	// The rest is used by run alone.
 
 	machine  Machine[C, O]
-	turn     bool    // it holds one
-	log      *fenced // nil unless fenced
-	failures int     // in a row, since the last time that it served
-	lost     error   // what a command of unknown outcome is answered with; see failed
-	batch    []item[C, O]
+	turn     bool          // it holds one
+	log      *fenced       // nil unless fenced
+	failures int           // in a row, since the last time that it served
+	lost     error         // what a command of unknown outcome is answered with; see failed
 	outcomes []O           // of the batch, as far as it is decided
 	records  []*kgo.Record // that the batch appends
 	absent   bool          // an outcome of the batch tells what the log does not hold
@@ -109,6 +114,7 @@ func newWriter[C, O any](cfg *Config[C, O], turns turns, partition int32) *write
 
 // run serves the partition until ctx ends.
 func (w *writer[C, O]) run(ctx context.Context) {
+	defer w.watch()()
 	for state := Fencing; state != Stopped; {
 		w.meter.enter(state)
 		next, err := w.step(ctx, state)
@@ -154,13 +160,9 @@ func (w *writer[C, O]) fence(ctx context.Context) error {
 }
 
 func (w *writer[C, O]) catchUp(ctx context.Context) error {
-	err := w.reset(ctx)
-	for ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		// The state is far behind. The fence holds; nobody waits for longer than Patience.
-		w.giveUp(fmt.Errorf("%w: the state is still being read", ErrUnavailable))
-		err = w.reset(ctx)
-	}
-	if err != nil {
+	// The state may be far behind, and takes what it takes: the fence holds, and nobody waits for longer than
+	// Patience.
+	if err := w.machine.Reset(ctx, w.log.next); err != nil {
 		return fmt.Errorf("catch up to offset %d: %w", w.log.next, err)
 	}
 	if err := w.settle(ctx); err != nil {
@@ -170,19 +172,13 @@ func (w *writer[C, O]) catchUp(ctx context.Context) error {
 	return nil
 }
 
-func (w *writer[C, O]) reset(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, w.cfg.Patience)
-	defer cancel()
-	return w.machine.Reset(ctx, w.log.next)
-}
-
 // settle answers the batch of unknown outcome from what the log holds.
 func (w *writer[C, O]) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Patience)
 	defer cancel()
 	w.outcomes = w.outcomes[:0]
-	var found, missing []item[C, O]
-	for _, it := range w.batch {
+	var found, missing []*item[C, O]
+	for _, it := range w.untold() {
 		outcome, ok, err := w.machine.Find(ctx, it.command)
 		switch {
 		case err != nil:
@@ -193,7 +189,7 @@ func (w *writer[C, O]) settle(ctx context.Context) error {
 			missing = append(missing, it)
 		}
 	}
-	w.batch = found
+	w.own(found)
 	w.answer()
 	if len(missing) > 0 {
 		w.refuse(missing, w.lost)
@@ -210,10 +206,13 @@ func (w *writer[C, O]) serve(ctx context.Context) (State, error) {
 		}
 		return Serving, nil
 	}
+	if err := w.machine.KeepNear(ctx, w.log.next); err != nil {
+		return Unknown, fmt.Errorf("stay near offset %d: %w", w.log.next, err)
+	}
 	if !w.takeTurn(ctx) {
 		return Serving, nil
 	}
-	w.batch = w.queue.take(w.cfg.MaxBatch)
+	w.own(w.queue.take(w.cfg.MaxBatch))
 	if err := w.decide(ctx); err != nil {
 		return Unknown, err
 	}
@@ -238,15 +237,10 @@ func (w *writer[C, O]) prove(ctx context.Context) error {
 	return nil
 }
 
-// takeTurn waits for a turn. Where none comes within Patience, those who hold them wait for a broker that does
-// not answer, and so does nobody else: the commands that wait are given up.
+// takeTurn waits for a turn.
 func (w *writer[C, O]) takeTurn(ctx context.Context) bool {
-	late := time.NewTimer(w.cfg.Patience)
-	defer late.Stop()
 	select {
 	case <-ctx.Done():
-	case <-late.C:
-		w.giveUp(fmt.Errorf("%w: other partitions wait for the broker", ErrUnavailable))
 	case w.turns <- struct{}{}:
 		w.turn = true
 	}
@@ -298,16 +292,6 @@ func (w *writer[C, O]) commit(ctx context.Context) error {
 	return nil
 }
 
-// answer answers the batch with its decisions.
-func (w *writer[C, O]) answer() {
-	for i, it := range w.batch {
-		it.done(w.outcomes[i], nil)
-	}
-	w.meter.answered(len(w.batch))
-	clear(w.outcomes)
-	w.batch, w.records = nil, nil
-}
-
 func (w *writer[C, O]) failed(ctx context.Context, state State, err error) {
 	if ctx.Err() != nil {
 		return // it was told to stop: the error says no more than that
@@ -323,6 +307,7 @@ func (w *writer[C, O]) failed(ctx context.Context, state State, err error) {
 	if w.failures > 1 {
 		// It could not be taken again at once. Nobody waits longer.
 		w.giveUp(w.lost)
+		w.own(nil)
 	}
 }
 
@@ -350,34 +335,11 @@ func (w *writer[C, O]) unknown(ctx context.Context) error {
 	return nil
 }
 
-// giveUp answers everyone who waits with err.
-func (w *writer[C, O]) giveUp(err error) {
-	w.refuse(w.batch, err)
-	w.batch, w.records = nil, nil
-	// What is queued while others are refused may be behind one of them, of which its caller did not know yet.
-	for queued := w.queue.take(w.cfg.MaxQueue); len(queued) > 0; queued = w.queue.take(w.cfg.MaxQueue) {
-		w.refuse(queued, err)
-	}
-}
-
 func (w *writer[C, O]) stopped() {
 	w.meter.enter(Stopped)
 	w.log.close()
 	w.refuse(w.batch, ErrUnavailable)
-	w.batch = nil
 	w.refuse(w.queue.close(), ErrNotOwner)
-}
-
-func (w *writer[C, O]) refuse(items []item[C, O], err error) {
-	err = w.named(err)
-	for _, it := range items {
-		var none O
-		it.done(none, err)
-	}
-}
-
-func (w *writer[C, O]) named(err error) error {
-	return fmt.Errorf("append to %s/%d: %w", w.cfg.Topic, w.partition, err)
 }
 
 func (w *writer[C, O]) status() Status {
