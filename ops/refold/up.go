@@ -31,6 +31,7 @@ func partitionsFlag(cmd *cobra.Command, partitions *int32) {
 func (c *cli) up() *cobra.Command {
 	cfg := node.Config{}
 	var roles []string
+	var memory int64
 	var withDemo bool
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -38,6 +39,9 @@ func (c *cli) up() *cobra.Command {
 		Args:  args(0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Roles, err = parseRoles(roles); err != nil {
+				return err
+			}
+			if err = limitNode(cfg.Roles, memory); err != nil {
 				return err
 			}
 			return c.runNode(cmd.Context(), cfg, func(ctx context.Context, n *node.Node) {
@@ -51,6 +55,7 @@ func (c *cli) up() *cobra.Command {
 	listenFlags(cmd, &cfg.Listen)
 	cmd.Flags().StringVar(&cfg.Listen.Kafka, "kafka", "127.0.0.1:9092", "where the embedded broker listens")
 	rolesFlag(cmd, &roles)
+	memoryFlag(cmd, &memory)
 	partitionsFlag(cmd, &cfg.Partitions)
 	cmd.Flags().BoolVar(&withDemo, "demo", false, "import an excerpt of real card data first")
 	return cmd
@@ -59,6 +64,7 @@ func (c *cli) up() *cobra.Command {
 func (c *cli) serve() *cobra.Command {
 	cfg := node.Config{}
 	var roles []string
+	var memory int64
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run some roles as a process of its own, on a broker that runs elsewhere",
@@ -71,11 +77,15 @@ func (c *cli) serve() *cobra.Command {
 			if cfg.Kafka == "" {
 				return fmt.Errorf("%w: --kafka says where the broker is", errUsage)
 			}
+			if err = limitNode(cfg.Roles, memory); err != nil {
+				return err
+			}
 			return c.runNode(cmd.Context(), cfg, func(context.Context, *node.Node) {})
 		},
 	}
 	listenFlags(cmd, &cfg.Listen)
 	rolesFlag(cmd, &roles)
+	memoryFlag(cmd, &memory)
 	cmd.Flags().StringVar(&cfg.Kafka, "kafka", "", "address of a broker, HOST:PORT")
 	cmd.Flags().StringVar(&cfg.Advertise, "advertise", "", "where other nodes reach this one's gRPC, HOST:PORT; where it listens, if it is not said")
 	cmd.Flags().StringVar(&cfg.RegistryURL, "registry-url", "", "where the schema registry is, for roles without one, such as http://127.0.0.1:8081")

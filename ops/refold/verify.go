@@ -7,9 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"math"
 	"os"
-	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -80,7 +78,7 @@ func (c *cli) runVerify(ctx context.Context, kafka, registry string, checks []ch
 	if err != nil {
 		return err
 	}
-	frugal()
+	limitMemory(256) // it makes much garbage and keeps little
 	var v verification
 	for _, check := range checks {
 		if err := check(ctx, c, source{where, codec, int32(len(spans))}, &v); err != nil {
@@ -109,15 +107,6 @@ func verifyJournal(ctx context.Context, c *cli, s source, v *verification) error
 		printJournal(c.stdout, report)
 	}
 	return nil
-}
-
-// frugal lets the collector work harder before the process takes much memory: what verifies makes much garbage
-// and keeps little. Who has set GOMEMLIMIT is heeded.
-func frugal() {
-	const bytes = 256 << 20
-	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(bytes)
-	}
 }
 
 // cacheBytes bounds what the model keeps of its temporary database in memory.
