@@ -127,7 +127,7 @@ func (b *bank) commit(facts ...any) string {
 // ready waits until all tasks are here.
 func (b *bank) ready() {
 	b.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	waits := []engine.Query{{Projection: trail.Name}, {Projection: trail.Name, Partition: 1}, {Projection: projected.Name}, {Projection: projected.Name, Partition: 1}}

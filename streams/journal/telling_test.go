@@ -12,7 +12,7 @@ import (
 func TestNobodyWaitsForLongerThanPatience(t *testing.T) {
 	hold, release := context.WithCancel(t.Context())
 	b := start(t, func(c *config, s *set) {
-		c.Patience = 500 * time.Millisecond // within which the partition is taken, too
+		c.Patience = time.Second // within which the partition is taken, too
 		s.before = func(string) error { <-hold.Done(); return nil }
 	}).serving()
 	told := make(chan error, 10)
