@@ -168,6 +168,23 @@ func (m *Member) forget(ctx context.Context, admin *kadm.Client) error {
 	return nil
 }
 
+// Membership is what a member is to its group at one moment.
+type Membership struct {
+	Group, Instance string
+	// ID is "" where the process is in no generation of the group.
+	ID         string
+	Generation int32
+}
+
+// Membership returns what the member is now.
+func (m *Member) Membership() Membership {
+	id, generation := m.client.GroupMetadata()
+	if generation < 0 {
+		id = ""
+	}
+	return Membership{Group: m.cfg.Group, Instance: m.cfg.Instance, ID: id, Generation: generation}
+}
+
 // Commit writes the group's offsets, for tools.
 func (m *Member) Commit(ctx context.Context, offsets cluster.Offsets) error {
 	toCommit := make(map[int32]kgo.EpochOffset, len(offsets))
