@@ -28,6 +28,8 @@ type Projection struct {
 	Generations []Generation
 	// Snapshots are the acts that made snapshots, oldest first.
 	Snapshots []event.ActRecorded
+	// Reigns say which generation emits, oldest first. They are never empty once there is a generation.
+	Reigns []Reign
 }
 
 // Generation is one build of a projection's rows.
@@ -91,9 +93,13 @@ func (s *State) Fold(offset int64, a event.ActRecorded) (*State, *Refusal) {
 		next.projections[name] = p
 	}
 	p := s.Projection(a.Projection)
-	p.Generations, p.Snapshots = slices.Clone(p.Generations), slices.Clone(p.Snapshots)
+	p.Generations, p.Snapshots, p.Reigns = slices.Clone(p.Generations), slices.Clone(p.Snapshots), slices.Clone(p.Reigns)
+	live := p.Live
 	if why := p.fold(a); why != "" {
 		return next, &Refusal{ActID: a.ActID, Why: why}
+	}
+	if p.Live != live {
+		p.Reigns = append(p.Reigns, Reign{Generation: p.Live, From: a.Positions})
 	}
 	next.projections[a.Projection] = &p
 	return next, nil

@@ -16,6 +16,24 @@ type Checkpoint struct {
 	EventTime time.Time
 	// Log is the id that Kafka gave the topic, so that a position never comes to count another log.
 	Log [16]byte
+	More
+}
+
+// More is what few checkpoints have.
+type More struct {
+	// Effects are where the topics that the projection emits to ended at some time before anything was emitted for
+	// a record that is not folded. A partition that is not among them is taken to have ended at 0.
+	Effects []End `json:"effects,omitempty"`
+}
+
+// Empty tells whether there is nothing of it.
+func (m More) Empty() bool { return len(m.Effects) == 0 }
+
+// End is where a partition of a topic ended.
+type End struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
 }
 
 // Reader reads rows and checkpoints, of a store or of a snapshot.

@@ -7,6 +7,7 @@ package pebble
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -112,7 +113,7 @@ func (r reader) Checkpoint(task int32) (store.Checkpoint, error) {
 	if err != nil || b == nil {
 		return store.Checkpoint{}, err
 	}
-	if len(b) != checkpointSize {
+	if len(b) < checkpointSize {
 		return store.Checkpoint{}, fmt.Errorf("checkpoint of task %d has %d bytes", task, len(b))
 	}
 	c := store.Checkpoint{Next: int64(binary.BigEndian.Uint64(b))}
@@ -120,19 +121,30 @@ func (r reader) Checkpoint(task int32) (store.Checkpoint, error) {
 		c.EventTime = time.UnixMicro(micros).UTC()
 	}
 	copy(c.Log[:], b[16:])
+	if more := b[checkpointSize:]; len(more) > 0 {
+		if err := json.Unmarshal(more, &c.More); err != nil {
+			return store.Checkpoint{}, fmt.Errorf("checkpoint of task %d: %w", task, err)
+		}
+	}
 	return c, nil
 }
 
+// checkpointSize is that of a checkpoint with nothing in its More, which follows as JSON where there is something.
 const checkpointSize = 8 + 8 + 16
 
-func encodeCheckpoint(c store.Checkpoint) []byte {
+func encodeCheckpoint(c store.Checkpoint) ([]byte, error) {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, checkpointSize), uint64(c.Next))
 	var micros int64
 	if !c.EventTime.IsZero() {
 		micros = c.EventTime.UnixMicro()
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(micros))
-	return append(b, c.Log[:]...)
+	b = append(b, c.Log[:]...)
+	if c.Empty() {
+		return b, nil
+	}
+	more, err := json.Marshal(c.More)
+	return append(b, more...), err
 }
 
 func (r reader) Load(task int32, key []byte) ([]byte, error) {
@@ -200,7 +212,11 @@ func (r *rows) Save(task int32, c store.Checkpoint, fill func(store.Writer) erro
 	if err := fill(writer{batch, task}); err != nil {
 		return fmt.Errorf("save task %d: %w", task, err)
 	}
-	if err := batch.Set(stored(task, kindCheckpoint, nil), encodeCheckpoint(c), nil); err != nil {
+	checkpoint, err := encodeCheckpoint(c)
+	if err == nil {
+		err = batch.Set(stored(task, kindCheckpoint, nil), checkpoint, nil)
+	}
+	if err != nil {
 		return fmt.Errorf("save checkpoint of task %d: %w", task, err)
 	}
 	if err := batch.Commit(pebble.NoSync); err != nil {

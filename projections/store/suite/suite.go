@@ -51,6 +51,9 @@ func closeOne(t *testing.T, s interface{ Close() error }) {
 func save(t *testing.T, s store.Store, task int32, next int64, rows ...string) {
 	t.Helper()
 	c := store.Checkpoint{Next: next, EventTime: time.UnixMicro(next * 1000).UTC(), Log: [16]byte{15: byte(next)}}
+	if next%2 == 1 {
+		c.Effects = []store.End{{Topic: "effects", Partition: 3, Offset: next}, {Topic: "effects", Partition: 4, Offset: next}}
+	}
 	err := s.Save(task, c, func(w store.Writer) error {
 		for _, r := range rows {
 			k, v, _ := strings.Cut(r, "=")
@@ -114,6 +117,8 @@ func kept(t *testing.T, open func(*testing.T) store.Stores) {
 	expect(t, content(t, s, 3, nil, nil), "9 at 9 a=3 b=2 empty=")
 	if c, err := s.Checkpoint(3); err != nil || c.Log[15] != 9 {
 		t.Errorf("got log %x, %v", c.Log, err)
+	} else if len(c.Effects) != 2 || c.Effects[1] != (store.End{Topic: "effects", Partition: 4, Offset: 9}) {
+		t.Errorf("got the ends %v", c.Effects)
 	}
 	if v, err := s.Load(3, []byte("empty")); v == nil || len(v) != 0 || err != nil {
 		t.Errorf("an empty value: got %v, %v", v, err)
