@@ -49,7 +49,7 @@ func (t *task) cutAt(ctx context.Context, at int64) cutResult {
 }
 
 // begin takes a cut: at once where the task is there, later where it is not yet.
-func (t *task) begin(c cut) error {
+func (t *task) begin(ctx context.Context, c cut) error {
 	switch {
 	case t.pending != nil:
 		c.reply <- cutResult{err: fmt.Errorf("task %d is being cut at %d already", t.partition, t.pending.at)}
@@ -63,17 +63,17 @@ func (t *task) begin(c cut) error {
 		c.at = t.next
 	}
 	if c.at == t.next {
-		return t.finish()
+		return t.finish(ctx)
 	}
 	return nil
 }
 
 // finish saves at the position of the pending cut and answers it.
-func (t *task) finish() error {
+func (t *task) finish(ctx context.Context) error {
 	c := t.pending
 	t.pending = nil
 	t.next = c.at
-	if err := t.save(); err != nil {
+	if err := t.save(ctx); err != nil {
 		c.reply <- cutResult{err: err}
 		return err
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/schemas/codec"
-	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/group"
 	"github.com/refold/refold/streams/timeline"
@@ -48,14 +47,16 @@ type Config struct {
 type Engine struct {
 	cfg Config
 
-	dropped map[store.Generation]bool // of the reconciling goroutine alone
-	picker  func() (*timeline.Picker, error)
-	owners  owners
+	dropped  map[store.Generation]bool // of the reconciling goroutine alone
+	emitters map[string]*emitter       // of the projections with effects
+	picker   func() (*timeline.Picker, error)
+	owners   owners
 
 	mu       sync.Mutex
 	assigned map[string][]int32            // guarded by mu; partitions by projection
 	running  map[store.Generation]*running // guarded by mu
 	failed   map[store.Generation]error    // guarded by mu; generations that cannot run here
+	members  map[string]*group.Member      // guarded by mu; by projection
 	changed  chan struct{}                 // tells that assigned changed
 }
 
@@ -74,15 +75,18 @@ type running struct {
 
 // New returns an engine that does nothing until Run.
 func New(cfg Config) *Engine {
-	return &Engine{
+	e := &Engine{
 		cfg:      cfg,
 		dropped:  make(map[store.Generation]bool),
 		picker:   sync.OnceValues(func() (*timeline.Picker, error) { return timeline.NewPicker(cfg.Cluster) }),
 		assigned: make(map[string][]int32),
 		running:  make(map[store.Generation]*running),
 		failed:   make(map[store.Generation]error),
+		members:  make(map[string]*group.Member),
 		changed:  make(chan struct{}, 1),
 	}
+	e.emitters = e.newEmitters()
+	return e
 }
 
 // Names returns the names of the projections in the catalog, each once, in its order.
@@ -147,6 +151,9 @@ func (e *Engine) Run(ctx context.Context) error {
 			return err
 		}
 		members[name] = m
+		e.mu.Lock()
+		e.members[name] = m
+		e.mu.Unlock()
 	}
 	verified := make(chan struct{})
 	go func() {
@@ -160,7 +167,11 @@ func (e *Engine) Run(ctx context.Context) error {
 		picker.Close()
 	}
 	e.owners.close()
-	return errors.Join(err, e.stopAll())
+	err = errors.Join(err, e.stopAll())
+	for _, emitter := range e.emitters {
+		emitter.close()
+	}
+	return err
 }
 
 func (e *Engine) join(ctx context.Context, name string) (*group.Member, error) {
@@ -201,6 +212,9 @@ func (e *Engine) revoke(name string, partitions []int32) {
 	for _, f := range followers {
 		f.Revoke(partitions)
 	}
+	if emitter := e.emitters[name]; emitter != nil {
+		emitter.forget(partitions)
+	}
 }
 
 // reconcileAll makes what runs follow what was decided, whenever either changes.
@@ -234,6 +248,7 @@ func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) 
 		}
 		return err
 	}
+	e.decide(name, p)
 	for _, g := range p.Generations {
 		id := store.Generation{Projection: name, Number: g.Number}
 		if g.Cancelled {
@@ -283,8 +298,13 @@ func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generatio
 	if err != nil {
 		return nil, err
 	}
+	emission, err := e.emissionOf(ctx, id, d)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	f, err := NewFollower(FollowerConfig{
 		Cluster: e.cfg.Cluster, Codec: e.cfg.Codec, Definition: d, Store: s, MaxRows: e.cfg.MaxRows, Logger: e.cfg.Logger,
+		emission: emission,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -365,19 +385,4 @@ func (e *Engine) acquire(id store.Generation) *running {
 		r.readers.Add(1)
 	}
 	return r
-}
-
-// create makes a generation of a projection's newest version and returns its number.
-func (e *Engine) create(ctx context.Context, name, principal, reason string) (int64, error) {
-	d, err := e.newest(name)
-	if err != nil {
-		return 0, err
-	}
-	state, _ := e.cfg.Acts.State()
-	p := state.Projection(name)
-	number := p.Last() + 1
-	return number, e.cfg.Acts.Do(ctx, event.ActRecorded{
-		Principal: principal, Reason: reason, Kind: event.ActGenerationCreated,
-		Projection: name, Generation: number, ExpectedLive: p.Live, Version: d.Version, Hash: d.RowHash,
-	})
 }

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/refold/refold/projections/projection"
@@ -30,6 +29,9 @@ type FollowerConfig struct {
 	// MaxRows bounds the rows that each task keeps in memory; 50,000 where it is zero.
 	MaxRows int
 	Logger  *slog.Logger
+
+	// emission makes what takes the effects of a task; nil where they go nowhere.
+	emission func(partition int32, c store.Checkpoint) *emission
 }
 
 // Follower folds the tasks of one generation that it is given. Its methods may be called concurrently.
@@ -39,10 +41,11 @@ type Follower struct {
 	rate   meter
 
 	mu      sync.Mutex
-	running context.Context    // guarded by mu; nil before Run has found the log
-	log     [16]byte           // guarded by mu; the id of the source
-	tasks   map[int32]*worker  // guarded by mu
-	wake    context.CancelFunc // guarded by mu; ends the Poll under way
+	running context.Context   // guarded by mu; nil before Run has found the log
+	log     [16]byte          // guarded by mu; the id of the source
+	tasks   map[int32]*worker // guarded by mu
+
+	wake atomic.Pointer[context.CancelFunc] // ends the Poll under way
 }
 
 // worker is a task, and whether it runs and is read for.
@@ -50,6 +53,7 @@ type worker struct {
 	*task
 	cancel context.CancelFunc // nil until it runs
 	read   bool               // set and used by the dispatching goroutine, under Follower.mu
+	from   int64              // where reading begins, or goes on; guarded as read is
 }
 
 // NewFollower returns a follower of nothing yet. Who calls it calls Run, and Close after it.
@@ -149,17 +153,22 @@ func (f *Follower) Assign(partitions []int32) error {
 		if f.tasks[p] != nil {
 			continue
 		}
-		t, err := newTask(taskConfig{
+		cfg := taskConfig{
 			partition: p, store: f.cfg.Store, maxRows: f.cfg.MaxRows, learn: f.learner(),
 			folder: func(b projection.Base) projection.Folder { return f.cfg.Definition.NewFolder(f.cfg.Codec, b) },
 			failed: func(err error) {
 				f.cfg.Logger.Error("a task stands still", "projection", f.cfg.Definition.Name, "partition", p, "error", err)
 			},
-		})
+			resumed: f.wakeUp,
+		}
+		if f.cfg.emission != nil {
+			cfg.emission = func(c store.Checkpoint) *emission { return f.cfg.emission(p, c) }
+		}
+		t, err := newTask(cfg)
 		if err != nil {
 			return fmt.Errorf("assign %s/%d: %w", f.cfg.Definition.Name, p, err)
 		}
-		w := &worker{task: t}
+		w := &worker{task: t, from: t.next}
 		f.tasks[p] = w
 		if f.running != nil {
 			f.start(w)
@@ -199,9 +208,7 @@ func (f *Follower) start(w *worker) {
 	w.cancel = cancel
 	log := f.log
 	go w.run(ctx, log)
-	if f.wake != nil {
-		f.wake()
-	}
+	f.wakeUp()
 }
 
 // Revoke stops folding partitions and returns when everything folded of them is saved.
@@ -247,17 +254,16 @@ func (f *Follower) dispatch(ctx context.Context) error {
 func (f *Follower) begin(ctx context.Context) context.Context {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.wake != nil {
-		f.wake()
-	}
+	f.wakeUp()
+	// What is assigned or can go on from here on ends this Poll.
+	ctx, wake := context.WithCancel(ctx)
+	f.wake.Store(&wake)
 	for p, w := range f.tasks {
-		if w.cancel != nil && !w.read {
+		if w.cancel != nil && !w.read && !w.waiting.Load() {
 			w.read = true
-			saved, _ := w.state()
-			f.reader.Add(f.cfg.Definition.Topic, p, saved.Next)
+			f.reader.Add(f.cfg.Definition.Topic, p, w.from)
 		}
 	}
-	ctx, f.wake = context.WithCancel(ctx)
 	return ctx
 }
 
@@ -273,8 +279,21 @@ func (f *Follower) hand(ctx context.Context, b timeline.Batch) {
 	}
 	select {
 	case w.in <- b:
+	case <-w.dropped:
+		// The task waits for another one, which may wait for what is read next. It is read for again later.
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		w.read, w.from = false, b.From
+		f.reader.Remove(f.cfg.Definition.Topic, b.Partition)
 	case <-w.done:
 	case <-ctx.Done():
+	}
+}
+
+// wakeUp has the dispatching goroutine look what there is to be read.
+func (f *Follower) wakeUp() {
+	if wake := f.wake.Load(); wake != nil {
+		(*wake)()
 	}
 }
 
@@ -311,89 +330,4 @@ func (f *Follower) Wait(ctx context.Context, partition int32, offset int64) erro
 		return err
 	}
 	return t.wait(ctx, offset)
-}
-
-// Progress is how far one task is.
-type Progress struct {
-	Partition int32
-	// Next is the offset of the first record that is not folded and saved; End that of the source's end
-	// as last seen, -1 before it was.
-	Next, End int64
-	EventTime time.Time
-	// Behind is for how long there has been a record that is not folded.
-	Behind time.Duration
-	// Err is why the task stands still.
-	Err error
-}
-
-// Known tells whether the end of the source was seen.
-func (p Progress) Known() bool { return p.End >= 0 }
-
-// Lag returns how many records are not folded yet, markers of transactions included; 0 where that is not
-// known.
-func (p Progress) Lag() int64 { return max(p.End-p.Next, 0) }
-
-// Progress returns how far every task is, in order of partitions.
-func (f *Follower) Progress() []Progress {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	out := make([]Progress, 0, len(f.tasks))
-	for _, p := range slices.Sorted(maps.Keys(f.tasks)) {
-		t := f.tasks[p].task
-		saved, err := t.state()
-		out = append(out, Progress{Partition: p, Next: saved.Next, End: t.end.Load(), EventTime: saved.EventTime, Behind: t.behind(time.Now()), Err: err})
-	}
-	return out
-}
-
-// Rate returns the records folded per second over the last few seconds.
-func (f *Follower) Rate() float64 { return f.rate.perSecond() }
-
-// measure takes the rate, and looks where the source ends, until ctx ends. What is read tells the end, too,
-// but not while nothing can be read.
-func (f *Follower) measure(ctx context.Context) {
-	ticker := time.NewTicker(500 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		f.rate.note(time.Now(), f.folded())
-		f.look(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-func (f *Follower) look(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	ends, err := f.Ends(ctx)
-	if err != nil {
-		f.cfg.Logger.Debug("the end of the source is not known", "projection", f.cfg.Definition.Name, "error", err)
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for p, w := range f.tasks {
-		w.saw(ends[p])
-		if saved, _ := w.state(); saved.Next >= ends[p] {
-			w.level.Store(time.Now().UnixMicro())
-		}
-	}
-}
-
-// Ends asks the brokers where the source ends.
-func (f *Follower) Ends(ctx context.Context) (cluster.Offsets, error) {
-	return f.reader.Ends(ctx, f.cfg.Definition.Topic)
-}
-
-func (f *Follower) folded() int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var n int64
-	for _, w := range f.tasks {
-		n += w.task.folded.Load()
-	}
-	return n
 }

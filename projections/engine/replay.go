@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,7 +186,7 @@ func (e *Engine) Promote(ctx context.Context, operation, principal, reason strin
 	} else if !force && s.State == Verified && !s.caughtUp() {
 		return &acts.Refusal{Why: fmt.Sprintf("generation %d of %s has %d records to fold", g.Number, name, s.Lag)}
 	}
-	ends, err := e.ends(ctx, name, p.Live)
+	ends, err := e.sourceEnds(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -202,7 +201,7 @@ func (e *Engine) Rollback(ctx context.Context, operation, principal, reason stri
 	if err != nil {
 		return err
 	}
-	ends, err := e.ends(ctx, name, p.Live)
+	ends, err := e.sourceEnds(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -223,22 +222,4 @@ func (e *Engine) Cancel(ctx context.Context, operation, principal, reason string
 func (e *Engine) act(ctx context.Context, name string, p acts.Projection, g acts.Generation, a event.ActRecorded) error {
 	a.Projection, a.Generation, a.ExpectedLive, a.Version, a.Hash = name, g.Number, p.Live, g.Version, g.Hash
 	return e.cfg.Acts.Do(ctx, a)
-}
-
-// ends returns where the source of a generation ends now.
-func (e *Engine) ends(ctx context.Context, name string, generation int64) ([]event.TopicPosition, error) {
-	r := e.acquire(store.Generation{Projection: name, Number: generation})
-	if r == nil {
-		return nil, nil // it cannot be folded here, and emits nothing up to its end
-	}
-	defer r.readers.Done()
-	ends, err := r.Ends(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []event.TopicPosition
-	for _, p := range slices.Sorted(maps.Keys(ends)) {
-		out = append(out, event.TopicPosition{Topic: r.cfg.Definition.Topic, Partition: p, Offset: ends[p]})
-	}
-	return out, nil
 }

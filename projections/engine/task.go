@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,7 @@ const (
 	fewRows = 2_000
 )
 
-// task folds one partition of one generation, in rounds: fold, then save rows and checkpoint.
+// task folds one partition of one generation, in rounds: fold, release the effects, save rows and checkpoint.
 //
 // Rows and checkpoint are one atomic write, so that after a crash at any moment the stored rows are
 // exactly those of the checkpoint, and folding goes on from there. Where a store keeps the two apart, a
@@ -42,9 +43,18 @@ type task struct {
 	cuts chan cut
 	done chan struct{} // closed when the task has ended
 
+	emission *emission
+	// dropped is offered while the task waits for others to release: it takes nothing more meanwhile.
+	dropped chan struct{}
+	waiting atomic.Bool
+	// resumed is told when it waits no more.
+	resumed func()
+
 	// Of the running goroutine alone.
 	pending *cut
-	unsaved time.Time // since when something is folded and not saved; zero where all is
+	held    *timeline.Batch // what the task may not fold yet
+	barred  <-chan struct{} // closed when it may be able to
+	unsaved time.Time       // since when something is folded and not saved; zero where all is
 	event   time.Time
 	next    int64
 	log     [16]byte
@@ -72,6 +82,9 @@ type taskConfig struct {
 	folder    func(projection.Base) projection.Folder
 	learn     func(context.Context, *timeline.Record) error
 	failed    func(error)
+	// emission returns what takes the effects; nil where there are none.
+	emission func(store.Checkpoint) *emission
+	resumed  func()
 }
 
 func newTask(cfg taskConfig) (*task, error) {
@@ -88,6 +101,7 @@ func newTask(cfg taskConfig) (*task, error) {
 		done:  make(chan struct{}),
 		saved: saved, next: saved.Next, event: saved.EventTime, log: saved.Log,
 		changed: make(chan struct{}),
+		dropped: make(chan struct{}), resumed: cfg.resumed,
 	}
 	empty, err := isEmpty(s, partition)
 	if err != nil {
@@ -97,6 +111,10 @@ func newTask(cfg taskConfig) (*task, error) {
 		t.base.written = newFilter()
 	}
 	t.folder = cfg.folder(t.base)
+	if cfg.emission != nil {
+		t.emission = cfg.emission(saved)
+		t.folder.Emit(t.emission.take)
+	}
 	t.end.Store(-1)
 	return t, nil
 }
@@ -119,7 +137,11 @@ func (t *task) run(ctx context.Context, log [16]byte) {
 		err = t.rounds(ctx)
 	}
 	if err == nil {
-		err = t.save()
+		err = t.save(ctx)
+	}
+	if unreleased(err) && ctx.Err() != nil {
+		t.failed(err) // its events are folded again by who has it next
+		err = nil
 	}
 	if t.pending != nil {
 		t.pending.reply <- cutResult{err: fmt.Errorf("task %d ended before %d: %w", t.partition, t.pending.at, errors.Join(ErrNotHere, err))}
@@ -154,13 +176,16 @@ func (t *task) step(ctx context.Context) error {
 		defer timer.Stop()
 		due = timer.C
 	}
+	if t.held != nil {
+		return t.hold(ctx, due)
+	}
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-due:
-		return t.save()
+		return t.save(ctx)
 	case c := <-t.cuts:
-		return t.begin(c)
+		return t.begin(ctx, c)
 	case b := <-t.in:
 		return t.take(ctx, b)
 	}
@@ -180,6 +205,11 @@ func (t *task) take(ctx context.Context, b timeline.Batch) error {
 		if err := t.round(ctx, part); err != nil {
 			return err
 		}
+		if t.held != nil {
+			t.held.Records = append(slices.Clip(t.held.Records), b.Records...)
+			t.held.Next = b.Next
+			return nil
+		}
 	}
 	return t.round(ctx, b)
 }
@@ -191,8 +221,8 @@ func (t *task) round(ctx context.Context, b timeline.Batch) error {
 		return err
 	}
 	caughtUp := len(t.in) == 0 && t.end.Load()-t.next < farBehind
-	if caughtUp || t.folder.Dirty() >= min(maxDirty, t.maxRows/2) || (!t.unsaved.IsZero() && time.Since(t.unsaved) >= maxUnsaved) {
-		return t.save()
+	if caughtUp || t.held != nil || t.emission.full() || t.folder.Dirty() >= min(maxDirty, t.maxRows/2) || (!t.unsaved.IsZero() && time.Since(t.unsaved) >= maxUnsaved) {
+		return t.save(ctx)
 	}
 	return nil
 }
@@ -212,7 +242,7 @@ func (t *task) fold(ctx context.Context, b timeline.Batch) error {
 	if b.From > t.next && b.Next > t.next {
 		return fmt.Errorf("%w: it was read from %d and folded to %d", timeline.ErrHole, b.From, t.next)
 	}
-	for _, rec := range b.Records {
+	for i, rec := range b.Records {
 		if rec.Offset < t.next {
 			continue
 		}
@@ -220,9 +250,15 @@ func (t *task) fold(ctx context.Context, b timeline.Batch) error {
 			return fmt.Errorf("record at offset %d: %w", rec.Offset, err)
 		}
 		if t.pending != nil && rec.Offset >= t.pending.at {
-			if err := t.finish(); err != nil {
+			if err := t.finish(ctx); err != nil {
 				return err
 			}
+		}
+		if barred := t.emission.bar(rec.Offset); barred != nil {
+			b.From, b.Records = rec.Offset, b.Records[i:]
+			t.next, t.held, t.barred = rec.Offset, &b, barred
+			t.waiting.Store(true)
+			return nil
 		}
 		if err := t.folder.Fold(rec); err != nil {
 			return fmt.Errorf("fold record at offset %d: %w", rec.Offset, err)
@@ -231,7 +267,7 @@ func (t *task) fold(ctx context.Context, b timeline.Batch) error {
 		t.folded.Add(1)
 	}
 	if t.pending != nil && b.Next >= t.pending.at {
-		if err := t.finish(); err != nil {
+		if err := t.finish(ctx); err != nil {
 			return err
 		}
 	}
@@ -242,8 +278,11 @@ func (t *task) fold(ctx context.Context, b timeline.Batch) error {
 	return nil
 }
 
-// save writes the changed rows and the checkpoint.
-func (t *task) save() error {
+// save releases the effects, then writes the changed rows and the checkpoint.
+func (t *task) save(ctx context.Context) error {
+	if err := t.emission.release(ctx, t.next); err != nil {
+		return err
+	}
 	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log}
 	t.mu.Lock()
 	same := t.saved.Next == c.Next
@@ -252,6 +291,7 @@ func (t *task) save() error {
 		t.unsaved = time.Time{}
 		return nil
 	}
+	t.emission.stamp(&c)
 	err := t.store.Save(t.partition, c, func(w store.Writer) error {
 		return t.folder.Changed(func(key, value []byte) error {
 			t.base.wrote(key)
@@ -266,6 +306,7 @@ func (t *task) save() error {
 		t.folder.Shrink()
 	}
 	t.unsaved = time.Time{}
+	t.emission.saved(c.Next)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.saved = c
@@ -304,6 +345,7 @@ func (t *task) announce() {
 }
 
 func (t *task) stop(err error) {
+	t.emission.stood()
 	t.failed(err)
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/streams/group"
+)
+
+// emission is the effects of one task between its fold and its save. It is used by the goroutine of the task; a
+// nil one is that of a projection without effects.
+type emission struct {
+	emitter *emitter
+	voice
+	encoders map[projection.EffectKind]*codec.Encoder
+
+	began   int64       // the position of the checkpoint that the task began with
+	since   []store.End // and where the effect partitions ended, by that checkpoint or the last one
+	taken   bool        // the marks were read since the task began
+	member  group.Membership
+	pending []outgoing
+	free    int64 // up to where the task may fold, by the version of what was decided
+	version int64
+}
+
+// newEmission returns the effects of a task that begins with a checkpoint.
+func newEmission(e *emitter, v voice, encoders map[projection.EffectKind]*codec.Encoder, c store.Checkpoint) *emission {
+	e.stands(v, false)
+	e.passed(v, c.Next)
+	return &emission{emitter: e, voice: v, encoders: encoders, began: c.Next, since: c.Effects}
+}
+
+// encodersOf registers what a projection emits.
+func encodersOf(ctx context.Context, c *codec.Codec, kinds []projection.EffectKind) (map[projection.EffectKind]*codec.Encoder, error) {
+	out := make(map[projection.EffectKind]*codec.Encoder)
+	for _, kind := range kinds {
+		encoder, err := c.Encoder(ctx, kind.Topic, kind.Event)
+		if err != nil {
+			return nil, err
+		}
+		out[kind] = encoder
+	}
+	return out, nil
+}
+
+// take takes an effect from the fold, if it is this task's to emit.
+func (m *emission) take(e projection.Effect) error {
+	head := e.Event.Emission()
+	if !m.emitter.emits(m.voice, head.SourceOffset) {
+		return nil
+	}
+	value, err := m.encoders[projection.EffectKind{Topic: e.Topic, Event: e.Event.Name()}].Append(nil, e.Event)
+	if err != nil {
+		return err
+	}
+	if len(m.pending) == 0 {
+		m.member = m.emitter.cfg.membership()
+	}
+	m.pending = append(m.pending, outgoing{
+		topic: e.Topic, key: strings.Clone(head.CustomerID), position: head.SourceOffset, id: head.EffectID, value: value,
+	})
+	return nil
+}
+
+// maxPending bounds the effects of a round.
+const maxPending = 2_000
+
+// full tells whether it is time to release what was emitted.
+func (m *emission) full() bool { return m != nil && len(m.pending) >= maxPending }
+
+// bar returns nil where the task may fold the event at a position, or what is closed when that may have changed.
+func (m *emission) bar(position int64) <-chan struct{} {
+	if m == nil || position < m.free && m.version == m.emitter.version.Load() {
+		return nil
+	}
+	m.version = m.emitter.version.Load()
+	var changed <-chan struct{}
+	m.free, changed = m.emitter.limit(m.voice, position)
+	if position < m.free {
+		return nil
+	}
+	return changed
+}
+
+// lastTry bounds the release of a task that has to end.
+const lastTry = 3 * time.Second
+
+// release publishes the effects of the events below next that are the task's to emit, until it has or ctx ends.
+func (m *emission) release(ctx context.Context, next int64) error {
+	if m == nil || len(m.pending) == 0 && (m.taken || !m.emitter.emits(m.voice, next-1)) {
+		return nil
+	}
+	err := patiently(ctx, func() error { return m.try(ctx, next) })
+	if err != nil {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTry)
+		defer cancel()
+		err = m.try(last, next)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnreleased, err)
+	}
+	clear(m.pending)
+	m.pending = m.pending[:0]
+	return nil
+}
+
+func (m *emission) try(ctx context.Context, next int64) error {
+	if len(m.pending) == 0 {
+		m.member = m.emitter.cfg.membership()
+	}
+	r := &release{partition: m.partition, member: m.member, next: next, effects: m.pending, done: make(chan error, 1)}
+	if !m.taken {
+		r.since = &m.since
+	}
+	if err := m.emitter.release(ctx, r); err != nil {
+		if ctx.Err() == nil {
+			m.emitter.cfg.logger.Warn("effects are not published yet", "projection", m.emitter.cfg.projection, "partition", m.partition, "error", err)
+		}
+		// The group may have been shared out anew while the partition stayed here.
+		m.member = m.emitter.cfg.membership()
+		return err
+	}
+	if !m.taken {
+		m.taken = true
+		m.emitter.known(m.partition, m.began)
+	}
+	return nil
+}
+
+// stamp says in a checkpoint where the effect partitions ended.
+func (m *emission) stamp(c *store.Checkpoint) {
+	if m == nil {
+		return
+	}
+	if ends, ok := m.emitter.ends(m.partition, c.Next); ok {
+		m.since = ends
+	}
+	c.Effects = m.since
+}
+
+// saved notes that everything below the checkpoint is released and saved.
+func (m *emission) saved(next int64) {
+	if m != nil {
+		m.emitter.passed(m.voice, next)
+	}
+}
+
+// stood notes that the task stands still.
+func (m *emission) stood() {
+	if m != nil {
+		m.emitter.stands(m.voice, true)
+	}
+}
+
+// unreleased tells whether an error is that the effects could not be published in time, which loses nothing.
+func unreleased(err error) bool { return errors.Is(err, errUnreleased) }
