@@ -3,6 +3,7 @@
 package catalog
 
 import (
+	"github.com/refold/refold/projections/alerts"
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/creditscore"
 	"github.com/refold/refold/projections/projection"
@@ -19,5 +20,6 @@ func All() []*projection.Definition {
 		creditscore.Definition(),
 		rewards.Definition(),
 		spending.Definition(),
+		alerts.Definition(),
 	}
 }

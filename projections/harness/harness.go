@@ -1,11 +1,13 @@
 // Package harness runs a projection through everything that may happen to it, and finds that its rows
 // come out the same: all at once, one record at a time, in batches of any size, with a crash and with a
-// stop at every record, with the checkpoint lost, twice, and with next to no memory.
+// stop at every record, with the checkpoint lost, twice, and with next to no memory. Where it has effects, the
+// same ones come out once each, whatever else happens to what publishes them.
 package harness
 
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -24,11 +26,19 @@ type run struct {
 	store      *memory.Store
 	maxRows    int
 	partition  int32
+	effects    *engine.EffectLog
+}
+
+func newRun(d *projection.Definition, c *codec.Codec, partition int32) run {
+	return run{
+		definition: d, codec: c, store: memory.NewStore(), maxRows: 1000, partition: partition,
+		effects: &engine.EffectLog{Partitions: 7},
+	}
 }
 
 func (r run) open(t *testing.T) *engine.Offline {
 	t.Helper()
-	o, err := engine.NewOffline(r.definition, r.codec, r.store, r.partition, r.maxRows)
+	o, err := engine.NewEmitting(r.definition, r.codec, r.store, r.partition, r.maxRows, r.effects)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,22 +102,29 @@ func Run(t *testing.T, d *projection.Definition, c *codec.Codec, records []*time
 		t.Fatal("a projection is tested with records")
 	}
 	fresh := func() run {
-		return run{definition: d, codec: c, store: memory.NewStore(), maxRows: 1000, partition: records[0].Partition}
+		return newRun(d, c, records[0].Partition)
 	}
 	reference := fresh()
 	o := reference.open(t)
 	fold(t, o, records)
 	save(t, o)
-	want := reference.rows(t)
+	want, told := reference.rows(t), reference.told(t)
 	if want == "" {
 		t.Fatal("the records make no rows")
 	}
-	for name, way := range ways() {
+	all := ways()
+	if told != "" {
+		maps.Copy(all, waysToEmit())
+	}
+	for name, way := range all {
 		t.Run(name, func(t *testing.T) {
 			r := fresh()
 			way(t, r, records)
 			if got := r.rows(t); got != want {
 				t.Errorf("got rows\n%swant\n%s", got, want)
+			}
+			if got := r.told(t); got != told {
+				t.Errorf("got effects\n%swant\n%s", got, told)
 			}
 		})
 	}

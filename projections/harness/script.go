@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/refold/refold/projections/projection"
-	"github.com/refold/refold/projections/store/memory"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/timeline"
@@ -34,7 +33,7 @@ const divider = "---\n"
 
 // Scripts runs every testdata/*.txt of the calling package. A script is a comment (lines that begin with
 // #), events (a name and its fields as JSON, one a line, the envelope filled in where it is left out), a
-// line of three hyphens, and the rows that come out. The events of every script go through Run as well.
+// line of three hyphens, the rows that come out, and, below another such line, the effects if there are any. The events of every script go through Run as well.
 func Scripts(t *testing.T, d *projection.Definition) {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")
@@ -54,11 +53,14 @@ func script(t *testing.T, d *projection.Definition, file string) {
 	events, want, _ := strings.Cut(string(b), divider)
 	c := codec.New(new(codec.Local))
 	records := parse(t, c, d.Topic, events)
-	r := run{definition: d, codec: c, store: memory.NewStore(), maxRows: 1000}
+	r := newRun(d, c, 0)
 	o := r.open(t)
 	fold(t, o, records)
 	save(t, o)
 	got := readable(t, r)
+	if told := r.told(t); told != "" {
+		got += divider + told
+	}
 	if rewrite() {
 		if err := os.WriteFile(file, []byte(events+divider+got), 0o644); err != nil {
 			t.Fatal(err)
@@ -66,7 +68,7 @@ func script(t *testing.T, d *projection.Definition, file string) {
 		return
 	}
 	if got != want {
-		t.Errorf("got rows\n%swant\n%s", got, want)
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	Run(t, d, c, records)
 }
