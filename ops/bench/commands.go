@@ -233,7 +233,7 @@ func (c *commander) next() *bankv1.PostEntryRequest {
 	return &bankv1.PostEntryRequest{
 		IdempotencyKey: fmt.Sprintf("command-%09d", i), AccountId: accountOf(i), Currency: "GBP",
 		Kind: bankv1.EntryKind_ENTRY_KIND_CARD_PURCHASE, AmountMinor: int64(i%20_000 + 1),
-		Merchant: fmt.Sprintf("merchant number %d", i%merchants), Category: fmt.Sprintf("category %d", i%categories),
+		Merchant: fmt.Sprintf("merchant number %d", i%merchants), Category: word(i),
 	}
 }
 

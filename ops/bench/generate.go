@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/refold/refold/schemas/category"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/services/transactions/model"
@@ -104,6 +105,9 @@ func (g *generator) run(ctx context.Context, n int) error {
 	return nil
 }
 
+// word returns what a purchase is for, in words that have a category of their own.
+func word(i int) string { return category.Category(1 + i%categories).String() }
+
 func customer(c int) string { return fmt.Sprintf("c%06d", c) }
 
 // buyer returns who makes a purchase: every customer equally often, neighbours far apart.
@@ -142,7 +146,7 @@ func (g *generator) purchase(i int, at time.Time) *event.EntryPosted {
 	c := buyer(i, len(g.balances))
 	e := &event.EntryPosted{
 		Envelope: g.envelope(c, fmt.Sprintf("GEN%09d", i), at), Kind: event.EntryCardPurchase,
-		Merchant: fmt.Sprintf("merchant number %d", i%merchants), Category: fmt.Sprintf("category %d", i%categories),
+		Merchant: fmt.Sprintf("merchant number %d", i%merchants), Category: word(i),
 	}
 	p := topic.Of(e.CustomerID, topic.DefaultPartitions)
 	h, amount := &g.heads[p], int64(i%20_000+1)

@@ -238,7 +238,7 @@ func writeRows(file string, from, n int) error {
 			amount = -amount // a refund
 		}
 		day := firstDay.AddDate(0, 0, i*700/(from+n))
-		fmt.Fprintf(z, "GEN%09d,%s,%04d,merchant number %d,%d,GBP,category %d\n", i, day.Format(time.DateOnly), (i*7919)%cards, i%merchants, amount, i%categories)
+		fmt.Fprintf(z, "GEN%09d,%s,%04d,merchant number %d,%d,GBP,%s\n", i, day.Format(time.DateOnly), (i*7919)%cards, i%merchants, amount, word(i))
 	}
 	if err := z.Close(); err != nil {
 		return fmt.Errorf("write %s: %w", file, err)

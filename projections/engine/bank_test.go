@@ -165,8 +165,8 @@ func spentIn(t *testing.T, c codec.Row[spending.Row], value []byte) (sum int64) 
 	if _, err := projection.Decode(c, value, &r); err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range r.Lines {
-		sum += l.SpentMinor
+	for _, l := range r.Cells {
+		sum += l.AmountMinor
 	}
 	return sum
 }

@@ -35,10 +35,10 @@ func teller(t *testing.T) *projection.Definition {
 		func(e *posted, k *projection.Keys) { k.Add(e.CustomerID, spending.Month(e.OccurredAt.Time())) },
 		func(k projection.Key, r *spending.Row, e *posted, _ projection.Meta, out *projection.Effects) error {
 			n := -e.Legs[0].AmountMinor
-			if r.Lines == nil {
-				r.Lines = []spending.Line{{Category: "all", Currency: "EUR"}}
+			if r.Cells == nil {
+				r.Cells = []spending.Cell{{Currency: "EUR"}}
 			}
-			r.Lines[0].SpentMinor += n
+			r.Cells[0].AmountMinor += n
 			tell := func(customer string) {
 				out.Add(topic.Notifications, &event.NotificationRequested{
 					Effect: event.Effect{CustomerID: customer}, Kind: event.NotifyLargePurchase, AmountMinor: n,

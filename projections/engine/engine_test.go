@@ -104,7 +104,7 @@ func changed(t *testing.T, version int64) *projection.Definition {
 	d, err := projection.Define(spending.Name, version, projection.On(topic.Transactions, event.NameEntryPosted,
 		func(e *posted, k *projection.Keys) { k.Add(e.CustomerID, spending.Month(e.OccurredAt.Time())) },
 		func(_ projection.Key, r *spending.Row, _ *posted, _ projection.Meta) error {
-			r.Lines = []spending.Line{{Category: "all", Currency: "EUR", Entries: 1}}
+			r.Cells = []spending.Cell{{Currency: "EUR", Entries: 1}}
 			return nil
 		}))
 	if err != nil {

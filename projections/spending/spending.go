@@ -1,7 +1,12 @@
-// Package spending is a read model: what a customer spent, by month and category.
+// Package spending is a read model: what a customer spent and got, by month and category.
 //
 // A row is one customer and month (UTC). Purchases, withdrawals and fees are spent; refunds come off, and
-// what was reversed, in the month of its reversal.
+// what was reversed, in the month of its reversal. Deposits, salaries and interest are income; transfers are
+// neither. What cannot be told by its category is other, and counted.
+//
+// The month of a customer begins and ends where the customer is. A fold knows no time zones, which change and
+// differ from machine to machine: what is within hours of the end of a month is kept apart by the quarter of an
+// hour, and Months puts it into the month of any time zone.
 package spending
 
 import (
@@ -12,6 +17,7 @@ import (
 	"time"
 
 	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/schemas/category"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/schemas/money"
 	"github.com/refold/refold/streams/topic"
@@ -20,27 +26,41 @@ import (
 // Name is the projection's name.
 const Name = "spending"
 
-// Row is what one customer spent in one month, ordered by category and currency.
+// Row is what one customer spent and got in one month, or the customer's time zone.
 type Row struct {
-	Lines []Line `avro:"lines"`
+	Cells   []Cell `avro:"cells"`   // ordered by their first three fields
+	Unknown int64  `avro:"unknown"` // entries whose category no table has
+	Zone    string `avro:"zone"`    // the first that an account of the customer states
 }
 
-// Line is what was spent on one category in one currency, in minor units.
-type Line struct {
-	Category   string `avro:"category"`
-	Currency   string `avro:"currency"`
-	SpentMinor int64  `avro:"spent_minor"`
-	Entries    int64  `avro:"entries"`
+// Cell is what was spent on one category in one currency, or got, in minor units.
+type Cell struct {
+	Category    int64  `avro:"category"` // a number of package category, or Income
+	Edge        int64  `avro:"edge"`     // 0, or in which quarter of an hour of the month, counted from 1
+	Currency    string `avro:"currency"`
+	AmountMinor int64  `avro:"amount_minor"`
+	Entries     int64  `avro:"entries"`
+}
+
+// Income is the category of what was got.
+const Income = -1
+
+// opened are the fields of AccountOpened that are read.
+type opened struct {
+	CustomerID string `avro:"customer_id"`
+	TimeZone   string `avro:"time_zone"`
 }
 
 // posted are the fields of EntryPosted that are read.
 type posted struct {
 	OccurredAt event.Micros `avro:"occurred_at"`
 	Kind       string       `avro:"kind"`
+	MCC        string       `avro:"mcc"`
 	Category   string       `avro:"category"`
 	Legs       []leg        `avro:"legs"`
 	// ReversesKind is the kind of the entry that a reversal takes back.
 	ReversesKind string `avro:"reverses_kind"`
+	flow         flow   `avro:"-"` // set with the keys
 }
 
 type leg struct {
@@ -49,20 +69,109 @@ type leg struct {
 	Currency    string `avro:"currency"`
 }
 
+// flow is what an entry means.
+type flow struct {
+	category int64
+	sign     int64 // what an amount is multiplied with
+	known    bool
+}
+
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 3, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold))
+	return projection.MustDefine(Name, 4,
+		projection.On(topic.Transactions, event.NameEntryPosted, keys, fold),
+		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
+	)
+}
+
+// zoneSort is the sort key of a customer's time zone, behind those of all months.
+const zoneSort = "zone"
+
+// ZoneKey returns the row of a customer's time zone.
+func ZoneKey(customer string) projection.Key {
+	return projection.Key{Partition: customer, Sort: zoneSort}
+}
+
+func openedKeys(e *opened, k *projection.Keys) {
+	if e.TimeZone != "" {
+		k.Add(e.CustomerID, zoneSort)
+	}
+}
+
+func foldOpened(_ projection.Key, r *Row, e *opened, _ projection.Meta) error {
+	if r.Zone == "" {
+		r.Zone = strings.Clone(e.TimeZone)
+	}
+	return nil
 }
 
 func keys(e *posted, k *projection.Keys) {
-	if category(e) == "" {
+	var moves bool
+	if e.flow, moves = e.means(); !moves {
 		return
 	}
-	for _, l := range e.Legs {
-		if customer, _, _ := strings.Cut(l.AccountID, "."); !strings.HasPrefix(customer, "@") {
+	for i := range e.Legs {
+		if customer, _, _ := strings.Cut(e.Legs[i].AccountID, "."); !strings.HasPrefix(customer, "@") {
 			k.Add(customer, Month(e.OccurredAt.Time()))
 		}
 	}
+}
+
+// means returns what an entry means, and whether it is spending or income at all.
+func (e *posted) means() (f flow, moves bool) {
+	kind := e.Kind
+	if kind == event.EntryReversal {
+		kind = e.ReversesKind
+	}
+	switch kind {
+	case event.EntryDeposit, event.EntrySalary, event.EntryInterest:
+		return flow{category: Income, sign: 1, known: true}, true
+	}
+	c, spends, known := category.Spent(e.Kind, e.ReversesKind, e.MCC, e.Category)
+	return flow{category: int64(c), sign: -1, known: known}, spends
+}
+
+func fold(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
+	if !e.flow.known {
+		r.Unknown++
+	}
+	for i := range e.Legs {
+		l := &e.Legs[i]
+		if customer, ok := event.Home(l.AccountID); !ok || customer != k.Partition {
+			continue
+		}
+		at := Cell{Category: e.flow.category, Edge: edge(e.OccurredAt.Time()), Currency: l.Currency}
+		if err := r.add(at, e.flow.sign*l.AmountMinor); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add adds an amount to a cell.
+func (r *Row) add(at Cell, amount int64) error {
+	i, found := slices.BinarySearchFunc(r.Cells, at, byPlace)
+	if !found {
+		at.Currency = strings.Clone(at.Currency)
+		r.Cells = slices.Insert(r.Cells, i, at)
+	}
+	sum, fits := money.Add(r.Cells[i].AmountMinor, amount)
+	if !fits {
+		return fmt.Errorf("the sum of category %d in %s does not fit into 64 bits", at.Category, at.Currency)
+	}
+	r.Cells[i].AmountMinor = sum
+	r.Cells[i].Entries++
+	return nil
+}
+
+func byPlace(a, b Cell) int {
+	if c := cmp.Compare(a.Category, b.Category); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.Edge, b.Edge); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Currency, b.Currency)
 }
 
 // Month returns the month of a time, in UTC, such as 2014-01. Years have four digits.
@@ -72,53 +181,4 @@ func Month(t time.Time) string {
 		byte('0' + year/1000%10), byte('0' + year/100%10), byte('0' + year/10%10), byte('0' + year%10), '-',
 		byte('0' + month/10), byte('0' + month%10),
 	})
-}
-
-// category returns what an entry was spent on, "" where it was not spending at all.
-func category(e *posted) string {
-	kind, fallback := e.Kind, ""
-	if kind == event.EntryReversal {
-		kind = e.ReversesKind
-	}
-	switch kind {
-	case event.EntryCardPurchase, event.EntryRefund:
-		fallback = "uncategorised"
-	case event.EntryWithdrawal:
-		fallback = "withdrawals"
-	case event.EntryFee:
-		fallback = "fees"
-	default:
-		return ""
-	}
-	return cmp.Or(e.Category, fallback)
-}
-
-func fold(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
-	for _, l := range e.Legs {
-		if customer, ok := event.Home(l.AccountID); !ok || customer != k.Partition {
-			continue
-		}
-		if err := r.spend(category(e), l); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *Row) spend(category string, l leg) error {
-	i, found := slices.BinarySearchFunc(r.Lines, Line{Category: category, Currency: l.Currency}, byName)
-	if !found {
-		r.Lines = slices.Insert(r.Lines, i, Line{Category: strings.Clone(category), Currency: strings.Clone(l.Currency)})
-	}
-	spent, ok := money.Add(r.Lines[i].SpentMinor, -l.AmountMinor)
-	if !ok {
-		return fmt.Errorf("the sum of %s in %s does not fit into 64 bits", category, l.Currency)
-	}
-	r.Lines[i].SpentMinor = spent
-	r.Lines[i].Entries++
-	return nil
-}
-
-func byName(a, b Line) int {
-	return cmp.Or(strings.Compare(a.Category, b.Category), strings.Compare(a.Currency, b.Currency))
 }

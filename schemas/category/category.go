@@ -10,6 +10,8 @@
 // public domain.
 package category
 
+import "github.com/refold/refold/schemas/event"
+
 // Category is what money was spent on.
 type Category uint8
 
@@ -92,4 +94,32 @@ func number(mcc string) (n int, ok bool) {
 		n = n*10 + int(mcc[i]-'0')
 	}
 	return n, true
+}
+
+// Spent returns what an entry was spent on, and whether it is spending at all: a purchase or its refund, a
+// withdrawal, a fee, or a reversal of one, of which reversed is the kind. It is known as Of knows it; a withdrawal
+// or fee that says nothing else is one.
+func Spent(kind, reversed, mcc, words string) (c Category, spends, known bool) {
+	if kind == event.EntryReversal {
+		kind = reversed
+	}
+	switch kind {
+	case event.EntryCardPurchase, event.EntryRefund:
+		c, known = Of(mcc, words)
+		return c, true, known
+	case event.EntryWithdrawal:
+		c = Withdrawals
+	case event.EntryFee:
+		c = Fees
+	default:
+		return Other, false, true
+	}
+	if mcc == "" && words == "" {
+		return c, true, true
+	}
+	said, known := Of(mcc, words)
+	if said != Other {
+		c = said
+	}
+	return c, true, known
 }

@@ -2,6 +2,8 @@ package category
 
 import (
 	"testing"
+
+	"github.com/refold/refold/schemas/event"
 )
 
 func TestCodesAndWords(t *testing.T) {
@@ -28,6 +30,30 @@ func TestCodesAndWords(t *testing.T) {
 	} {
 		if got, known := Of(c.mcc, c.words); got != c.want || known != c.known {
 			t.Errorf("%q %q: got %s, %v, want %s, %v", c.mcc, c.words, got, known, c.want, c.known)
+		}
+	}
+}
+
+func TestSpent(t *testing.T) {
+	for _, c := range []struct {
+		kind, reversed, mcc, words string
+		want                       Category
+		spends, known              bool
+	}{
+		{event.EntryCardPurchase, "", "5411", "", Groceries, true, true},
+		{event.EntryCardPurchase, "", "", "", Other, true, false},
+		{event.EntryRefund, "", "", "fuel", Fuel, true, true},
+		{event.EntryWithdrawal, "", "", "", Withdrawals, true, true},
+		{event.EntryWithdrawal, "", "", "household", Home, true, true},
+		{event.EntryWithdrawal, "", "", "remittance_out", Withdrawals, true, true},
+		{event.EntryWithdrawal, "", "", "nobody knows", Withdrawals, true, false},
+		{event.EntryFee, "", "", "statement_fee", Fees, true, true},
+		{event.EntryReversal, event.EntryFee, "", "", Fees, true, true},
+		{event.EntryReversal, event.EntryDeposit, "", "", Other, false, true},
+		{event.EntryTransfer, "", "5411", "", Other, false, true},
+	} {
+		if got, spends, known := Spent(c.kind, c.reversed, c.mcc, c.words); got != c.want || spends != c.spends || known != c.known {
+			t.Errorf("%v: got %s, %v, %v", c, got, spends, known)
 		}
 	}
 }

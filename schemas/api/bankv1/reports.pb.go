@@ -1130,7 +1130,10 @@ type GetSpendingRequest struct {
 	// as_of_position or min_position, and not in the future.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
-	AsOfPosition  string `protobuf:"bytes,6,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	AsOfPosition string `protobuf:"bytes,6,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// Where months begin and end, such as Europe/Paris; where the customer is, if it is left out: the first time zone
+	// that an account of the customer states, else UTC.
+	TimeZone      string `protobuf:"bytes,7,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1207,10 +1210,20 @@ func (x *GetSpendingRequest) GetAsOfPosition() string {
 	return ""
 }
 
+func (x *GetSpendingRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
 type GetSpendingResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Months        []*MonthSpending       `protobuf:"bytes,1,rep,name=months,proto3" json:"months,omitempty"`
-	Freshness     *refoldv1.Freshness    `protobuf:"bytes,2,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those in which something was.
+	Months    []*MonthSpending    `protobuf:"bytes,1,rep,name=months,proto3" json:"months,omitempty"`
+	Freshness *refoldv1.Freshness `protobuf:"bytes,2,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	// Where months begin and end.
+	TimeZone      string `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1259,14 +1272,25 @@ func (x *GetSpendingResponse) GetFreshness() *refoldv1.Freshness {
 	return nil
 }
 
-// MonthSpending is what a customer spent in one month (UTC).
+func (x *GetSpendingResponse) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+// MonthSpending is what a customer spent and got in one month.
 type MonthSpending struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Such as 2014-01.
-	Month         string              `protobuf:"bytes,1,opt,name=month,proto3" json:"month,omitempty"`
-	Categories    []*CategorySpending `protobuf:"bytes,2,rep,name=categories,proto3" json:"categories,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Month      string              `protobuf:"bytes,1,opt,name=month,proto3" json:"month,omitempty"`
+	Categories []*CategorySpending `protobuf:"bytes,2,rep,name=categories,proto3" json:"categories,omitempty"`
+	// By currency.
+	Totals []*MonthTotal `protobuf:"bytes,3,rep,name=totals,proto3" json:"totals,omitempty"`
+	// Entries of the month (UTC) whose merchant category code or words no table has. They are other.
+	UnknownEntries int64 `protobuf:"varint,4,opt,name=unknown_entries,json=unknownEntries,proto3" json:"unknown_entries,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *MonthSpending) Reset() {
@@ -1313,11 +1337,114 @@ func (x *MonthSpending) GetCategories() []*CategorySpending {
 	return nil
 }
 
+func (x *MonthSpending) GetTotals() []*MonthTotal {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *MonthSpending) GetUnknownEntries() int64 {
+	if x != nil {
+		return x.UnknownEntries
+	}
+	return 0
+}
+
+// MonthTotal is all of a month in one currency, in minor units.
+type MonthTotal struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Currency   string                 `protobuf:"bytes,1,opt,name=currency,proto3" json:"currency,omitempty"`
+	SpentMinor int64                  `protobuf:"varint,2,opt,name=spent_minor,json=spentMinor,proto3" json:"spent_minor,omitempty"`
+	// Deposits, salaries and interest. Transfers are neither income nor spending.
+	IncomeMinor int64 `protobuf:"varint,3,opt,name=income_minor,json=incomeMinor,proto3" json:"income_minor,omitempty"`
+	// Income less what was spent.
+	NetMinor int64 `protobuf:"varint,4,opt,name=net_minor,json=netMinor,proto3" json:"net_minor,omitempty"`
+	// What was spent in the calendar month before, and how much more or less it is now.
+	SpentBeforeMinor int64 `protobuf:"varint,5,opt,name=spent_before_minor,json=spentBeforeMinor,proto3" json:"spent_before_minor,omitempty"`
+	SpentChangeMinor int64 `protobuf:"varint,6,opt,name=spent_change_minor,json=spentChangeMinor,proto3" json:"spent_change_minor,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *MonthTotal) Reset() {
+	*x = MonthTotal{}
+	mi := &file_bank_v1_reports_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MonthTotal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MonthTotal) ProtoMessage() {}
+
+func (x *MonthTotal) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MonthTotal.ProtoReflect.Descriptor instead.
+func (*MonthTotal) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MonthTotal) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *MonthTotal) GetSpentMinor() int64 {
+	if x != nil {
+		return x.SpentMinor
+	}
+	return 0
+}
+
+func (x *MonthTotal) GetIncomeMinor() int64 {
+	if x != nil {
+		return x.IncomeMinor
+	}
+	return 0
+}
+
+func (x *MonthTotal) GetNetMinor() int64 {
+	if x != nil {
+		return x.NetMinor
+	}
+	return 0
+}
+
+func (x *MonthTotal) GetSpentBeforeMinor() int64 {
+	if x != nil {
+		return x.SpentBeforeMinor
+	}
+	return 0
+}
+
+func (x *MonthTotal) GetSpentChangeMinor() int64 {
+	if x != nil {
+		return x.SpentChangeMinor
+	}
+	return 0
+}
+
 // CategorySpending is what was spent on one category in one currency.
 type CategorySpending struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Category string                 `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`
-	Currency string                 `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Such as groceries. Stable; programs may branch on it.
+	Category string `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`
+	Currency string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
 	// Purchases, withdrawals and fees less refunds, in minor units; negative where more came back.
 	SpentMinor int64 `protobuf:"varint,3,opt,name=spent_minor,json=spentMinor,proto3" json:"spent_minor,omitempty"`
 	// How many entries.
@@ -1328,7 +1455,7 @@ type CategorySpending struct {
 
 func (x *CategorySpending) Reset() {
 	*x = CategorySpending{}
-	mi := &file_bank_v1_reports_proto_msgTypes[15]
+	mi := &file_bank_v1_reports_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1467,7 @@ func (x *CategorySpending) String() string {
 func (*CategorySpending) ProtoMessage() {}
 
 func (x *CategorySpending) ProtoReflect() protoreflect.Message {
-	mi := &file_bank_v1_reports_proto_msgTypes[15]
+	mi := &file_bank_v1_reports_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1480,7 @@ func (x *CategorySpending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CategorySpending.ProtoReflect.Descriptor instead.
 func (*CategorySpending) Descriptor() ([]byte, []int) {
-	return file_bank_v1_reports_proto_rawDescGZIP(), []int{15}
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CategorySpending) GetCategory() string {
@@ -1494,7 +1621,7 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"x\n" +
 	"\x14ListAccountsResponse\x12,\n" +
 	"\baccounts\x18\x01 \x03(\v2\x10.bank.v1.AccountR\baccounts\x122\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xe4\x02\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xb3\x03\n" +
 	"\x12GetSpendingRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x128\n" +
@@ -1503,15 +1630,28 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\fmin_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"y\n" +
+	"\x0eas_of_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x12M\n" +
+	"\ttime_zone\x18\a \x01(\tB0\xbaH-r+\x18@2'^([A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*)?$R\btimeZone\"\x96\x01\n" +
 	"\x13GetSpendingResponse\x12.\n" +
 	"\x06months\x18\x01 \x03(\v2\x16.bank.v1.MonthSpendingR\x06months\x122\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"`\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\x12\x1b\n" +
+	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\"\xb6\x01\n" +
 	"\rMonthSpending\x12\x14\n" +
 	"\x05month\x18\x01 \x01(\tR\x05month\x129\n" +
 	"\n" +
 	"categories\x18\x02 \x03(\v2\x19.bank.v1.CategorySpendingR\n" +
-	"categories\"\x85\x01\n" +
+	"categories\x12+\n" +
+	"\x06totals\x18\x03 \x03(\v2\x13.bank.v1.MonthTotalR\x06totals\x12'\n" +
+	"\x0funknown_entries\x18\x04 \x01(\x03R\x0eunknownEntries\"\xe5\x01\n" +
+	"\n" +
+	"MonthTotal\x12\x1a\n" +
+	"\bcurrency\x18\x01 \x01(\tR\bcurrency\x12\x1f\n" +
+	"\vspent_minor\x18\x02 \x01(\x03R\n" +
+	"spentMinor\x12!\n" +
+	"\fincome_minor\x18\x03 \x01(\x03R\vincomeMinor\x12\x1b\n" +
+	"\tnet_minor\x18\x04 \x01(\x03R\bnetMinor\x12,\n" +
+	"\x12spent_before_minor\x18\x05 \x01(\x03R\x10spentBeforeMinor\x12,\n" +
+	"\x12spent_change_minor\x18\x06 \x01(\x03R\x10spentChangeMinor\"\x85\x01\n" +
 	"\x10CategorySpending\x12\x1a\n" +
 	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x1a\n" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x1f\n" +
@@ -1544,7 +1684,7 @@ func file_bank_v1_reports_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_reports_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_bank_v1_reports_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_bank_v1_reports_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_bank_v1_reports_proto_goTypes = []any{
 	(AccountStatus)(0),            // 0: bank.v1.AccountStatus
 	(*GetAccountRequest)(nil),     // 1: bank.v1.GetAccountRequest
@@ -1562,57 +1702,59 @@ var file_bank_v1_reports_proto_goTypes = []any{
 	(*GetSpendingRequest)(nil),    // 13: bank.v1.GetSpendingRequest
 	(*GetSpendingResponse)(nil),   // 14: bank.v1.GetSpendingResponse
 	(*MonthSpending)(nil),         // 15: bank.v1.MonthSpending
-	(*CategorySpending)(nil),      // 16: bank.v1.CategorySpending
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*refoldv1.Freshness)(nil),    // 18: refold.v1.Freshness
-	(AccountKind)(0),              // 19: bank.v1.AccountKind
-	(EntryKind)(0),                // 20: bank.v1.EntryKind
+	(*MonthTotal)(nil),            // 16: bank.v1.MonthTotal
+	(*CategorySpending)(nil),      // 17: bank.v1.CategorySpending
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*refoldv1.Freshness)(nil),    // 19: refold.v1.Freshness
+	(AccountKind)(0),              // 20: bank.v1.AccountKind
+	(EntryKind)(0),                // 21: bank.v1.EntryKind
 }
 var file_bank_v1_reports_proto_depIdxs = []int32{
-	17, // 0: bank.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	17, // 1: bank.v1.GetAccountRequest.effective_at:type_name -> google.protobuf.Timestamp
+	18, // 0: bank.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	18, // 1: bank.v1.GetAccountRequest.effective_at:type_name -> google.protobuf.Timestamp
 	3,  // 2: bank.v1.GetAccountResponse.account:type_name -> bank.v1.Account
-	18, // 3: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
-	19, // 4: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
-	17, // 5: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
+	19, // 3: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
+	20, // 4: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
+	18, // 5: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
 	0,  // 6: bank.v1.Account.status:type_name -> bank.v1.AccountStatus
-	17, // 7: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
-	17, // 8: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
-	17, // 9: bank.v1.ListEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	18, // 7: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	18, // 8: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	18, // 9: bank.v1.ListEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	6,  // 10: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
-	18, // 11: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
-	20, // 12: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
-	17, // 13: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
-	17, // 14: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
-	17, // 15: bank.v1.ListPendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	19, // 11: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
+	21, // 12: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
+	18, // 13: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 14: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
+	18, // 15: bank.v1.ListPendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	9,  // 16: bank.v1.ListPendingResponse.holds:type_name -> bank.v1.PendingHold
 	10, // 17: bank.v1.ListPendingResponse.transfers:type_name -> bank.v1.PendingOutgoing
-	18, // 18: bank.v1.ListPendingResponse.freshness:type_name -> refold.v1.Freshness
-	17, // 19: bank.v1.PendingHold.occurred_at:type_name -> google.protobuf.Timestamp
-	17, // 20: bank.v1.PendingHold.expires_at:type_name -> google.protobuf.Timestamp
-	17, // 21: bank.v1.PendingOutgoing.occurred_at:type_name -> google.protobuf.Timestamp
-	17, // 22: bank.v1.ListAccountsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	19, // 18: bank.v1.ListPendingResponse.freshness:type_name -> refold.v1.Freshness
+	18, // 19: bank.v1.PendingHold.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 20: bank.v1.PendingHold.expires_at:type_name -> google.protobuf.Timestamp
+	18, // 21: bank.v1.PendingOutgoing.occurred_at:type_name -> google.protobuf.Timestamp
+	18, // 22: bank.v1.ListAccountsRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	3,  // 23: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
-	18, // 24: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
-	17, // 25: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	19, // 24: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
+	18, // 25: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	15, // 26: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
-	18, // 27: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
-	16, // 28: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
-	1,  // 29: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
-	4,  // 30: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
-	7,  // 31: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
-	11, // 32: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
-	13, // 33: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
-	2,  // 34: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
-	5,  // 35: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
-	8,  // 36: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
-	12, // 37: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
-	14, // 38: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
-	34, // [34:39] is the sub-list for method output_type
-	29, // [29:34] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	19, // 27: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	17, // 28: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
+	16, // 29: bank.v1.MonthSpending.totals:type_name -> bank.v1.MonthTotal
+	1,  // 30: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
+	4,  // 31: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
+	7,  // 32: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
+	11, // 33: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
+	13, // 34: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
+	2,  // 35: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
+	5,  // 36: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
+	8,  // 37: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
+	12, // 38: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
+	14, // 39: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
+	35, // [35:40] is the sub-list for method output_type
+	30, // [30:35] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_reports_proto_init() }
@@ -1627,7 +1769,7 @@ func file_bank_v1_reports_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_reports_proto_rawDesc), len(file_bank_v1_reports_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

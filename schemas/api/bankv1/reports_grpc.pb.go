@@ -40,7 +40,7 @@ type ReportsServiceClient interface {
 	ListPending(ctx context.Context, in *ListPendingRequest, opts ...grpc.CallOption) (*ListPendingResponse, error)
 	// ListAccounts returns the accounts of a customer.
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
-	// GetSpending returns what a customer spent, by month and category.
+	// GetSpending returns what a customer spent and got, by month and category.
 	GetSpending(ctx context.Context, in *GetSpendingRequest, opts ...grpc.CallOption) (*GetSpendingResponse, error)
 }
 
@@ -116,7 +116,7 @@ type ReportsServiceServer interface {
 	ListPending(context.Context, *ListPendingRequest) (*ListPendingResponse, error)
 	// ListAccounts returns the accounts of a customer.
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
-	// GetSpending returns what a customer spent, by month and category.
+	// GetSpending returns what a customer spent and got, by month and category.
 	GetSpending(context.Context, *GetSpendingRequest) (*GetSpendingResponse, error)
 	mustEmbedUnimplementedReportsServiceServer()
 }
