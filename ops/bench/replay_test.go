@@ -8,10 +8,13 @@ import (
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/ledger"
+	shops "github.com/refold/refold/projections/merchants"
 	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/rewards"
 	"github.com/refold/refold/projections/spending"
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/projections/store/pebble"
+	"github.com/refold/refold/projections/totals"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/streams/timeline"
 )
@@ -50,7 +53,9 @@ func records(b *testing.B, cd *codec.Codec) []*timeline.Record {
 func BenchmarkFold(b *testing.B) {
 	cd := codec.New(new(codec.Local))
 	recs := records(b, cd)
-	for _, d := range []*projection.Definition{ledger.Definition(), balances.Definition(), spending.Definition()} {
+	for _, d := range []*projection.Definition{
+		ledger.Definition(), balances.Definition(), rewards.Definition(), spending.Definition(), shops.Definition(), totals.Definition(),
+	} {
 		b.Run(d.Name, func(b *testing.B) {
 			b.ReportAllocs()
 			var took time.Duration

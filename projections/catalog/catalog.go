@@ -6,9 +6,11 @@ import (
 	"github.com/refold/refold/projections/alerts"
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/creditscore"
+	"github.com/refold/refold/projections/merchants"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/rewards"
 	"github.com/refold/refold/projections/spending"
+	"github.com/refold/refold/projections/totals"
 	"github.com/refold/refold/projections/trail"
 )
 
@@ -18,8 +20,10 @@ func All() []*projection.Definition {
 		trail.Definition(),
 		balances.Definition(),
 		creditscore.Definition(),
+		merchants.Definition(),
 		rewards.Definition(),
 		spending.Definition(),
 		alerts.Definition(),
+		totals.Definition(),
 	}
 }

@@ -15,7 +15,9 @@ import (
 
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/merchants"
 	"github.com/refold/refold/projections/spending"
+	"github.com/refold/refold/projections/totals"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/streams/position"
@@ -43,9 +45,11 @@ type Config struct {
 // rules of their schema. Its errors are statuses, position.ErrToken, or those of the engine.
 type Server struct {
 	bankv1.UnimplementedReportsServiceServer
-	cfg      Config
-	balances codec.Row[balances.Row]
-	spending codec.Row[spending.Row]
+	cfg       Config
+	balances  codec.Row[balances.Row]
+	spending  codec.Row[spending.Row]
+	merchants codec.Row[merchants.Row]
+	totals    codec.Row[totals.Row]
 }
 
 // NewServer returns the service. It does no I/O, and fails only where a row type of a projection has no
@@ -57,6 +61,12 @@ func NewServer(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	if s.spending, err = codec.RowOf[spending.Row](); err != nil {
+		return nil, err
+	}
+	if s.merchants, err = codec.RowOf[merchants.Row](); err != nil {
+		return nil, err
+	}
+	if s.totals, err = codec.RowOf[totals.Row](); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -16,9 +16,11 @@ import (
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/merchants"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/spending"
 	"github.com/refold/refold/projections/store/memory"
+	"github.com/refold/refold/projections/totals"
 	"github.com/refold/refold/projections/trail"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
@@ -39,6 +41,7 @@ type bank struct {
 	codec  *codec.Codec
 	engine *engine.Engine
 	server *reports.Server
+	on     int32 // the partition that facts are written to
 	// seq and balance are of each account.
 	seq, balance map[string]int64
 }
@@ -47,7 +50,7 @@ func newBank(t *testing.T) *bank {
 	t.Helper()
 	b := &bank{
 		t: t, broker: fake.New(t, partitions), codec: codec.New(new(codec.Local)),
-		seq: make(map[string]int64), balance: make(map[string]int64),
+		on: topic.Of("c1", partitions), seq: make(map[string]int64), balance: make(map[string]int64),
 	}
 	b.run()
 	var err error
@@ -71,8 +74,10 @@ func (b *bank) run() {
 	}
 	b.engine = engine.New(engine.Config{
 		Cluster: b.broker.Cluster, Codec: b.codec, Stores: memory.New(), Acts: log, Instance: "test",
-		Catalog: []*projection.Definition{trail.Definition(), balances.Definition(), spending.Definition()},
-		Logger:  slog.New(slog.DiscardHandler),
+		Catalog: []*projection.Definition{
+			trail.Definition(), balances.Definition(), spending.Definition(), merchants.Definition(), totals.Definition(),
+		},
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
@@ -111,10 +116,10 @@ func (b *bank) posted(account string, at time.Time, kind, category string, amoun
 	}
 }
 
-// commit writes facts of c1 in one transaction and returns the token of the position behind them.
+// commit writes facts in one transaction and returns the token of the position behind them.
 func (b *bank) commit(facts ...any) string {
 	b.t.Helper()
-	p := topic.Of("c1", partitions)
+	p := b.on
 	var records []fake.Record
 	for _, fact := range facts {
 		name := "bank." + strings.TrimPrefix(fmt.Sprintf("%T", fact), "*event.")
@@ -136,7 +141,7 @@ func (b *bank) commit(facts ...any) string {
 // ready waits until the tasks of a partition are here.
 func (b *bank) ready(partition int32) {
 	b.t.Helper()
-	for _, name := range []string{trail.Name, balances.Name, spending.Name} {
+	for _, name := range []string{trail.Name, balances.Name, spending.Name, merchants.Name, totals.Name} {
 		until(b.t, "the task is here", func() bool {
 			v, err := b.engine.View(b.t.Context(), engine.Query{Projection: name, Partition: partition})
 			if err == nil {

@@ -1511,6 +1511,629 @@ func (x *CategorySpending) GetEntries() int64 {
 	return 0
 }
 
+type ListMerchantsRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	CustomerId string                 `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// First month (UTC), such as 2014-01.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Last month, included.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// At most this many merchants; 100 where it is left out.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before.
+	PageToken   string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	MinPosition string `protobuf:"bytes,6,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// The answer as it was recorded then: what was recorded up to and at this time, and nothing else. Not with
+	// as_of_position or min_position, and not in the future.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
+	AsOfPosition  string `protobuf:"bytes,8,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMerchantsRequest) Reset() {
+	*x = ListMerchantsRequest{}
+	mi := &file_bank_v1_reports_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMerchantsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMerchantsRequest) ProtoMessage() {}
+
+func (x *ListMerchantsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMerchantsRequest.ProtoReflect.Descriptor instead.
+func (*ListMerchantsRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListMerchantsRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *ListMerchantsRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ListMerchantsRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *ListMerchantsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListMerchantsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListMerchantsRequest) GetMinPosition() string {
+	if x != nil {
+		return x.MinPosition
+	}
+	return ""
+}
+
+func (x *ListMerchantsRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *ListMerchantsRequest) GetAsOfPosition() string {
+	if x != nil {
+		return x.AsOfPosition
+	}
+	return ""
+}
+
+type ListMerchantsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By what was spent, the most first, whatever the currency.
+	Merchants []*MerchantSpending `protobuf:"bytes,1,rep,name=merchants,proto3" json:"merchants,omitempty"`
+	// Empty on the last page.
+	NextPageToken string              `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	Freshness     *refoldv1.Freshness `protobuf:"bytes,3,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMerchantsResponse) Reset() {
+	*x = ListMerchantsResponse{}
+	mi := &file_bank_v1_reports_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMerchantsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMerchantsResponse) ProtoMessage() {}
+
+func (x *ListMerchantsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMerchantsResponse.ProtoReflect.Descriptor instead.
+func (*ListMerchantsResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListMerchantsResponse) GetMerchants() []*MerchantSpending {
+	if x != nil {
+		return x.Merchants
+	}
+	return nil
+}
+
+func (x *ListMerchantsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListMerchantsResponse) GetFreshness() *refoldv1.Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+// MerchantSpending is what was spent with one merchant in one currency.
+type MerchantSpending struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Merchant string                 `protobuf:"bytes,1,opt,name=merchant,proto3" json:"merchant,omitempty"`
+	Currency string                 `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
+	// Purchases less refunds that name the merchant, in minor units; negative where more came back.
+	SpentMinor    int64 `protobuf:"varint,3,opt,name=spent_minor,json=spentMinor,proto3" json:"spent_minor,omitempty"`
+	Entries       int64 `protobuf:"varint,4,opt,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MerchantSpending) Reset() {
+	*x = MerchantSpending{}
+	mi := &file_bank_v1_reports_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MerchantSpending) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MerchantSpending) ProtoMessage() {}
+
+func (x *MerchantSpending) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MerchantSpending.ProtoReflect.Descriptor instead.
+func (*MerchantSpending) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *MerchantSpending) GetMerchant() string {
+	if x != nil {
+		return x.Merchant
+	}
+	return ""
+}
+
+func (x *MerchantSpending) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *MerchantSpending) GetSpentMinor() int64 {
+	if x != nil {
+		return x.SpentMinor
+	}
+	return 0
+}
+
+func (x *MerchantSpending) GetEntries() int64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+type ListRecurringPaymentsRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	CustomerId  string                 `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	MinPosition string                 `protobuf:"bytes,2,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// The answer as it was recorded then: what was recorded up to and at this time, and nothing else. Not with
+	// as_of_position or min_position, and not in the future.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
+	AsOfPosition  string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRecurringPaymentsRequest) Reset() {
+	*x = ListRecurringPaymentsRequest{}
+	mi := &file_bank_v1_reports_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRecurringPaymentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRecurringPaymentsRequest) ProtoMessage() {}
+
+func (x *ListRecurringPaymentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRecurringPaymentsRequest.ProtoReflect.Descriptor instead.
+func (*ListRecurringPaymentsRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListRecurringPaymentsRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *ListRecurringPaymentsRequest) GetMinPosition() string {
+	if x != nil {
+		return x.MinPosition
+	}
+	return ""
+}
+
+func (x *ListRecurringPaymentsRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *ListRecurringPaymentsRequest) GetAsOfPosition() string {
+	if x != nil {
+		return x.AsOfPosition
+	}
+	return ""
+}
+
+type ListRecurringPaymentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By merchant. A payment recurs where there is one a month for three months or more without a gap, up to the last
+	// month in which the customer bought something or the one before it, and no amount differs from another by more
+	// than a tenth. At most twelve months are looked at.
+	Payments      []*RecurringPayment `protobuf:"bytes,1,rep,name=payments,proto3" json:"payments,omitempty"`
+	Freshness     *refoldv1.Freshness `protobuf:"bytes,2,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRecurringPaymentsResponse) Reset() {
+	*x = ListRecurringPaymentsResponse{}
+	mi := &file_bank_v1_reports_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRecurringPaymentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRecurringPaymentsResponse) ProtoMessage() {}
+
+func (x *ListRecurringPaymentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRecurringPaymentsResponse.ProtoReflect.Descriptor instead.
+func (*ListRecurringPaymentsResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListRecurringPaymentsResponse) GetPayments() []*RecurringPayment {
+	if x != nil {
+		return x.Payments
+	}
+	return nil
+}
+
+func (x *ListRecurringPaymentsResponse) GetFreshness() *refoldv1.Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+// RecurringPayment is what is paid to one merchant month by month.
+type RecurringPayment struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Merchant string                 `protobuf:"bytes,1,opt,name=merchant,proto3" json:"merchant,omitempty"`
+	Currency string                 `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
+	// How many months without a gap.
+	Months int64 `protobuf:"varint,3,opt,name=months,proto3" json:"months,omitempty"`
+	// The last of them (UTC), such as 2014-05, and what was paid in it, in minor units.
+	LastMonth     string `protobuf:"bytes,4,opt,name=last_month,json=lastMonth,proto3" json:"last_month,omitempty"`
+	LastMinor     int64  `protobuf:"varint,5,opt,name=last_minor,json=lastMinor,proto3" json:"last_minor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecurringPayment) Reset() {
+	*x = RecurringPayment{}
+	mi := &file_bank_v1_reports_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecurringPayment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecurringPayment) ProtoMessage() {}
+
+func (x *RecurringPayment) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecurringPayment.ProtoReflect.Descriptor instead.
+func (*RecurringPayment) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RecurringPayment) GetMerchant() string {
+	if x != nil {
+		return x.Merchant
+	}
+	return ""
+}
+
+func (x *RecurringPayment) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *RecurringPayment) GetMonths() int64 {
+	if x != nil {
+		return x.Months
+	}
+	return 0
+}
+
+func (x *RecurringPayment) GetLastMonth() string {
+	if x != nil {
+		return x.LastMonth
+	}
+	return ""
+}
+
+func (x *RecurringPayment) GetLastMinor() int64 {
+	if x != nil {
+		return x.LastMinor
+	}
+	return 0
+}
+
+type GetBankSpendingRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First month (UTC), such as 2014-01.
+	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Last month, included.
+	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// Position token: wait until the projection has folded every partition up to it.
+	MinPosition   string `protobuf:"bytes,3,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBankSpendingRequest) Reset() {
+	*x = GetBankSpendingRequest{}
+	mi := &file_bank_v1_reports_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBankSpendingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBankSpendingRequest) ProtoMessage() {}
+
+func (x *GetBankSpendingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBankSpendingRequest.ProtoReflect.Descriptor instead.
+func (*GetBankSpendingRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetBankSpendingRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *GetBankSpendingRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *GetBankSpendingRequest) GetMinPosition() string {
+	if x != nil {
+		return x.MinPosition
+	}
+	return ""
+}
+
+type GetBankSpendingResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Months []*BankMonth           `protobuf:"bytes,1,rep,name=months,proto3" json:"months,omitempty"`
+	// Of all partitions: the position is of each, the lag of all together or of the one that is furthest behind.
+	Freshness     *refoldv1.Freshness `protobuf:"bytes,2,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBankSpendingResponse) Reset() {
+	*x = GetBankSpendingResponse{}
+	mi := &file_bank_v1_reports_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBankSpendingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBankSpendingResponse) ProtoMessage() {}
+
+func (x *GetBankSpendingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBankSpendingResponse.ProtoReflect.Descriptor instead.
+func (*GetBankSpendingResponse) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GetBankSpendingResponse) GetMonths() []*BankMonth {
+	if x != nil {
+		return x.Months
+	}
+	return nil
+}
+
+func (x *GetBankSpendingResponse) GetFreshness() *refoldv1.Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+// BankMonth is what all customers spent in one month (UTC).
+type BankMonth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Such as 2014-01.
+	Month      string              `protobuf:"bytes,1,opt,name=month,proto3" json:"month,omitempty"`
+	Categories []*CategorySpending `protobuf:"bytes,2,rep,name=categories,proto3" json:"categories,omitempty"`
+	// Entries whose merchant category code or words no table has. They are other.
+	UnknownEntries int64 `protobuf:"varint,3,opt,name=unknown_entries,json=unknownEntries,proto3" json:"unknown_entries,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *BankMonth) Reset() {
+	*x = BankMonth{}
+	mi := &file_bank_v1_reports_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BankMonth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BankMonth) ProtoMessage() {}
+
+func (x *BankMonth) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BankMonth.ProtoReflect.Descriptor instead.
+func (*BankMonth) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *BankMonth) GetMonth() string {
+	if x != nil {
+		return x.Month
+	}
+	return ""
+}
+
+func (x *BankMonth) GetCategories() []*CategorySpending {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *BankMonth) GetUnknownEntries() int64 {
+	if x != nil {
+		return x.UnknownEntries
+	}
+	return 0
+}
+
 var File_bank_v1_reports_proto protoreflect.FileDescriptor
 
 const file_bank_v1_reports_proto_rawDesc = "" +
@@ -1657,19 +2280,76 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x1f\n" +
 	"\vspent_minor\x18\x03 \x01(\x03R\n" +
 	"spentMinor\x12\x18\n" +
-	"\aentries\x18\x04 \x01(\x03R\aentries*~\n" +
+	"\aentries\x18\x04 \x01(\x03R\aentries\"\xb8\x03\n" +
+	"\x14ListMerchantsRequest\x12G\n" +
+	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
+	"customerId\x128\n" +
+	"\x04from\x18\x02 \x01(\tB$\xbaH!r\x1f2\x1d^([0-9]{4}-(0[1-9]|1[0-2]))?$R\x04from\x124\n" +
+	"\x02to\x18\x03 \x01(\tB$\xbaH!r\x1f2\x1d^([0-9]{4}-(0[1-9]|1[0-2]))?$R\x02to\x12'\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12+\n" +
+	"\fmin_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
+	"\n" +
+	"as_of_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
+	"\x0eas_of_position\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\xac\x01\n" +
+	"\x15ListMerchantsResponse\x127\n" +
+	"\tmerchants\x18\x01 \x03(\v2\x19.bank.v1.MerchantSpendingR\tmerchants\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x122\n" +
+	"\tfreshness\x18\x03 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\x85\x01\n" +
+	"\x10MerchantSpending\x12\x1a\n" +
+	"\bmerchant\x18\x01 \x01(\tR\bmerchant\x12\x1a\n" +
+	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x1f\n" +
+	"\vspent_minor\x18\x03 \x01(\x03R\n" +
+	"spentMinor\x12\x18\n" +
+	"\aentries\x18\x04 \x01(\x03R\aentries\"\xfe\x01\n" +
+	"\x1cListRecurringPaymentsRequest\x12G\n" +
+	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
+	"customerId\x12+\n" +
+	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
+	"\n" +
+	"as_of_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
+	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\x8a\x01\n" +
+	"\x1dListRecurringPaymentsResponse\x125\n" +
+	"\bpayments\x18\x01 \x03(\v2\x19.bank.v1.RecurringPaymentR\bpayments\x122\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xa0\x01\n" +
+	"\x10RecurringPayment\x12\x1a\n" +
+	"\bmerchant\x18\x01 \x01(\tR\bmerchant\x12\x1a\n" +
+	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x16\n" +
+	"\x06months\x18\x03 \x01(\x03R\x06months\x12\x1d\n" +
+	"\n" +
+	"last_month\x18\x04 \x01(\tR\tlastMonth\x12\x1d\n" +
+	"\n" +
+	"last_minor\x18\x05 \x01(\x03R\tlastMinor\"\xb5\x01\n" +
+	"\x16GetBankSpendingRequest\x128\n" +
+	"\x04from\x18\x01 \x01(\tB$\xbaH!r\x1f2\x1d^([0-9]{4}-(0[1-9]|1[0-2]))?$R\x04from\x124\n" +
+	"\x02to\x18\x02 \x01(\tB$\xbaH!r\x1f2\x1d^([0-9]{4}-(0[1-9]|1[0-2]))?$R\x02to\x12+\n" +
+	"\fmin_position\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"y\n" +
+	"\x17GetBankSpendingResponse\x12*\n" +
+	"\x06months\x18\x01 \x03(\v2\x12.bank.v1.BankMonthR\x06months\x122\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\x85\x01\n" +
+	"\tBankMonth\x12\x14\n" +
+	"\x05month\x18\x01 \x01(\tR\x05month\x129\n" +
+	"\n" +
+	"categories\x18\x02 \x03(\v2\x19.bank.v1.CategorySpendingR\n" +
+	"categories\x12'\n" +
+	"\x0funknown_entries\x18\x03 \x01(\x03R\x0eunknownEntries*~\n" +
 	"\rAccountStatus\x12\x1e\n" +
 	"\x1aACCOUNT_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACCOUNT_STATUS_OPEN\x10\x01\x12\x19\n" +
 	"\x15ACCOUNT_STATUS_FROZEN\x10\x02\x12\x19\n" +
-	"\x15ACCOUNT_STATUS_CLOSED\x10\x032\xd7\x04\n" +
+	"\x15ACCOUNT_STATUS_CLOSED\x10\x032\xf5\a\n" +
 	"\x0eReportsService\x12h\n" +
 	"\n" +
 	"GetAccount\x12\x1a.bank.v1.GetAccountRequest\x1a\x1b.bank.v1.GetAccountResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/accounts/{account_id}\x12s\n" +
 	"\vListEntries\x12\x1b.bank.v1.ListEntriesRequest\x1a\x1c.bank.v1.ListEntriesResponse\")\x82\xd3\xe4\x93\x02#\x12!/v1/accounts/{account_id}/entries\x12s\n" +
 	"\vListPending\x12\x1b.bank.v1.ListPendingRequest\x1a\x1c.bank.v1.ListPendingResponse\")\x82\xd3\xe4\x93\x02#\x12!/v1/accounts/{account_id}/pending\x12y\n" +
 	"\fListAccounts\x12\x1c.bank.v1.ListAccountsRequest\x1a\x1d.bank.v1.ListAccountsResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/accounts\x12v\n" +
-	"\vGetSpending\x12\x1b.bank.v1.GetSpendingRequest\x1a\x1c.bank.v1.GetSpendingResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/spendingB4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
+	"\vGetSpending\x12\x1b.bank.v1.GetSpendingRequest\x1a\x1c.bank.v1.GetSpendingResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/spending\x12\x86\x01\n" +
+	"\rListMerchants\x12\x1d.bank.v1.ListMerchantsRequest\x1a\x1e.bank.v1.ListMerchantsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/customers/{customer_id}/spending/merchants\x12\x9e\x01\n" +
+	"\x15ListRecurringPayments\x12%.bank.v1.ListRecurringPaymentsRequest\x1a&.bank.v1.ListRecurringPaymentsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/customers/{customer_id}/spending/recurring\x12r\n" +
+	"\x0fGetBankSpending\x12\x1f.bank.v1.GetBankSpendingRequest\x1a .bank.v1.GetBankSpendingResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/reports/spendingB4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
 
 var (
 	file_bank_v1_reports_proto_rawDescOnce sync.Once
@@ -1684,77 +2364,101 @@ func file_bank_v1_reports_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_reports_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_bank_v1_reports_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_bank_v1_reports_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_bank_v1_reports_proto_goTypes = []any{
-	(AccountStatus)(0),            // 0: bank.v1.AccountStatus
-	(*GetAccountRequest)(nil),     // 1: bank.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),    // 2: bank.v1.GetAccountResponse
-	(*Account)(nil),               // 3: bank.v1.Account
-	(*ListEntriesRequest)(nil),    // 4: bank.v1.ListEntriesRequest
-	(*ListEntriesResponse)(nil),   // 5: bank.v1.ListEntriesResponse
-	(*StatementLine)(nil),         // 6: bank.v1.StatementLine
-	(*ListPendingRequest)(nil),    // 7: bank.v1.ListPendingRequest
-	(*ListPendingResponse)(nil),   // 8: bank.v1.ListPendingResponse
-	(*PendingHold)(nil),           // 9: bank.v1.PendingHold
-	(*PendingOutgoing)(nil),       // 10: bank.v1.PendingOutgoing
-	(*ListAccountsRequest)(nil),   // 11: bank.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),  // 12: bank.v1.ListAccountsResponse
-	(*GetSpendingRequest)(nil),    // 13: bank.v1.GetSpendingRequest
-	(*GetSpendingResponse)(nil),   // 14: bank.v1.GetSpendingResponse
-	(*MonthSpending)(nil),         // 15: bank.v1.MonthSpending
-	(*MonthTotal)(nil),            // 16: bank.v1.MonthTotal
-	(*CategorySpending)(nil),      // 17: bank.v1.CategorySpending
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*refoldv1.Freshness)(nil),    // 19: refold.v1.Freshness
-	(AccountKind)(0),              // 20: bank.v1.AccountKind
-	(EntryKind)(0),                // 21: bank.v1.EntryKind
+	(AccountStatus)(0),                    // 0: bank.v1.AccountStatus
+	(*GetAccountRequest)(nil),             // 1: bank.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),            // 2: bank.v1.GetAccountResponse
+	(*Account)(nil),                       // 3: bank.v1.Account
+	(*ListEntriesRequest)(nil),            // 4: bank.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),           // 5: bank.v1.ListEntriesResponse
+	(*StatementLine)(nil),                 // 6: bank.v1.StatementLine
+	(*ListPendingRequest)(nil),            // 7: bank.v1.ListPendingRequest
+	(*ListPendingResponse)(nil),           // 8: bank.v1.ListPendingResponse
+	(*PendingHold)(nil),                   // 9: bank.v1.PendingHold
+	(*PendingOutgoing)(nil),               // 10: bank.v1.PendingOutgoing
+	(*ListAccountsRequest)(nil),           // 11: bank.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),          // 12: bank.v1.ListAccountsResponse
+	(*GetSpendingRequest)(nil),            // 13: bank.v1.GetSpendingRequest
+	(*GetSpendingResponse)(nil),           // 14: bank.v1.GetSpendingResponse
+	(*MonthSpending)(nil),                 // 15: bank.v1.MonthSpending
+	(*MonthTotal)(nil),                    // 16: bank.v1.MonthTotal
+	(*CategorySpending)(nil),              // 17: bank.v1.CategorySpending
+	(*ListMerchantsRequest)(nil),          // 18: bank.v1.ListMerchantsRequest
+	(*ListMerchantsResponse)(nil),         // 19: bank.v1.ListMerchantsResponse
+	(*MerchantSpending)(nil),              // 20: bank.v1.MerchantSpending
+	(*ListRecurringPaymentsRequest)(nil),  // 21: bank.v1.ListRecurringPaymentsRequest
+	(*ListRecurringPaymentsResponse)(nil), // 22: bank.v1.ListRecurringPaymentsResponse
+	(*RecurringPayment)(nil),              // 23: bank.v1.RecurringPayment
+	(*GetBankSpendingRequest)(nil),        // 24: bank.v1.GetBankSpendingRequest
+	(*GetBankSpendingResponse)(nil),       // 25: bank.v1.GetBankSpendingResponse
+	(*BankMonth)(nil),                     // 26: bank.v1.BankMonth
+	(*timestamppb.Timestamp)(nil),         // 27: google.protobuf.Timestamp
+	(*refoldv1.Freshness)(nil),            // 28: refold.v1.Freshness
+	(AccountKind)(0),                      // 29: bank.v1.AccountKind
+	(EntryKind)(0),                        // 30: bank.v1.EntryKind
 }
 var file_bank_v1_reports_proto_depIdxs = []int32{
-	18, // 0: bank.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	18, // 1: bank.v1.GetAccountRequest.effective_at:type_name -> google.protobuf.Timestamp
+	27, // 0: bank.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	27, // 1: bank.v1.GetAccountRequest.effective_at:type_name -> google.protobuf.Timestamp
 	3,  // 2: bank.v1.GetAccountResponse.account:type_name -> bank.v1.Account
-	19, // 3: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
-	20, // 4: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
-	18, // 5: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
+	28, // 3: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
+	29, // 4: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
+	27, // 5: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
 	0,  // 6: bank.v1.Account.status:type_name -> bank.v1.AccountStatus
-	18, // 7: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
-	18, // 8: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
-	18, // 9: bank.v1.ListEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	27, // 7: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	27, // 8: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	27, // 9: bank.v1.ListEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	6,  // 10: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
-	19, // 11: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
-	21, // 12: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
-	18, // 13: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 14: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
-	18, // 15: bank.v1.ListPendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	28, // 11: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
+	30, // 12: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
+	27, // 13: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
+	27, // 14: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
+	27, // 15: bank.v1.ListPendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	9,  // 16: bank.v1.ListPendingResponse.holds:type_name -> bank.v1.PendingHold
 	10, // 17: bank.v1.ListPendingResponse.transfers:type_name -> bank.v1.PendingOutgoing
-	19, // 18: bank.v1.ListPendingResponse.freshness:type_name -> refold.v1.Freshness
-	18, // 19: bank.v1.PendingHold.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 20: bank.v1.PendingHold.expires_at:type_name -> google.protobuf.Timestamp
-	18, // 21: bank.v1.PendingOutgoing.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 22: bank.v1.ListAccountsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	28, // 18: bank.v1.ListPendingResponse.freshness:type_name -> refold.v1.Freshness
+	27, // 19: bank.v1.PendingHold.occurred_at:type_name -> google.protobuf.Timestamp
+	27, // 20: bank.v1.PendingHold.expires_at:type_name -> google.protobuf.Timestamp
+	27, // 21: bank.v1.PendingOutgoing.occurred_at:type_name -> google.protobuf.Timestamp
+	27, // 22: bank.v1.ListAccountsRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	3,  // 23: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
-	19, // 24: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
-	18, // 25: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	28, // 24: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
+	27, // 25: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	15, // 26: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
-	19, // 27: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	28, // 27: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
 	17, // 28: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
 	16, // 29: bank.v1.MonthSpending.totals:type_name -> bank.v1.MonthTotal
-	1,  // 30: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
-	4,  // 31: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
-	7,  // 32: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
-	11, // 33: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
-	13, // 34: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
-	2,  // 35: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
-	5,  // 36: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
-	8,  // 37: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
-	12, // 38: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
-	14, // 39: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
-	35, // [35:40] is the sub-list for method output_type
-	30, // [30:35] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	27, // 30: bank.v1.ListMerchantsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	20, // 31: bank.v1.ListMerchantsResponse.merchants:type_name -> bank.v1.MerchantSpending
+	28, // 32: bank.v1.ListMerchantsResponse.freshness:type_name -> refold.v1.Freshness
+	27, // 33: bank.v1.ListRecurringPaymentsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	23, // 34: bank.v1.ListRecurringPaymentsResponse.payments:type_name -> bank.v1.RecurringPayment
+	28, // 35: bank.v1.ListRecurringPaymentsResponse.freshness:type_name -> refold.v1.Freshness
+	26, // 36: bank.v1.GetBankSpendingResponse.months:type_name -> bank.v1.BankMonth
+	28, // 37: bank.v1.GetBankSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	17, // 38: bank.v1.BankMonth.categories:type_name -> bank.v1.CategorySpending
+	1,  // 39: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
+	4,  // 40: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
+	7,  // 41: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
+	11, // 42: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
+	13, // 43: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
+	18, // 44: bank.v1.ReportsService.ListMerchants:input_type -> bank.v1.ListMerchantsRequest
+	21, // 45: bank.v1.ReportsService.ListRecurringPayments:input_type -> bank.v1.ListRecurringPaymentsRequest
+	24, // 46: bank.v1.ReportsService.GetBankSpending:input_type -> bank.v1.GetBankSpendingRequest
+	2,  // 47: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
+	5,  // 48: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
+	8,  // 49: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
+	12, // 50: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
+	14, // 51: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
+	19, // 52: bank.v1.ReportsService.ListMerchants:output_type -> bank.v1.ListMerchantsResponse
+	22, // 53: bank.v1.ReportsService.ListRecurringPayments:output_type -> bank.v1.ListRecurringPaymentsResponse
+	25, // 54: bank.v1.ReportsService.GetBankSpending:output_type -> bank.v1.GetBankSpendingResponse
+	47, // [47:55] is the sub-list for method output_type
+	39, // [39:47] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_reports_proto_init() }
@@ -1769,7 +2473,7 @@ func file_bank_v1_reports_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_reports_proto_rawDesc), len(file_bank_v1_reports_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,11 +19,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ReportsService_GetAccount_FullMethodName   = "/bank.v1.ReportsService/GetAccount"
-	ReportsService_ListEntries_FullMethodName  = "/bank.v1.ReportsService/ListEntries"
-	ReportsService_ListPending_FullMethodName  = "/bank.v1.ReportsService/ListPending"
-	ReportsService_ListAccounts_FullMethodName = "/bank.v1.ReportsService/ListAccounts"
-	ReportsService_GetSpending_FullMethodName  = "/bank.v1.ReportsService/GetSpending"
+	ReportsService_GetAccount_FullMethodName            = "/bank.v1.ReportsService/GetAccount"
+	ReportsService_ListEntries_FullMethodName           = "/bank.v1.ReportsService/ListEntries"
+	ReportsService_ListPending_FullMethodName           = "/bank.v1.ReportsService/ListPending"
+	ReportsService_ListAccounts_FullMethodName          = "/bank.v1.ReportsService/ListAccounts"
+	ReportsService_GetSpending_FullMethodName           = "/bank.v1.ReportsService/GetSpending"
+	ReportsService_ListMerchants_FullMethodName         = "/bank.v1.ReportsService/ListMerchants"
+	ReportsService_ListRecurringPayments_FullMethodName = "/bank.v1.ReportsService/ListRecurringPayments"
+	ReportsService_GetBankSpending_FullMethodName       = "/bank.v1.ReportsService/GetBankSpending"
 )
 
 // ReportsServiceClient is the client API for ReportsService service.
@@ -42,6 +45,12 @@ type ReportsServiceClient interface {
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
 	// GetSpending returns what a customer spent and got, by month and category.
 	GetSpending(ctx context.Context, in *GetSpendingRequest, opts ...grpc.CallOption) (*GetSpendingResponse, error)
+	// ListMerchants returns with whom a customer spends, the most first.
+	ListMerchants(ctx context.Context, in *ListMerchantsRequest, opts ...grpc.CallOption) (*ListMerchantsResponse, error)
+	// ListRecurringPayments returns what a customer pays month by month.
+	ListRecurringPayments(ctx context.Context, in *ListRecurringPaymentsRequest, opts ...grpc.CallOption) (*ListRecurringPaymentsResponse, error)
+	// GetBankSpending returns what all customers of the bank spent together, by month and category.
+	GetBankSpending(ctx context.Context, in *GetBankSpendingRequest, opts ...grpc.CallOption) (*GetBankSpendingResponse, error)
 }
 
 type reportsServiceClient struct {
@@ -102,6 +111,36 @@ func (c *reportsServiceClient) GetSpending(ctx context.Context, in *GetSpendingR
 	return out, nil
 }
 
+func (c *reportsServiceClient) ListMerchants(ctx context.Context, in *ListMerchantsRequest, opts ...grpc.CallOption) (*ListMerchantsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMerchantsResponse)
+	err := c.cc.Invoke(ctx, ReportsService_ListMerchants_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reportsServiceClient) ListRecurringPayments(ctx context.Context, in *ListRecurringPaymentsRequest, opts ...grpc.CallOption) (*ListRecurringPaymentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRecurringPaymentsResponse)
+	err := c.cc.Invoke(ctx, ReportsService_ListRecurringPayments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reportsServiceClient) GetBankSpending(ctx context.Context, in *GetBankSpendingRequest, opts ...grpc.CallOption) (*GetBankSpendingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetBankSpendingResponse)
+	err := c.cc.Invoke(ctx, ReportsService_GetBankSpending_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReportsServiceServer is the server API for ReportsService service.
 // All implementations must embed UnimplementedReportsServiceServer
 // for forward compatibility.
@@ -118,6 +157,12 @@ type ReportsServiceServer interface {
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
 	// GetSpending returns what a customer spent and got, by month and category.
 	GetSpending(context.Context, *GetSpendingRequest) (*GetSpendingResponse, error)
+	// ListMerchants returns with whom a customer spends, the most first.
+	ListMerchants(context.Context, *ListMerchantsRequest) (*ListMerchantsResponse, error)
+	// ListRecurringPayments returns what a customer pays month by month.
+	ListRecurringPayments(context.Context, *ListRecurringPaymentsRequest) (*ListRecurringPaymentsResponse, error)
+	// GetBankSpending returns what all customers of the bank spent together, by month and category.
+	GetBankSpending(context.Context, *GetBankSpendingRequest) (*GetBankSpendingResponse, error)
 	mustEmbedUnimplementedReportsServiceServer()
 }
 
@@ -142,6 +187,15 @@ func (UnimplementedReportsServiceServer) ListAccounts(context.Context, *ListAcco
 }
 func (UnimplementedReportsServiceServer) GetSpending(context.Context, *GetSpendingRequest) (*GetSpendingResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSpending not implemented")
+}
+func (UnimplementedReportsServiceServer) ListMerchants(context.Context, *ListMerchantsRequest) (*ListMerchantsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMerchants not implemented")
+}
+func (UnimplementedReportsServiceServer) ListRecurringPayments(context.Context, *ListRecurringPaymentsRequest) (*ListRecurringPaymentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRecurringPayments not implemented")
+}
+func (UnimplementedReportsServiceServer) GetBankSpending(context.Context, *GetBankSpendingRequest) (*GetBankSpendingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetBankSpending not implemented")
 }
 func (UnimplementedReportsServiceServer) mustEmbedUnimplementedReportsServiceServer() {}
 func (UnimplementedReportsServiceServer) testEmbeddedByValue()                        {}
@@ -254,6 +308,60 @@ func _ReportsService_GetSpending_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReportsService_ListMerchants_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMerchantsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportsServiceServer).ListMerchants(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportsService_ListMerchants_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportsServiceServer).ListMerchants(ctx, req.(*ListMerchantsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReportsService_ListRecurringPayments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRecurringPaymentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportsServiceServer).ListRecurringPayments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportsService_ListRecurringPayments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportsServiceServer).ListRecurringPayments(ctx, req.(*ListRecurringPaymentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReportsService_GetBankSpending_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetBankSpendingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportsServiceServer).GetBankSpending(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportsService_GetBankSpending_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportsServiceServer).GetBankSpending(ctx, req.(*GetBankSpendingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReportsService_ServiceDesc is the grpc.ServiceDesc for ReportsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -280,6 +388,18 @@ var ReportsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetSpending",
 			Handler:    _ReportsService_GetSpending_Handler,
+		},
+		{
+			MethodName: "ListMerchants",
+			Handler:    _ReportsService_ListMerchants_Handler,
+		},
+		{
+			MethodName: "ListRecurringPayments",
+			Handler:    _ReportsService_ListRecurringPayments_Handler,
+		},
+		{
+			MethodName: "GetBankSpending",
+			Handler:    _ReportsService_GetBankSpending_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
