@@ -46,9 +46,12 @@ func (c *cli) runDemo(ctx context.Context, n *node.Node) error {
 		return err
 	}
 	// What is printed below must answer with everything that was imported.
-	if err := caughtUp(ctx, bankv1.NewReportsServiceClient(conn), at); err != nil {
+	p, err := portray(ctx, conn, demo.Customer, at)
+	if err != nil {
 		return err
 	}
+	fmt.Fprintf(c.stdout, "\nWhat the bank knows of %s now:\n", demo.Customer)
+	p.print(c.stdout)
 	a := n.Addresses()
 	fmt.Fprintf(c.stdout, `
 Try, in another terminal:
@@ -59,13 +62,13 @@ Try, in another terminal:
 	return nil
 }
 
-// caughtUp returns when the projection that the demo shows has folded up to a position. The server waits
+// caughtUp asks until the projection that answers has come as far as the question wants. The server waits
 // itself for a while before it says that it is behind, which on a slow machine is often.
-func caughtUp(ctx context.Context, reports bankv1.ReportsServiceClient, at string) error {
+func caughtUp(ctx context.Context, ask func(context.Context) error) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		_, err := reports.GetSpending(ctx, &bankv1.GetSpendingRequest{CustomerId: demo.Customer, MinPosition: at})
+		err := ask(ctx)
 		if status.Code(err) != codes.DeadlineExceeded {
 			return err
 		}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -18,33 +17,32 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 )
 
-// slow is a reports service that is behind a few times before it answers.
+// slow is a question that is answered a few times that the projection is behind.
 type slow struct {
-	bankv1.ReportsServiceClient
 	behind int
 	then   error
 	asked  int
 }
 
-func (s *slow) GetSpending(context.Context, *bankv1.GetSpendingRequest, ...grpc.CallOption) (*bankv1.GetSpendingResponse, error) {
+func (s *slow) ask(context.Context) error {
 	if s.asked++; s.asked <= s.behind {
-		return nil, status.Error(codes.DeadlineExceeded, "the projection has not come so far")
+		return status.Error(codes.DeadlineExceeded, "the projection has not come so far")
 	}
-	return &bankv1.GetSpendingResponse{}, s.then
+	return s.then
 }
 
 func TestDemoWaitsForSlowProjections(t *testing.T) {
 	s := &slow{behind: 3}
-	if err := caughtUp(t.Context(), s, "x"); err != nil || s.asked != 4 {
+	if err := caughtUp(t.Context(), s.ask); err != nil || s.asked != 4 {
 		t.Errorf("got %v after %d questions, want nil after 4", err, s.asked)
 	}
 	refused := status.Error(codes.Internal, "no")
-	if err := caughtUp(t.Context(), &slow{behind: 1, then: refused}, "x"); !errors.Is(err, refused) {
+	if err := caughtUp(t.Context(), (&slow{behind: 1, then: refused}).ask); !errors.Is(err, refused) {
 		t.Errorf("got %v, want %v", err, refused)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if err := caughtUp(ctx, &slow{behind: 1 << 30}, "x"); !errors.Is(err, context.DeadlineExceeded) {
+	if err := caughtUp(ctx, (&slow{behind: 1 << 30}).ask); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want that the context ended", err)
 	}
 }
