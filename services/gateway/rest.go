@@ -55,7 +55,10 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (*rest, error)
 	r := &rest{Server: s, routes: routesOf(services)}
 	nothing := func(string) (string, bool) { return "", false }
 	r.mux = runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{MarshalOptions: marshal(), UnmarshalOptions: unmarshal()}),
+		// An answer is JSON, or a file that says itself what it is.
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{
+			Marshaler: &runtime.JSONPb{MarshalOptions: marshal(), UnmarshalOptions: unmarshal()},
+		}),
 		// A slash that is part of an id stays part of it.
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
 		// A call is what its method and path say, whatever its headers say.

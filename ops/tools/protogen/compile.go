@@ -16,6 +16,7 @@ import (
 
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate" // buf/validate/validate.proto
 	_ "google.golang.org/genproto/googleapis/api/annotations"                   // google/api/annotations.proto
+	_ "google.golang.org/genproto/googleapis/api/httpbody"                      // google/api/httpbody.proto
 )
 
 // fileSet is a compiled set of .proto files.
@@ -61,7 +62,11 @@ func (s *fileSet) add(file protoreflect.FileDescriptor, seen map[string]bool) {
 	for i := range imports.Len() {
 		s.add(imports.Get(i).FileDescriptor, seen)
 	}
-	s.files = append(s.files, protoutil.ProtoFromFileDescriptor(file))
+	found := protoutil.ProtoFromFileDescriptor(file)
+	if found.SourceCodeInfo == nil { // of an import; generators ask for its comments all the same
+		found.SourceCodeInfo = &descriptorpb.SourceCodeInfo{}
+	}
+	s.files = append(s.files, found)
 }
 
 // linked finds an imported file among the descriptors that are part of this program.

@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	refoldv1 "github.com/refold/refold/schemas/api/refoldv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -2134,11 +2135,100 @@ func (x *BankMonth) GetUnknownEntries() int64 {
 	return 0
 }
 
+type DownloadStatementRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	AccountId string                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Entries that occurred at or after this time.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Entries that occurred before this time. A span of more than 3 MiB is refused: ask for a shorter one.
+	To          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	MinPosition string                 `protobuf:"bytes,4,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// The answer as it was recorded then: what was recorded up to and at this time, and nothing else. Not with
+	// as_of_position or min_position, and not in the future.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
+	AsOfPosition  string `protobuf:"bytes,6,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DownloadStatementRequest) Reset() {
+	*x = DownloadStatementRequest{}
+	mi := &file_bank_v1_reports_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DownloadStatementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DownloadStatementRequest) ProtoMessage() {}
+
+func (x *DownloadStatementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bank_v1_reports_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DownloadStatementRequest.ProtoReflect.Descriptor instead.
+func (*DownloadStatementRequest) Descriptor() ([]byte, []int) {
+	return file_bank_v1_reports_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *DownloadStatementRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *DownloadStatementRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *DownloadStatementRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *DownloadStatementRequest) GetMinPosition() string {
+	if x != nil {
+		return x.MinPosition
+	}
+	return ""
+}
+
+func (x *DownloadStatementRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *DownloadStatementRequest) GetAsOfPosition() string {
+	if x != nil {
+		return x.AsOfPosition
+	}
+	return ""
+}
+
 var File_bank_v1_reports_proto protoreflect.FileDescriptor
 
 const file_bank_v1_reports_proto_rawDesc = "" +
 	"\n" +
-	"\x15bank/v1/reports.proto\x12\abank.v1\x1a\x1abank/v1/transactions.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\x93\x02\n" +
+	"\x15bank/v1/reports.proto\x12\abank.v1\x1a\x1abank/v1/transactions.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\x93\x02\n" +
 	"\x11GetAccountRequest\x12(\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12+\n" +
@@ -2334,12 +2424,21 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\n" +
 	"categories\x18\x02 \x03(\v2\x19.bank.v1.CategorySpendingR\n" +
 	"categories\x12'\n" +
-	"\x0funknown_entries\x18\x03 \x01(\x03R\x0eunknownEntries*~\n" +
+	"\x0funknown_entries\x18\x03 \x01(\x03R\x0eunknownEntries\"\xb7\x02\n" +
+	"\x18DownloadStatementRequest\x12(\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12+\n" +
+	"\fmin_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
+	"\n" +
+	"as_of_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
+	"\x0eas_of_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition*~\n" +
 	"\rAccountStatus\x12\x1e\n" +
 	"\x1aACCOUNT_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACCOUNT_STATUS_OPEN\x10\x01\x12\x19\n" +
 	"\x15ACCOUNT_STATUS_FROZEN\x10\x02\x12\x19\n" +
-	"\x15ACCOUNT_STATUS_CLOSED\x10\x032\xf5\a\n" +
+	"\x15ACCOUNT_STATUS_CLOSED\x10\x032\xeb\t\n" +
 	"\x0eReportsService\x12h\n" +
 	"\n" +
 	"GetAccount\x12\x1a.bank.v1.GetAccountRequest\x1a\x1b.bank.v1.GetAccountResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/accounts/{account_id}\x12s\n" +
@@ -2348,7 +2447,9 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\fListAccounts\x12\x1c.bank.v1.ListAccountsRequest\x1a\x1d.bank.v1.ListAccountsResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/accounts\x12v\n" +
 	"\vGetSpending\x12\x1b.bank.v1.GetSpendingRequest\x1a\x1c.bank.v1.GetSpendingResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/spending\x12\x86\x01\n" +
 	"\rListMerchants\x12\x1d.bank.v1.ListMerchantsRequest\x1a\x1e.bank.v1.ListMerchantsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/customers/{customer_id}/spending/merchants\x12\x9e\x01\n" +
-	"\x15ListRecurringPayments\x12%.bank.v1.ListRecurringPaymentsRequest\x1a&.bank.v1.ListRecurringPaymentsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/customers/{customer_id}/spending/recurring\x12r\n" +
+	"\x15ListRecurringPayments\x12%.bank.v1.ListRecurringPaymentsRequest\x1a&.bank.v1.ListRecurringPaymentsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/customers/{customer_id}/spending/recurring\x12{\n" +
+	"\x11DownloadStatement\x12!.bank.v1.DownloadStatementRequest\x1a\x14.google.api.HttpBody\"-\x82\xd3\xe4\x93\x02'\x12%/v1/accounts/{account_id}/entries:csv\x12w\n" +
+	"\x10DownloadSpending\x12\x1b.bank.v1.GetSpendingRequest\x1a\x14.google.api.HttpBody\"0\x82\xd3\xe4\x93\x02*\x12(/v1/customers/{customer_id}/spending:csv\x12r\n" +
 	"\x0fGetBankSpending\x12\x1f.bank.v1.GetBankSpendingRequest\x1a .bank.v1.GetBankSpendingResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/reports/spendingB4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
 
 var (
@@ -2364,7 +2465,7 @@ func file_bank_v1_reports_proto_rawDescGZIP() []byte {
 }
 
 var file_bank_v1_reports_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_bank_v1_reports_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_bank_v1_reports_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_bank_v1_reports_proto_goTypes = []any{
 	(AccountStatus)(0),                    // 0: bank.v1.AccountStatus
 	(*GetAccountRequest)(nil),             // 1: bank.v1.GetAccountRequest
@@ -2393,72 +2494,81 @@ var file_bank_v1_reports_proto_goTypes = []any{
 	(*GetBankSpendingRequest)(nil),        // 24: bank.v1.GetBankSpendingRequest
 	(*GetBankSpendingResponse)(nil),       // 25: bank.v1.GetBankSpendingResponse
 	(*BankMonth)(nil),                     // 26: bank.v1.BankMonth
-	(*timestamppb.Timestamp)(nil),         // 27: google.protobuf.Timestamp
-	(*refoldv1.Freshness)(nil),            // 28: refold.v1.Freshness
-	(AccountKind)(0),                      // 29: bank.v1.AccountKind
-	(EntryKind)(0),                        // 30: bank.v1.EntryKind
+	(*DownloadStatementRequest)(nil),      // 27: bank.v1.DownloadStatementRequest
+	(*timestamppb.Timestamp)(nil),         // 28: google.protobuf.Timestamp
+	(*refoldv1.Freshness)(nil),            // 29: refold.v1.Freshness
+	(AccountKind)(0),                      // 30: bank.v1.AccountKind
+	(EntryKind)(0),                        // 31: bank.v1.EntryKind
+	(*httpbody.HttpBody)(nil),             // 32: google.api.HttpBody
 }
 var file_bank_v1_reports_proto_depIdxs = []int32{
-	27, // 0: bank.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	27, // 1: bank.v1.GetAccountRequest.effective_at:type_name -> google.protobuf.Timestamp
+	28, // 0: bank.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	28, // 1: bank.v1.GetAccountRequest.effective_at:type_name -> google.protobuf.Timestamp
 	3,  // 2: bank.v1.GetAccountResponse.account:type_name -> bank.v1.Account
-	28, // 3: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
-	29, // 4: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
-	27, // 5: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
+	29, // 3: bank.v1.GetAccountResponse.freshness:type_name -> refold.v1.Freshness
+	30, // 4: bank.v1.Account.kind:type_name -> bank.v1.AccountKind
+	28, // 5: bank.v1.Account.opened_at:type_name -> google.protobuf.Timestamp
 	0,  // 6: bank.v1.Account.status:type_name -> bank.v1.AccountStatus
-	27, // 7: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
-	27, // 8: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
-	27, // 9: bank.v1.ListEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	28, // 7: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
+	28, // 8: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
+	28, // 9: bank.v1.ListEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	6,  // 10: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
-	28, // 11: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
-	30, // 12: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
-	27, // 13: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
-	27, // 14: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
-	27, // 15: bank.v1.ListPendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	29, // 11: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
+	31, // 12: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
+	28, // 13: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
+	28, // 14: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
+	28, // 15: bank.v1.ListPendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	9,  // 16: bank.v1.ListPendingResponse.holds:type_name -> bank.v1.PendingHold
 	10, // 17: bank.v1.ListPendingResponse.transfers:type_name -> bank.v1.PendingOutgoing
-	28, // 18: bank.v1.ListPendingResponse.freshness:type_name -> refold.v1.Freshness
-	27, // 19: bank.v1.PendingHold.occurred_at:type_name -> google.protobuf.Timestamp
-	27, // 20: bank.v1.PendingHold.expires_at:type_name -> google.protobuf.Timestamp
-	27, // 21: bank.v1.PendingOutgoing.occurred_at:type_name -> google.protobuf.Timestamp
-	27, // 22: bank.v1.ListAccountsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	29, // 18: bank.v1.ListPendingResponse.freshness:type_name -> refold.v1.Freshness
+	28, // 19: bank.v1.PendingHold.occurred_at:type_name -> google.protobuf.Timestamp
+	28, // 20: bank.v1.PendingHold.expires_at:type_name -> google.protobuf.Timestamp
+	28, // 21: bank.v1.PendingOutgoing.occurred_at:type_name -> google.protobuf.Timestamp
+	28, // 22: bank.v1.ListAccountsRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	3,  // 23: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
-	28, // 24: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
-	27, // 25: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	29, // 24: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
+	28, // 25: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	15, // 26: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
-	28, // 27: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	29, // 27: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
 	17, // 28: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
 	16, // 29: bank.v1.MonthSpending.totals:type_name -> bank.v1.MonthTotal
-	27, // 30: bank.v1.ListMerchantsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	28, // 30: bank.v1.ListMerchantsRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	20, // 31: bank.v1.ListMerchantsResponse.merchants:type_name -> bank.v1.MerchantSpending
-	28, // 32: bank.v1.ListMerchantsResponse.freshness:type_name -> refold.v1.Freshness
-	27, // 33: bank.v1.ListRecurringPaymentsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	29, // 32: bank.v1.ListMerchantsResponse.freshness:type_name -> refold.v1.Freshness
+	28, // 33: bank.v1.ListRecurringPaymentsRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	23, // 34: bank.v1.ListRecurringPaymentsResponse.payments:type_name -> bank.v1.RecurringPayment
-	28, // 35: bank.v1.ListRecurringPaymentsResponse.freshness:type_name -> refold.v1.Freshness
+	29, // 35: bank.v1.ListRecurringPaymentsResponse.freshness:type_name -> refold.v1.Freshness
 	26, // 36: bank.v1.GetBankSpendingResponse.months:type_name -> bank.v1.BankMonth
-	28, // 37: bank.v1.GetBankSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	29, // 37: bank.v1.GetBankSpendingResponse.freshness:type_name -> refold.v1.Freshness
 	17, // 38: bank.v1.BankMonth.categories:type_name -> bank.v1.CategorySpending
-	1,  // 39: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
-	4,  // 40: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
-	7,  // 41: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
-	11, // 42: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
-	13, // 43: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
-	18, // 44: bank.v1.ReportsService.ListMerchants:input_type -> bank.v1.ListMerchantsRequest
-	21, // 45: bank.v1.ReportsService.ListRecurringPayments:input_type -> bank.v1.ListRecurringPaymentsRequest
-	24, // 46: bank.v1.ReportsService.GetBankSpending:input_type -> bank.v1.GetBankSpendingRequest
-	2,  // 47: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
-	5,  // 48: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
-	8,  // 49: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
-	12, // 50: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
-	14, // 51: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
-	19, // 52: bank.v1.ReportsService.ListMerchants:output_type -> bank.v1.ListMerchantsResponse
-	22, // 53: bank.v1.ReportsService.ListRecurringPayments:output_type -> bank.v1.ListRecurringPaymentsResponse
-	25, // 54: bank.v1.ReportsService.GetBankSpending:output_type -> bank.v1.GetBankSpendingResponse
-	47, // [47:55] is the sub-list for method output_type
-	39, // [39:47] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	28, // 39: bank.v1.DownloadStatementRequest.from:type_name -> google.protobuf.Timestamp
+	28, // 40: bank.v1.DownloadStatementRequest.to:type_name -> google.protobuf.Timestamp
+	28, // 41: bank.v1.DownloadStatementRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	1,  // 42: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
+	4,  // 43: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
+	7,  // 44: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
+	11, // 45: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
+	13, // 46: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
+	18, // 47: bank.v1.ReportsService.ListMerchants:input_type -> bank.v1.ListMerchantsRequest
+	21, // 48: bank.v1.ReportsService.ListRecurringPayments:input_type -> bank.v1.ListRecurringPaymentsRequest
+	27, // 49: bank.v1.ReportsService.DownloadStatement:input_type -> bank.v1.DownloadStatementRequest
+	13, // 50: bank.v1.ReportsService.DownloadSpending:input_type -> bank.v1.GetSpendingRequest
+	24, // 51: bank.v1.ReportsService.GetBankSpending:input_type -> bank.v1.GetBankSpendingRequest
+	2,  // 52: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
+	5,  // 53: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
+	8,  // 54: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
+	12, // 55: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
+	14, // 56: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
+	19, // 57: bank.v1.ReportsService.ListMerchants:output_type -> bank.v1.ListMerchantsResponse
+	22, // 58: bank.v1.ReportsService.ListRecurringPayments:output_type -> bank.v1.ListRecurringPaymentsResponse
+	32, // 59: bank.v1.ReportsService.DownloadStatement:output_type -> google.api.HttpBody
+	32, // 60: bank.v1.ReportsService.DownloadSpending:output_type -> google.api.HttpBody
+	25, // 61: bank.v1.ReportsService.GetBankSpending:output_type -> bank.v1.GetBankSpendingResponse
+	52, // [52:62] is the sub-list for method output_type
+	42, // [42:52] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_reports_proto_init() }
@@ -2473,7 +2583,7 @@ func file_bank_v1_reports_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bank_v1_reports_proto_rawDesc), len(file_bank_v1_reports_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -8,6 +8,7 @@ package bankv1
 
 import (
 	context "context"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
@@ -26,6 +27,8 @@ const (
 	ReportsService_GetSpending_FullMethodName           = "/bank.v1.ReportsService/GetSpending"
 	ReportsService_ListMerchants_FullMethodName         = "/bank.v1.ReportsService/ListMerchants"
 	ReportsService_ListRecurringPayments_FullMethodName = "/bank.v1.ReportsService/ListRecurringPayments"
+	ReportsService_DownloadStatement_FullMethodName     = "/bank.v1.ReportsService/DownloadStatement"
+	ReportsService_DownloadSpending_FullMethodName      = "/bank.v1.ReportsService/DownloadSpending"
 	ReportsService_GetBankSpending_FullMethodName       = "/bank.v1.ReportsService/GetBankSpending"
 )
 
@@ -49,6 +52,11 @@ type ReportsServiceClient interface {
 	ListMerchants(ctx context.Context, in *ListMerchantsRequest, opts ...grpc.CallOption) (*ListMerchantsResponse, error)
 	// ListRecurringPayments returns what a customer pays month by month.
 	ListRecurringPayments(ctx context.Context, in *ListRecurringPaymentsRequest, opts ...grpc.CallOption) (*ListRecurringPaymentsResponse, error)
+	// DownloadStatement returns the statement of an account as CSV: what ListEntries returns, in one piece. A text that
+	// a spreadsheet would take for a formula has an apostrophe before it.
+	DownloadStatement(ctx context.Context, in *DownloadStatementRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
+	// DownloadSpending returns what a customer spent and got as CSV, a line for each month, category and currency.
+	DownloadSpending(ctx context.Context, in *GetSpendingRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
 	// GetBankSpending returns what all customers of the bank spent together, by month and category.
 	GetBankSpending(ctx context.Context, in *GetBankSpendingRequest, opts ...grpc.CallOption) (*GetBankSpendingResponse, error)
 }
@@ -131,6 +139,26 @@ func (c *reportsServiceClient) ListRecurringPayments(ctx context.Context, in *Li
 	return out, nil
 }
 
+func (c *reportsServiceClient) DownloadStatement(ctx context.Context, in *DownloadStatementRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(httpbody.HttpBody)
+	err := c.cc.Invoke(ctx, ReportsService_DownloadStatement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reportsServiceClient) DownloadSpending(ctx context.Context, in *GetSpendingRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(httpbody.HttpBody)
+	err := c.cc.Invoke(ctx, ReportsService_DownloadSpending_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *reportsServiceClient) GetBankSpending(ctx context.Context, in *GetBankSpendingRequest, opts ...grpc.CallOption) (*GetBankSpendingResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetBankSpendingResponse)
@@ -161,6 +189,11 @@ type ReportsServiceServer interface {
 	ListMerchants(context.Context, *ListMerchantsRequest) (*ListMerchantsResponse, error)
 	// ListRecurringPayments returns what a customer pays month by month.
 	ListRecurringPayments(context.Context, *ListRecurringPaymentsRequest) (*ListRecurringPaymentsResponse, error)
+	// DownloadStatement returns the statement of an account as CSV: what ListEntries returns, in one piece. A text that
+	// a spreadsheet would take for a formula has an apostrophe before it.
+	DownloadStatement(context.Context, *DownloadStatementRequest) (*httpbody.HttpBody, error)
+	// DownloadSpending returns what a customer spent and got as CSV, a line for each month, category and currency.
+	DownloadSpending(context.Context, *GetSpendingRequest) (*httpbody.HttpBody, error)
 	// GetBankSpending returns what all customers of the bank spent together, by month and category.
 	GetBankSpending(context.Context, *GetBankSpendingRequest) (*GetBankSpendingResponse, error)
 	mustEmbedUnimplementedReportsServiceServer()
@@ -193,6 +226,12 @@ func (UnimplementedReportsServiceServer) ListMerchants(context.Context, *ListMer
 }
 func (UnimplementedReportsServiceServer) ListRecurringPayments(context.Context, *ListRecurringPaymentsRequest) (*ListRecurringPaymentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRecurringPayments not implemented")
+}
+func (UnimplementedReportsServiceServer) DownloadStatement(context.Context, *DownloadStatementRequest) (*httpbody.HttpBody, error) {
+	return nil, status.Error(codes.Unimplemented, "method DownloadStatement not implemented")
+}
+func (UnimplementedReportsServiceServer) DownloadSpending(context.Context, *GetSpendingRequest) (*httpbody.HttpBody, error) {
+	return nil, status.Error(codes.Unimplemented, "method DownloadSpending not implemented")
 }
 func (UnimplementedReportsServiceServer) GetBankSpending(context.Context, *GetBankSpendingRequest) (*GetBankSpendingResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBankSpending not implemented")
@@ -344,6 +383,42 @@ func _ReportsService_ListRecurringPayments_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReportsService_DownloadStatement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DownloadStatementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportsServiceServer).DownloadStatement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportsService_DownloadStatement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportsServiceServer).DownloadStatement(ctx, req.(*DownloadStatementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReportsService_DownloadSpending_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSpendingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportsServiceServer).DownloadSpending(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportsService_DownloadSpending_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportsServiceServer).DownloadSpending(ctx, req.(*GetSpendingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ReportsService_GetBankSpending_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetBankSpendingRequest)
 	if err := dec(in); err != nil {
@@ -396,6 +471,14 @@ var ReportsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListRecurringPayments",
 			Handler:    _ReportsService_ListRecurringPayments_Handler,
+		},
+		{
+			MethodName: "DownloadStatement",
+			Handler:    _ReportsService_DownloadStatement_Handler,
+		},
+		{
+			MethodName: "DownloadSpending",
+			Handler:    _ReportsService_DownloadSpending_Handler,
 		},
 		{
 			MethodName: "GetBankSpending",

@@ -1,0 +1,78 @@
+package reports_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/reports"
+)
+
+// A statement as a file: with its running balance, and without a formula in it.
+func TestDownloadStatement(t *testing.T) {
+	b := newBank(t)
+	at := func(day int) time.Time { return time.Date(2014, 1, day, 12, 0, 0, 0, time.UTC) }
+	paid := b.posted("c1.main", at(3), event.EntryDeposit, "", 250)
+	shop := b.posted("c1.main", at(2), event.EntryCardPurchase, "+food", -100)
+	shop.Merchant = `=HYPERLINK("http://x"),"a, b"`
+	seen := b.commit(opened("c1.main", event.AccountCard), paid, shop)
+	ask := &bankv1.DownloadStatementRequest{AccountId: "c1.main", MinPosition: seen}
+	got, err := b.server.DownloadStatement(t.Context(), ask)
+	if err != nil || got.GetContentType() != "text/csv; charset=utf-8" {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	want := `occurred_at,kind,merchant,category,currency,amount_minor,balance_minor,balance_as_recorded_minor,recorded_at,event_id,reverses
+2014-01-02T12:00:00Z,CARD_PURCHASE,"'=HYPERLINK(""http://x""),""a, b""",'+food,EUR,-100,-100,150,1970-01-01T00:00:07Z,c1.main,
+2014-01-03T12:00:00Z,DEPOSIT,the shop,,EUR,250,150,250,1970-01-01T00:00:07Z,c1.main,
+`
+	if string(got.GetData()) != want {
+		t.Errorf("got\n%swant\n%s", got.GetData(), want)
+	}
+	ask.From = timestamppb.New(at(3))
+	if got, err := b.server.DownloadStatement(t.Context(), ask); err != nil || strings.Count(string(got.GetData()), "\n") != 2 || !strings.Contains(string(got.GetData()), ",250,150,") {
+		t.Errorf("got %s, %v, want one line that goes on from the balance before it", got.GetData(), err)
+	}
+	_, err = b.server.DownloadStatement(t.Context(), &bankv1.DownloadStatementRequest{AccountId: "c1.none", MinPosition: seen})
+	refused(t, err, codes.NotFound, reports.ReasonAccountNotFound)
+}
+
+func TestDownloadIsBounded(t *testing.T) {
+	b := newBank(t)
+	facts := []any{opened("c1.main", event.AccountCard)}
+	for day := range 40 {
+		e := b.posted("c1.main", time.Date(2014, 1, 1+day, 0, 0, 0, 0, time.UTC), event.EntryCardPurchase, "food", -1)
+		e.Merchant = strings.Repeat("m", 100_000)
+		facts = append(facts, e)
+	}
+	ask := &bankv1.DownloadStatementRequest{AccountId: "c1.main", MinPosition: b.commit(facts...)}
+	_, err := b.server.DownloadStatement(t.Context(), ask)
+	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+	ask.To = timestamppb.New(time.Date(2014, 1, 31, 0, 0, 0, 0, time.UTC))
+	if got, err := b.server.DownloadStatement(t.Context(), ask); err != nil || len(got.GetData()) < 3_000_000 {
+		t.Errorf("got %d bytes, %v", len(got.GetData()), err)
+	}
+}
+
+func TestDownloadSpending(t *testing.T) {
+	b := newBank(t)
+	at := time.Date(2014, 1, 15, 0, 0, 0, 0, time.UTC)
+	seen := b.commit(opened("c1.main", event.AccountCard), b.posted("c1.main", at, event.EntryCardPurchase, "food", -100),
+		b.posted("c1.main", at, event.EntrySalary, "", 900), b.posted("c1.main", at.AddDate(0, 1, 0), event.EntryRefund, "food", 30))
+	got, err := b.server.DownloadSpending(t.Context(), &bankv1.GetSpendingRequest{CustomerId: "c1", MinPosition: seen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `month,category,currency,spent_minor,entries
+2014-01,groceries,EUR,100,1
+2014-01,income,EUR,-900,
+2014-02,groceries,EUR,-30,1
+`
+	if string(got.GetData()) != want {
+		t.Errorf("got\n%swant\n%s", got.GetData(), want)
+	}
+}
