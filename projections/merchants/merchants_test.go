@@ -24,12 +24,12 @@ func TestRecurring(t *testing.T) {
 		return Merchant{Name: name, Currency: "EUR", SpentMinor: minor, Entries: 1}
 	}
 	rows := map[string]Row{
-		"2013-12": month(paid("rent", 900), paid("gym", 30)),
-		"2014-01": month(paid("rent", 1000), paid("gym", 30), paid("shop", 10), paid("shop", 10)),
-		"2014-02": month(paid("rent", 1000), paid("gym", 30), paid("shop", 10), paid("shop", 10), paid("power", 50), paid("late", 7)),
-		"2014-03": month(paid("rent", 950), paid("shop", 10), paid("shop", 10), paid("power", 80), paid("late", 7)),
+		"2013-12": month(paid("rent", 900), paid("gym", 30), paid("water", 100)),
+		"2014-01": month(paid("rent", 1000), paid("gym", 30), paid("shop", 10), paid("shop", 10), paid("water", 100)),
+		"2014-02": month(paid("rent", 1000), paid("gym", 30), paid("shop", 10), paid("shop", 10), paid("power", 50), paid("late", 7), paid("water", 100)),
+		"2014-03": month(paid("rent", 950), paid("shop", 10), paid("shop", 10), paid("power", 80), paid("late", 7), paid("water", 89)),
 	}
-	want := []Payment{{"gym", "EUR", 3, "2014-02", 30}, {"rent", "EUR", 4, "2014-03", 950}}
+	want := []Payment{{"gym", "EUR", 3, "2014-02", 30}, {"rent", "EUR", 4, "2014-03", 950}, {"water", "EUR", 3, "2014-02", 100}}
 	if got := Recurring(rows); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

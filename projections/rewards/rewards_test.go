@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/refold/refold/projections/harness"
+	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/category"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
@@ -156,6 +157,34 @@ func TestSums(t *testing.T) {
 			none := slices.ContainsFunc(s.Months, func(m Month) bool { return m.Left < 0 })
 			if got, want := s.Balance(), s.Earned-s.TakenBack-s.Redeemed-s.Expired; got != want || none || s.Owed < 0 || s.Owed > 0 && some {
 				t.Fatalf("got balance %d of %+v, want %d", got, s, want)
+			}
+		}
+	}
+}
+
+// A tier is made by this month and the eleven before it.
+func TestTwelveMonthsMakeATier(t *testing.T) {
+	s := Summary{Month: 24300, Months: []Month{{Month: 24288, Earned: 1}, {Month: 24289, Earned: 20}, {Month: 24300, Earned: 300}}}
+	if got := s.rolling(); got != 320 {
+		t.Errorf("got %d, want 320", got)
+	}
+}
+
+// A row that was not told what the others of its customer decided refuses the event, rather than be wrong for ever.
+func TestRowsThatAreNotTold(t *testing.T) {
+	r := first()
+	e := &posted{EventID: "event-1", Kind: event.EntryCardPurchase, Legs: []leg{{AccountID: "alice.card", AmountMinor: -100, Currency: "EUR"}}}
+	for name, told := range map[string]told{
+		"nothing":              {},
+		"of another event":     {offset: 6, customer: "alice", summed: true},
+		"of another customer":  {offset: 7, customer: "bob", summed: true},
+		"by the purchase only": {offset: 7, customer: "alice"},
+	} {
+		for _, sort := range []string{"pevent-1", entrySort(1, "event-1")} {
+			e.told = told
+			row := &Row{}
+			if err := r.foldPosted(projection.Key{Partition: "alice", Sort: sort}, row, e, projection.Meta{Offset: 7}); err == nil || *row != (Row{}) {
+				t.Errorf("told %s: got %v, %v, want an error", name, row, err)
 			}
 		}
 	}
