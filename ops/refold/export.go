@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/refold/refold/ops/exporter"
+	"github.com/refold/refold/streams/topic"
+)
+
+func (c *cli) export() *cobra.Command {
+	var every time.Duration
+	var kafka, registry string
+	cmd := &cobra.Command{
+		Use:   "export FOLDER",
+		Short: "Write what was posted since the last export as CSV, with a manifest; safe to run again",
+		Args:  args(1),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			where, codec, err := c.log(kafka, registry)
+			if err != nil {
+				return err
+			}
+			cfg := exporter.Config{Cluster: where, Codec: codec, Topic: topic.Transactions, Folder: a[0]}
+			return c.runExport(cmd.Context(), cfg, every)
+		},
+	}
+	cmd.Flags().DurationVar(&every, "every", 0, "go on, and write an increment so often; without it once")
+	cmd.Flags().StringVar(&kafka, "kafka", "", "Kafka address; without it the data folder says")
+	cmd.Flags().StringVar(&registry, "registry", "", "registry address; without it the data folder says")
+	return cmd
+}
+
+// runExport writes one increment, or one again and again until ctx ends. An increment that fails ends it, for the
+// next one would have to begin where it began.
+func (c *cli) runExport(ctx context.Context, cfg exporter.Config, every time.Duration) error {
+	if err := c.exportOnce(ctx, cfg); err != nil || every <= 0 {
+		return err
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := c.exportOnce(ctx, cfg); err != nil && ctx.Err() == nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (c *cli) exportOnce(ctx context.Context, cfg exporter.Config) error {
+	m, err := exporter.Run(ctx, cfg)
+	switch {
+	case err != nil:
+		return err
+	case c.json:
+		return c.printJSON(m)
+	case m.Number == 0:
+		fmt.Fprintln(c.stdout, "nothing was posted since the last export")
+		return nil
+	}
+	rows := int64(0)
+	for _, f := range m.Files {
+		rows += f.Rows
+	}
+	fmt.Fprintf(c.stdout, "increment %d: %s in %s\n", m.Number, count(rows, "row"), count(int64(len(m.Files)), "file"))
+	return nil
+}
