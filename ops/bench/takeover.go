@@ -80,8 +80,17 @@ func (c *instances) end() error {
 	return errors.Join(problems...)
 }
 
-// lonely is a customer of the partition that is taken over.
+// lonely is a customer of the partition that is taken over, or of another.
 func lonely(i int) string { return fmt.Sprintf("t%06d", i) }
+
+// lonelyOf is the first one of a partition.
+func lonelyOf(partition int32) string {
+	i := 0
+	for topic.Of(lonely(i), topic.DefaultPartitions) != partition {
+		i++
+	}
+	return lonely(i)
+}
 
 // enter fills one partition.
 func (c *instances) enter(ctx context.Context, s *child) error {
@@ -129,7 +138,7 @@ func (c *instances) insist(ctx context.Context, s *child, customer string) error
 		switch {
 		case err == nil:
 			return nil
-		case status.Code(err) != codes.Unavailable || time.Since(start) > time.Minute:
+		case status.Code(err) != codes.Unavailable || time.Since(start) > 5*time.Minute:
 			return fmt.Errorf("insist on a command: %w", err)
 		}
 		select {
@@ -142,10 +151,7 @@ func (c *instances) insist(ctx context.Context, s *child, customer string) error
 
 // measure ends the owner in three ways.
 func (c *instances) measure(ctx context.Context, owner *child) error {
-	customer := lonely(0)
-	for i := 0; topic.Of(customer, topic.DefaultPartitions) != 0; i++ {
-		customer = lonely(i)
-	}
+	customer := lonelyOf(0)
 	unit := fmt.Sprintf("s, %d entries", c.entries)
 	if err := owner.stop(); err != nil {
 		return err
