@@ -171,7 +171,8 @@ func (p *process) run() error {
 	}
 	cfg := journal.Config[*Command, Outcome]{
 		Cluster: c, Topic: topic.Transactions, NewMachine: machines.New, Log: logger,
-		Clock: func() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) },
+		Clock:    func() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) },
+		OneEpoch: p.slot == 0, // as the process that the embedded broker is in
 	}
 	if w.plan.static {
 		cfg.Instance = fmt.Sprintf("slot%d", p.slot)
