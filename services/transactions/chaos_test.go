@@ -173,7 +173,7 @@ func (d *disturbance) end() {
 func TestLG3RandomEntriesUnderFaults(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	const accounts, workers, enough = 8, 12, 300
+	const accounts, workers, enough, long = 8, 12, 30, time.Second
 	b := newBank(t, 2)
 	steady := b.start().serving(2)
 	for n := range accounts {
@@ -188,7 +188,10 @@ func TestLG3RandomEntriesUnderFaults(t *testing.T) {
 		wg.Go(func() { w.run(ctx, seed, worker, accounts) })
 	}
 	wg.Go(func() { w.churn(ctx) })
-	steady.until(func() bool { return w.answers() >= enough && disturbance.injected() >= enough/10 })
+	begun := time.Now()
+	steady.until(func() bool {
+		return time.Since(begun) > long && w.answers() >= enough && disturbance.injected() >= enough/3
+	})
 	cancel()
 	wg.Wait()
 	disturbance.end()
