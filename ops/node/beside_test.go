@@ -30,6 +30,9 @@ func TestNodeStartsBesideAnother(t *testing.T) {
 			return err
 		}
 		for _, p := range listed.GetProjections() {
+			if len(p.GetGenerations()) == 0 {
+				return fmt.Errorf("the other node: %s has no generation yet", p.GetName())
+			}
 			at, err := position.Decode(p.GetGenerations()[0].GetPosition())
 			if err == nil && len(at.Positions) == 0 {
 				err = errors.New("it has no task")
