@@ -36,19 +36,10 @@ func newBar(out io.Writer, name string) *bar {
 	return b
 }
 
-// show says how much of all is done and how long the rest may take, 0 where that is not known.
-func (b *bar) show(done, all int64, eta time.Duration) {
-	rest := ""
-	if eta > 0 {
-		rest = ", " + eta.Round(time.Second).String() + " to go"
-	}
-	b.say(done, all, rest)
-}
-
-// count is show for work whose rest nobody estimates.
+// count says how much of all is done.
 func (b *bar) count(done, all int64) { b.say(done, all, "") }
 
-// say is show with words of the caller behind the bar.
+// say is count with words of the caller behind the bar.
 func (b *bar) say(done, all int64, words string) {
 	if b.moves != nil {
 		b.moves.ChangeMax64(max(all, 1))

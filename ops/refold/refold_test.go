@@ -37,11 +37,29 @@ func TestDemoReplayPromoteRollback(t *testing.T) {
 	var op struct {
 		Verification struct{ Rows, Differences, Digest, LiveDigest string }
 	}
-	if err := json.Unmarshal([]byte(well(t, data, "replay", "spending", "--from", "beginning", "--json")), &op); err != nil {
+	var plan struct{ Hash string }
+	if err := json.Unmarshal([]byte(well(t, data, "replay", "spending", "--plan", "--json")), &plan); err != nil {
+		t.Fatal(err)
+	}
+	if out := well(t, data, "replay", "spending", "--plan"); !strings.Contains(out, "refold replay start spending --plan "+plan.Hash) || !strings.Contains(out, "kafka") {
+		t.Errorf("got plan %s", out)
+	}
+	if code, _, stderr := refold(t, data, "replay", "start", "spending", "--plan", plan.Hash, "--key", "bcc-2968"); code != exitFailed || !strings.Contains(stderr, "plan it again") {
+		t.Errorf("another plan: got %d, %q", code, stderr)
+	}
+	if err := json.Unmarshal([]byte(well(t, data, "replay", "start", "spending", "--from", "beginning", "--plan", plan.Hash, "--json")), &op); err != nil {
 		t.Fatal(err)
 	}
 	if v := op.Verification; v.Rows == "0" || v.Differences != "0" || v.Digest == "" {
 		t.Errorf("got %+v", v)
+	}
+	for _, verb := range []string{"pause", "resume", "retry", "watch"} {
+		if out := well(t, data, "replay", verb, "spending"); !strings.HasPrefix(out, "spending-2: ") {
+			t.Errorf("%s: got %s", verb, out)
+		}
+	}
+	if out := well(t, data, "replay", "list", "spending"); !strings.Contains(out, "spending-2") || strings.Contains(out, "spending-1") {
+		t.Errorf("got list %s", out)
 	}
 	for _, step := range []struct {
 		verb string
@@ -64,7 +82,7 @@ func TestDemoReplayPromoteRollback(t *testing.T) {
 	if code, _, stderr := refold(t, data, "cancel", "spending"); code == 0 || !strings.Contains(stderr, "no replay") {
 		t.Errorf("cancel what stands by: got %d, %q", code, stderr)
 	}
-	if code, _, stderr := refold(t, data, "replay", "spending", "--from", "end"); code != exitUsage || !strings.Contains(stderr, "beginning") {
+	if code, _, stderr := refold(t, data, "replay", "spending", "--from", "end"); code != exitFailed || !strings.Contains(stderr, "beginning") {
 		t.Errorf("replay from the end: got %d, %q", code, stderr)
 	}
 	if out := well(t, data, "status"); !strings.Contains(out, "spending") || !strings.Contains(out, "live") {

@@ -4,78 +4,146 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/refold/refold/schemas/api/refoldv1"
 )
 
+// wish is what a replay is wanted to be.
+type wish struct {
+	from, touchedBy, reason string
+	keys                    []string
+	maxRate                 int64
+	detach                  bool
+}
+
+func (w *wish) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&w.from, "from", "beginning", "begin with the newest snapshot at or before: snapshot, snapshot:NAME, an offset, a token, a time (RFC 3339) or so long ago (-24h); or at the beginning")
+	f.StringSliceVar(&w.keys, "key", nil, "fold only the rows of this customer or account anew; may be given again")
+	f.StringVar(&w.touchedBy, "touched-by", "", "fold only the rows anew of whom events of this name touch, such as bank.AccountFrozen")
+	f.Int64Var(&w.maxRate, "max-rate", 0, "fold at most so many records a second; 0 is any number")
+	f.StringVar(&w.reason, "reason", "", "why; kept in the record of acts")
+	f.BoolVar(&w.detach, "detach", false, "do not wait until it is verified")
+}
+
 func (c *cli) replay() *cobra.Command {
-	var from, reason string
-	var detach bool
+	w := wish{}
+	var plan bool
 	cmd := &cobra.Command{
 		Use:   "replay PROJECTION",
 		Short: "Fold a projection anew beside the live one, and compare the two",
 		Args:  args(1),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			if from != "beginning" {
-				return fmt.Errorf("%w: --from: only beginning is supported, not %q", errUsage, from)
+			if plan {
+				return c.withControl(func(control refoldv1.ControlServiceClient) error { return c.runPlan(cmd.Context(), control, a[0], w) })
 			}
-			return c.withControl(func(control refoldv1.ControlServiceClient) error {
-				op, err := control.StartReplay(cmd.Context(), &refoldv1.StartReplayRequest{Projection: a[0], From: from, Reason: reason})
-				if err != nil {
-					return err
-				}
-				if !detach {
-					if op, err = c.watch(cmd.Context(), control, op); err != nil {
-						return err
-					}
-				}
-				return c.printOperation(op)
-			})
+			return c.start(cmd.Context(), a[0], w, "")
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "beginning", "where the replay begins")
-	cmd.Flags().StringVar(&reason, "reason", "", "why; kept in the record of acts")
-	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait until it is verified")
+	w.flags(cmd)
+	cmd.Flags().BoolVar(&plan, "plan", false, "show what it would be, and start nothing")
+	cmd.AddCommand(c.startPlan())
+	cmd.AddCommand(c.steering()...)
 	return cmd
 }
 
-func (c *cli) promote() *cobra.Command {
-	var reason string
-	var force bool
-	cmd := c.act("promote", "Make a replay's generation live", func(ctx context.Context, control refoldv1.ControlServiceClient, id string) (*refoldv1.Operation, error) {
-		return control.Promote(ctx, &refoldv1.PromoteRequest{Id: id, Reason: reason, Force: force})
+// startPlan is the command that starts what was planned, and nothing else.
+func (c *cli) startPlan() *cobra.Command {
+	w := wish{}
+	var plan string
+	cmd := &cobra.Command{
+		Use:   "start PROJECTION --plan HASH",
+		Short: "Start a replay as it was planned, or not at all",
+		Args:  args(1),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			if plan == "" {
+				return fmt.Errorf("%w: --plan is the hash that `refold replay %s --plan` shows", errUsage, a[0])
+			}
+			return c.start(cmd.Context(), a[0], w, plan)
+		},
+	}
+	w.flags(cmd)
+	cmd.Flags().StringVar(&plan, "plan", "", "the hash of the plan")
+	return cmd
+}
+
+func (c *cli) start(ctx context.Context, projection string, w wish, plan string) error {
+	return c.withControl(func(control refoldv1.ControlServiceClient) error {
+		op, err := control.StartReplay(ctx, &refoldv1.StartReplayRequest{
+			Projection: projection, From: w.from, Keys: w.keys, TouchedBy: w.touchedBy, Reason: w.reason, MaxRate: w.maxRate, Plan: plan,
+		})
+		if err != nil {
+			return err
+		}
+		if !w.detach {
+			if op, err = c.watch(ctx, control, op); err != nil {
+				return err
+			}
+		}
+		return c.printOperation(op)
 	})
-	cmd.Flags().StringVar(&reason, "reason", "", "why; kept in the record of acts")
+}
+
+func (c *cli) promote() *cobra.Command {
+	var force bool
+	cmd := c.act("promote", "Make a replay's generation live", func(ctx context.Context, control refoldv1.ControlServiceClient, on target) (*refoldv1.Operation, error) {
+		return control.Promote(ctx, &refoldv1.PromoteRequest{Id: on.id, Reason: on.reason, Force: force})
+	})
 	cmd.Flags().BoolVar(&force, "force", false, "promote although rows differ; needs a reason")
 	return cmd
 }
 
 func (c *cli) rollback() *cobra.Command {
-	var reason string
-	cmd := c.act("rollback", "Make the generation live again that was live before", func(ctx context.Context, control refoldv1.ControlServiceClient, id string) (*refoldv1.Operation, error) {
-		return control.Rollback(ctx, &refoldv1.RollbackRequest{Id: id, Reason: reason})
+	return c.act("rollback", "Make the generation live again that was live before", func(ctx context.Context, control refoldv1.ControlServiceClient, on target) (*refoldv1.Operation, error) {
+		return control.Rollback(ctx, &refoldv1.RollbackRequest{Id: on.id, Reason: on.reason})
 	})
-	cmd.Flags().StringVar(&reason, "reason", "", "why; kept in the record of acts")
-	return cmd
 }
 
 func (c *cli) cancel() *cobra.Command {
-	var reason string
-	cmd := c.act("cancel", "End a replay that is not live and drop its rows", func(ctx context.Context, control refoldv1.ControlServiceClient, id string) (*refoldv1.Operation, error) {
-		return control.Cancel(ctx, &refoldv1.CancelRequest{Id: id, Reason: reason})
+	return c.act("cancel", "End a replay that is not live and drop its rows", func(ctx context.Context, control refoldv1.ControlServiceClient, on target) (*refoldv1.Operation, error) {
+		return control.Cancel(ctx, &refoldv1.CancelRequest{Id: on.id, Reason: on.reason})
 	})
-	cmd.Flags().StringVar(&reason, "reason", "", "why; kept in the record of acts")
-	return cmd
 }
+
+// steering are the commands upon a replay that runs.
+func (c *cli) steering() []*cobra.Command {
+	var maxRate int64
+	limit := c.act("cap", "Bound the records that a replay folds in a second, while it runs", func(ctx context.Context, control refoldv1.ControlServiceClient, on target) (*refoldv1.Operation, error) {
+		return control.Cap(ctx, &refoldv1.CapRequest{Id: on.id, Reason: on.reason, MaxRate: maxRate})
+	})
+	limit.Flags().Int64Var(&maxRate, "max-rate", 0, "records a second; 0 is any number")
+	return []*cobra.Command{
+		limit,
+		c.act("pause", "Stop a replay where it is until it is resumed", func(ctx context.Context, control refoldv1.ControlServiceClient, on target) (*refoldv1.Operation, error) {
+			return control.Pause(ctx, &refoldv1.PauseRequest{Id: on.id, Reason: on.reason})
+		}),
+		c.act("resume", "Let a paused replay go on", func(ctx context.Context, control refoldv1.ControlServiceClient, on target) (*refoldv1.Operation, error) {
+			return control.Resume(ctx, &refoldv1.ResumeRequest{Id: on.id, Reason: on.reason})
+		}),
+		c.act("retry", "Let what stands still try again, from what it has saved", func(ctx context.Context, control refoldv1.ControlServiceClient, on target) (*refoldv1.Operation, error) {
+			return control.Retry(ctx, &refoldv1.RetryRequest{Id: on.id, Reason: on.reason})
+		}),
+		c.act("watch", "Show how far a replay is until it is verified", func(ctx context.Context, control refoldv1.ControlServiceClient, on target) (*refoldv1.Operation, error) {
+			op, err := control.GetOperation(ctx, &refoldv1.GetOperationRequest{Id: on.id})
+			if err != nil {
+				return nil, err
+			}
+			return c.watch(ctx, control, op)
+		}),
+		c.listReplays(),
+	}
+}
+
+// target is what a command acts upon, and why.
+type target struct{ id, reason string }
 
 // act is a command that takes an operation such as spending-2, or a projection for the one that is meant:
 // the live one to roll back, else the latest that is not live.
-func (c *cli) act(verb, short string, do func(context.Context, refoldv1.ControlServiceClient, string) (*refoldv1.Operation, error)) *cobra.Command {
-	return &cobra.Command{
+func (c *cli) act(verb, short string, do func(context.Context, refoldv1.ControlServiceClient, target) (*refoldv1.Operation, error)) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
 		Use:   verb + " PROJECTION|OPERATION",
 		Short: short,
 		Args:  args(1),
@@ -85,7 +153,7 @@ func (c *cli) act(verb, short string, do func(context.Context, refoldv1.ControlS
 				if err != nil {
 					return err
 				}
-				op, err := do(cmd.Context(), control, id)
+				op, err := do(cmd.Context(), control, target{id, reason})
 				if err != nil {
 					return err
 				}
@@ -93,6 +161,8 @@ func (c *cli) act(verb, short string, do func(context.Context, refoldv1.ControlS
 			})
 		},
 	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why; kept in the record of acts")
+	return cmd
 }
 
 func (c *cli) withControl(do func(refoldv1.ControlServiceClient) error) error {
@@ -125,84 +195,4 @@ func operation(ctx context.Context, control refoldv1.ControlServiceClient, name 
 		return "", fmt.Errorf("%s has no replay: start one with `refold replay %s`", name, name)
 	}
 	return name, nil
-}
-
-// watch shows a replay until it is compared with the live generation, or cannot go on.
-func (c *cli) watch(ctx context.Context, control refoldv1.ControlServiceClient, op *refoldv1.Operation) (*refoldv1.Operation, error) {
-	bar := newBar(c.stderr, "replay "+op.GetId())
-	defer bar.finish()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		var done, all int64
-		for _, p := range op.GetPartitions() {
-			done, all = done+p.GetOffset(), all+p.GetEnd()
-		}
-		bar.show(done, all, time.Duration(op.GetEtaSeconds()*float64(time.Second)))
-		switch op.GetGeneration().GetState() {
-		case refoldv1.GenerationState_GENERATION_STATE_STUCK:
-			return op, fmt.Errorf("replay %s stands still: %s", op.GetId(), op.GetGeneration().GetError())
-		case refoldv1.GenerationState_GENERATION_STATE_READY:
-			if problem := op.GetGeneration().GetError(); problem != "" {
-				return op, fmt.Errorf("replay %s is ready and cannot be compared: %s (refold promote --force --reason WHY makes it live all the same)", op.GetId(), problem)
-			}
-		case refoldv1.GenerationState_GENERATION_STATE_CANCELLED:
-			return op, fmt.Errorf("replay %s was cancelled", op.GetId())
-		case refoldv1.GenerationState_GENERATION_STATE_VERIFIED, refoldv1.GenerationState_GENERATION_STATE_LIVE:
-			return op, nil
-		default:
-		}
-		select {
-		case <-ctx.Done():
-			return op, fmt.Errorf("replay %s goes on without being watched: %w", op.GetId(), ctx.Err())
-		case <-tick.C:
-		}
-		next, err := control.GetOperation(ctx, &refoldv1.GetOperationRequest{Id: op.GetId()})
-		if err != nil {
-			return op, err
-		}
-		op = next
-	}
-}
-
-// printOperation shows a replay, and says by its error whether the generations agree.
-func (c *cli) printOperation(op *refoldv1.Operation) error {
-	if c.json {
-		if err := c.printProto(op); err != nil {
-			return err
-		}
-	} else {
-		c.describe(op)
-	}
-	if n := op.GetVerification().GetDifferences(); n > 0 {
-		return fmt.Errorf("%w: %d of %d rows differ", errNotAllWell, n, op.GetVerification().GetRows())
-	}
-	return nil
-}
-
-func (c *cli) describe(op *refoldv1.Operation) {
-	fmt.Fprintf(c.stdout, "%s: generation %d is %s; generation %d answers queries\n",
-		op.GetId(), op.GetGeneration().GetNumber(), state(op.GetGeneration().GetState()), op.GetLive())
-	v := op.GetVerification()
-	if v == nil {
-		return
-	}
-	fmt.Fprintf(c.stdout, "compared %d rows at equal positions: %d differ; digest %s\n", v.GetRows(), v.GetDifferences(), v.GetDigest())
-	for _, d := range v.GetExamples() {
-		fmt.Fprintf(c.stdout, "  partition %d, row %s\n    live       %s\n    candidate  %s\n", d.GetPartition(), strings.TrimSpace(d.GetKey()), orNone(d.GetLive()), orNone(d.GetCandidate()))
-	}
-	switch {
-	case op.GetGeneration().GetState() != refoldv1.GenerationState_GENERATION_STATE_VERIFIED:
-	case v.GetDifferences() > 0:
-		fmt.Fprintf(c.stdout, "it can only be made live with: refold promote %s --force --reason WHY\n", op.GetId())
-	default:
-		fmt.Fprintf(c.stdout, "make it live with: refold promote %s\n", op.GetId())
-	}
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "(no row)"
-	}
-	return s
 }

@@ -74,11 +74,18 @@ func (p *Projection) cancel(g *Generation, a event.ActRecorded) string {
 	return ""
 }
 
+// Emits tells whether effects may still be waited for from a generation: it is live, or was before and has to come
+// to where the reign of the live one begins.
+func (p Projection) Emits(number int64) bool {
+	live, _ := p.Generation(p.Live)
+	return number == p.Live || live.Promoted != nil && number == live.Before
+}
+
 // pause and limit are for what is built beside the live generation: that one folds as fast as it can.
 func (p *Projection) pause(g *Generation, a event.ActRecorded) string {
 	switch {
-	case g.Number == p.Live:
-		return fmt.Sprintf("generation %d of %s is live and cannot be paused", g.Number, a.Projection)
+	case p.Emits(g.Number):
+		return fmt.Sprintf("generation %d of %s is live, or was before, and cannot be paused", g.Number, a.Projection)
 	case g.Paused != nil:
 		return fmt.Sprintf("generation %d of %s is paused already", g.Number, a.Projection)
 	}

@@ -11,6 +11,7 @@
 package alerts
 
 import (
+	"embed"
 	"strings"
 	"time"
 
@@ -60,13 +61,16 @@ type leg struct {
 	BalanceAfterMinor int64  `avro:"balance_after_minor"`
 }
 
+//go:embed testdata/*.txt
+var scripts embed.FS
+
 // Definition returns the projection.
 func Definition() *projection.Definition {
 	return projection.MustDefine(Name, 1,
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
 		projection.Emit(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted).
 			To(topic.Notifications, event.NameNotificationRequested),
-	)
+	).Recorded(scripts)
 }
 
 // Key returns the row of an account.

@@ -10,6 +10,7 @@
 package balances
 
 import (
+	"embed"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -109,6 +110,9 @@ type leg struct {
 	AccountSeq        int64  `avro:"account_seq"`
 }
 
+//go:embed testdata/*.txt
+var scripts embed.FS
+
 // Definition returns the projection.
 func Definition() *projection.Definition {
 	return projection.MustDefine(Name, 6,
@@ -121,7 +125,7 @@ func Definition() *projection.Definition {
 		projection.On(topic.Transactions, event.NameAccountFrozen, changedKeys, foldStatus(StatusFrozen)),
 		projection.On(topic.Transactions, event.NameAccountUnfrozen, changedKeys, foldStatus(StatusOpen)),
 		projection.On(topic.Transactions, event.NameAccountClosed, changedKeys, foldStatus(StatusClosed)),
-	)
+	).Recorded(scripts)
 }
 
 // AccountKey returns the row of an account.

@@ -12,6 +12,7 @@
 package creditscore
 
 import (
+	"embed"
 	"fmt"
 	"strings"
 
@@ -88,6 +89,9 @@ type rejected struct {
 // insufficientFunds is the reason of a payment that was refused for want of funds.
 const insufficientFunds = "INSUFFICIENT_FUNDS"
 
+//go:embed testdata/*.txt
+var scripts embed.FS
+
 // Definition returns the projection with the model in force.
 func Definition() *projection.Definition {
 	models := Models()
@@ -99,7 +103,7 @@ func (m Model) definition() *projection.Definition {
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, m.foldOpened),
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, m.foldPosted),
 		projection.On(topic.Transactions, event.NameCommandRejected, rejectedKeys, m.foldRejected),
-	)
+	).Recorded(scripts)
 }
 
 // Key returns the row of a customer.

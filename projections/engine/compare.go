@@ -51,6 +51,7 @@ func (e *Engine) verifyAll(ctx context.Context) {
 			p := state.Projection(name)
 			for _, g := range p.Generations {
 				if e.status(name, p, g).State == Ready {
+					e.noteRate(store.Generation{Projection: name, Number: g.Number})
 					e.note(ctx, name, g.Number, e.verify(ctx, name, g.Number, p.Live))
 				}
 			}
@@ -96,7 +97,7 @@ func (e *Engine) verify(ctx context.Context, name string, candidate, live int64)
 	act := event.ActRecorded{
 		Kind: event.ActGenerationVerified, Principal: Platform, Reason: "it has folded all there is",
 		Projection: name, Generation: candidate, ExpectedLive: live,
-		Version: b.cfg.Definition.Version, Hash: b.cfg.Definition.RowHash,
+		Version: b.cfg.Definition.Version, Hash: b.cfg.Definition.Hash,
 	}
 	for _, t := range b.Progress() {
 		at, err := c.task(ctx, a.Follower, b.Follower, t.Partition)
@@ -110,14 +111,19 @@ func (e *Engine) verify(ctx context.Context, name string, candidate, live int64)
 	e.mu.Lock()
 	b.examples, b.digest = c.examples, sum(c.live)
 	e.mu.Unlock()
-	return e.cfg.Acts.Do(ctx, act)
+	return e.act(ctx, act)
 }
 
 func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)[:16]) }
 
+// cutPatience bounds the wait until both generations stand at one position: one of them may be paused meanwhile.
+const cutPatience = 30 * time.Second
+
 // task compares one partition at a position that both generations stood at.
 func (c *comparison) task(ctx context.Context, live, candidate *Follower, partition int32) (at int64, err error) {
-	a, b, at, err := cutBoth(ctx, live, candidate, partition)
+	bounded, cancel := context.WithTimeout(ctx, cutPatience)
+	defer cancel()
+	a, b, at, err := cutBoth(bounded, live, candidate, partition)
 	if err != nil {
 		return 0, err
 	}
@@ -167,7 +173,7 @@ func cutPair(ctx context.Context, first, second *Follower, partition int32) (one
 type pair struct{ key, value []byte }
 
 // scan yields copies of a task's rows in order of their keys; *err is set when it ends early.
-func scan(s store.Snapshot, partition int32, err *error) iter.Seq[pair] {
+func scan(s store.Reader, partition int32, err *error) iter.Seq[pair] {
 	return func(yield func(pair) bool) {
 		*err = s.Scan(partition, nil, nil, func(k, v []byte) bool {
 			return yield(pair{bytes.Clone(k), bytes.Clone(v)})

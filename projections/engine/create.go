@@ -8,25 +8,36 @@ import (
 	"github.com/refold/refold/schemas/event"
 )
 
-// create makes a generation of a projection's newest version and returns its number.
-func (e *Engine) create(ctx context.Context, name, principal, reason string) (int64, error) {
+// createFirst makes the first generation of a projection, which is live at once. What happened before there was
+// the projection is no news: its effects begin where the source ends.
+func (e *Engine) createFirst(ctx context.Context, name string) error {
 	d, err := e.newest(name)
 	if err != nil {
-		return 0, err
+		return err
 	}
+	ends, err := e.sourceEnds(ctx, name)
+	if err != nil {
+		return err
+	}
+	return e.act(ctx, event.ActRecorded{
+		Principal: Platform, Reason: "the first generation", Kind: event.ActGenerationCreated,
+		Projection: name, Generation: 1, Version: d.Version, Hash: d.Hash, Positions: ends,
+	})
+}
+
+// create makes the generation of a plan and returns its number.
+func (e *Engine) create(ctx context.Context, plan *Plan, o Order) (int64, error) {
 	state, _ := e.cfg.Acts.State()
-	p := state.Projection(name)
-	act := event.ActRecorded{
-		Principal: principal, Reason: reason, Kind: event.ActGenerationCreated,
-		Projection: name, Generation: p.Last() + 1, ExpectedLive: p.Live, Version: d.Version, Hash: d.RowHash,
+	number := state.Projection(plan.Projection).Last() + 1
+	a := event.ActRecorded{
+		Principal: o.Principal, Reason: o.Reason, Kind: event.ActGenerationCreated, Projection: plan.Projection,
+		Generation: number, ExpectedLive: plan.Live, Version: plan.Version, Hash: plan.FoldHash,
+		Plan: plan.Hash, Snapshot: plan.Snapshot, Keys: plan.Keys, TouchedBy: plan.TouchedBy, MaxRate: o.MaxRate,
 	}
-	if p.Last() == 0 {
-		// What happened before there was the projection is no news.
-		if act.Positions, err = e.sourceEnds(ctx, name); err != nil {
-			return 0, err
-		}
+	for _, s := range plan.Stretches {
+		a.Positions = append(a.Positions, event.TopicPosition{Topic: plan.Topic, Partition: s.Partition, Offset: s.Begin})
 	}
-	return act.Generation, e.cfg.Acts.Do(ctx, act)
+	return number, e.act(ctx, a)
 }
 
 // sourceEnds returns where the source of a projection ends now.

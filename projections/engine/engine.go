@@ -8,8 +8,8 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -40,7 +40,9 @@ type Config struct {
 	Address string
 	// MaxRows bounds the rows that each task keeps in memory; 50,000 where it is zero.
 	MaxRows int
-	Logger  *slog.Logger
+	// Build is what this process was built from; it is recorded with every act.
+	Build  string
+	Logger *slog.Logger
 }
 
 // Engine runs the projections of a catalog. Its methods may be called concurrently.
@@ -57,15 +59,21 @@ type Engine struct {
 	running  map[store.Generation]*running // guarded by mu
 	failed   map[store.Generation]error    // guarded by mu; generations that cannot run here
 	members  map[string]*group.Member      // guarded by mu; by projection
-	changed  chan struct{}                 // tells that assigned changed
+	rates    map[string]float64            // guarded by mu; records per second of the last rebuild, by projection
+	seeds    map[store.Generation]*seeding // guarded by mu
+	changed  chan struct{}                 // tells that there is something to reconcile
 }
 
 // running is a generation with the goroutine that runs it.
 type running struct {
 	*Follower
 	store    store.Store
+	gate     *throttle
+	retried  string // the act that made it try again, when it was opened
 	cancel   context.CancelFunc
 	done     chan struct{}
+	began    time.Time
+	measured bool           // guarded by Engine.mu; its rate is noted, or means nothing
 	readers  sync.WaitGroup // views and comparisons under way; added to under Engine.mu
 	examples []Difference   // guarded by Engine.mu; of the last verification
 	digest   string         // guarded by Engine.mu; of the live generation, at the last verification
@@ -83,53 +91,12 @@ func New(cfg Config) *Engine {
 		running:  make(map[store.Generation]*running),
 		failed:   make(map[store.Generation]error),
 		members:  make(map[string]*group.Member),
+		rates:    make(map[string]float64),
+		seeds:    make(map[store.Generation]*seeding),
 		changed:  make(chan struct{}, 1),
 	}
 	e.emitters = e.newEmitters()
 	return e
-}
-
-// Names returns the names of the projections in the catalog, each once, in its order.
-func (e *Engine) Names() []string {
-	var names []string
-	for _, d := range e.cfg.Catalog {
-		if !slices.Contains(names, d.Name) {
-			names = append(names, d.Name)
-		}
-	}
-	return names
-}
-
-// newest returns the definition that a new generation of a projection is made of.
-func (e *Engine) newest(name string) (*projection.Definition, error) {
-	var newest *projection.Definition
-	for _, d := range e.cfg.Catalog {
-		if d.Name == name && (newest == nil || d.Version > newest.Version) {
-			newest = d
-		}
-	}
-	if newest == nil {
-		return nil, fmt.Errorf("%w: %s", ErrUnknown, name)
-	}
-	return newest, nil
-}
-
-// errNoFold is wrapped where this build cannot fold a generation, and never will.
-var errNoFold = errors.New("this build cannot fold the generation")
-
-// definition returns what folds a generation. The same version with another hash is refused: its rows
-// would not be those of the fold that made the others.
-func (e *Engine) definition(name string, g acts.Generation) (*projection.Definition, error) {
-	for _, d := range e.cfg.Catalog {
-		if d.Name != name || d.Version != g.Version {
-			continue
-		}
-		if d.RowHash != g.Hash {
-			return nil, fmt.Errorf("%w: the rows of %s version %d changed (%s, not %s): raise the version", errNoFold, name, g.Version, d.RowHash, g.Hash)
-		}
-		return d, nil
-	}
-	return nil, fmt.Errorf("%w: it has no version %d of %s", errNoFold, g.Version, name)
 }
 
 // Run runs every projection until ctx ends. The acts must be followed meanwhile.
@@ -155,14 +122,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.members[name] = m
 		e.mu.Unlock()
 	}
-	verified := make(chan struct{})
-	go func() {
-		defer close(verified)
-		e.verifyAll(ctx)
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { e.verifyAll(ctx) })
+	beside.Go(func() { e.throttleAll(ctx) })
 	err := e.reconcileAll(ctx, members)
 	cancel()
-	<-verified
+	beside.Wait()
 	if picker, unmade := e.picker(); unmade == nil {
 		picker.Close()
 	}
@@ -193,6 +158,11 @@ func (e *Engine) assign(name string, partitions []int32) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.assigned[name] = append(e.assigned[name], partitions...)
+	e.wake()
+}
+
+// wake has what runs made to follow what was decided.
+func (e *Engine) wake() {
 	select {
 	case e.changed <- struct{}{}:
 	default:
@@ -242,7 +212,7 @@ func (e *Engine) reconcileAll(ctx context.Context, members map[string]*group.Mem
 // reconcile starts and stops generations of one projection.
 func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) error {
 	if p.Last() == 0 {
-		_, err := e.create(ctx, name, Platform, "the first generation")
+		err := e.createFirst(ctx, name)
 		if _, refused := acts.IsRefusal(err); refused {
 			return nil // another instance made it meanwhile
 		}
@@ -257,7 +227,10 @@ func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) 
 			}
 			continue
 		}
-		if err := e.start(ctx, id, g); err != nil {
+		if err := e.again(id, g); err != nil {
+			return err
+		}
+		if err := e.start(ctx, id, g, p.Emits(g.Number)); err != nil {
 			e.cfg.Logger.Error("a generation cannot run", "projection", name, "generation", g.Number, "error", err)
 		}
 	}
@@ -266,11 +239,14 @@ func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) 
 
 // start runs a generation here, where it does not run yet, with the partitions assigned. What cannot be
 // folded by this build is not tried again; what fails otherwise is.
-func (e *Engine) start(ctx context.Context, id store.Generation, g acts.Generation) error {
+func (e *Engine) start(ctx context.Context, id store.Generation, g acts.Generation, live bool) error {
 	e.mu.Lock()
 	r, failed := e.running[id], e.failed[id]
 	e.mu.Unlock()
 	if r == nil && !errors.Is(failed, errNoFold) {
+		if !e.seeded(ctx, id, g) {
+			return nil
+		}
 		var err error
 		if r, err = e.open(ctx, id, g); err != nil {
 			e.mu.Lock()
@@ -282,6 +258,7 @@ func (e *Engine) start(ctx context.Context, id store.Generation, g acts.Generati
 	if r == nil {
 		return nil
 	}
+	r.gate.set(live, g)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.failed, id)
@@ -302,15 +279,16 @@ func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generatio
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	gate := newThrottle(time.Now())
 	f, err := NewFollower(FollowerConfig{
-		Cluster: e.cfg.Cluster, Codec: e.cfg.Codec, Definition: d, Store: s, MaxRows: e.cfg.MaxRows, Logger: e.cfg.Logger,
+		Cluster: e.cfg.Cluster, Codec: e.cfg.Codec, Definition: d, Store: s, MaxRows: e.cfg.MaxRows, Gate: gate, Logger: e.cfg.Logger,
 		emission: emission,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &running{Follower: f, store: s, cancel: cancel, done: make(chan struct{})}
+	r := &running{Follower: f, store: s, gate: gate, retried: retried(g), cancel: cancel, done: make(chan struct{}), began: time.Now()}
 	go func() {
 		defer close(r.done)
 		if err := f.Run(ctx); err != nil {
@@ -334,11 +312,34 @@ func (e *Engine) openRows(id store.Generation) (store.Store, error) {
 	return e.cfg.Stores.Open(id)
 }
 
+// retried returns the act that last made a generation try again, "" where none did.
+func retried(g acts.Generation) string {
+	if g.Retried == nil {
+		return ""
+	}
+	return g.Retried.ActID
+}
+
+// again stops a generation that is to try again, so that it is started anew, from what it has saved.
+func (e *Engine) again(id store.Generation, g acts.Generation) error {
+	e.mu.Lock()
+	r := e.running[id]
+	if r != nil && r.retried == retried(g) {
+		r = nil
+	}
+	if r != nil {
+		delete(e.running, id)
+	}
+	e.mu.Unlock()
+	return r.stop()
+}
+
 // drop stops a generation and removes its rows, once.
 func (e *Engine) drop(id store.Generation) error {
 	if e.dropped[id] {
 		return nil
 	}
+	e.unseed(id)
 	e.mu.Lock()
 	r := e.running[id]
 	delete(e.running, id)
@@ -366,6 +367,12 @@ func (r *running) stop() error {
 }
 
 func (e *Engine) stopAll() error {
+	e.mu.Lock()
+	seeds := slices.Collect(maps.Keys(e.seeds))
+	e.mu.Unlock()
+	for _, id := range seeds {
+		e.unseed(id)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var problems []error

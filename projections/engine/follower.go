@@ -28,7 +28,9 @@ type FollowerConfig struct {
 	Store      store.Store
 	// MaxRows bounds the rows that each task keeps in memory; 50,000 where it is zero.
 	MaxRows int
-	Logger  *slog.Logger
+	// Gate says when what was read may be folded; at once where it is nil.
+	Gate   Gate
+	Logger *slog.Logger
 
 	// emission makes what takes the effects of a task; nil where they go nowhere.
 	emission func(partition int32, c store.Checkpoint) *emission
@@ -51,6 +53,7 @@ type Follower struct {
 // worker is a task, and whether it runs and is read for.
 type worker struct {
 	*task
+	rate   meter
 	cancel context.CancelFunc // nil until it runs
 	read   bool               // set and used by the dispatching goroutine, under Follower.mu
 	from   int64              // where reading begins, or goes on; guarded as read is
@@ -276,6 +279,9 @@ func (f *Follower) hand(ctx context.Context, b timeline.Batch) {
 	f.mu.Unlock()
 	if w == nil {
 		return
+	}
+	if f.cfg.Gate != nil && f.cfg.Gate.Wait(ctx, len(b.Records)) != nil {
+		return // ctx has ended
 	}
 	select {
 	case w.in <- b:

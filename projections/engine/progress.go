@@ -16,6 +16,8 @@ type Progress struct {
 	// as last seen, -1 before it was.
 	Next, End int64
 	EventTime time.Time
+	// Rate is how many records it folded in a second, over the last few seconds.
+	Rate float64
 	// Behind is for how long there has been a record that is not folded.
 	Behind time.Duration
 	// Err is why the task stands still.
@@ -29,15 +31,26 @@ func (p Progress) Known() bool { return p.End >= 0 }
 // known.
 func (p Progress) Lag() int64 { return max(p.End-p.Next, 0) }
 
+// ETA returns how long the task will need to fold all there is, 0 where that is not known.
+func (p Progress) ETA() time.Duration { return needed(p.Lag(), p.Rate) }
+
+// needed returns how long so many records take at a rate; 0 where the rate says nothing.
+func needed(records int64, rate float64) time.Duration {
+	if rate < 1 {
+		return 0
+	}
+	return time.Duration(float64(records) / rate * float64(time.Second))
+}
+
 // Progress returns how far every task is, in order of partitions.
 func (f *Follower) Progress() []Progress {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := make([]Progress, 0, len(f.tasks))
 	for _, p := range slices.Sorted(maps.Keys(f.tasks)) {
-		t := f.tasks[p].task
+		t := f.tasks[p]
 		saved, err := t.state()
-		out = append(out, Progress{Partition: p, Next: saved.Next, End: t.end.Load(), EventTime: saved.EventTime, Behind: t.behind(time.Now()), Err: err})
+		out = append(out, Progress{Partition: p, Next: saved.Next, End: t.end.Load(), EventTime: saved.EventTime, Rate: t.rate.perSecond(), Behind: t.behind(time.Now()), Err: err})
 	}
 	return out
 }
@@ -51,13 +64,23 @@ func (f *Follower) measure(ctx context.Context) {
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		f.rate.note(time.Now(), f.folded())
+		f.note(time.Now())
 		f.look(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+// note takes the counters of the rates.
+func (f *Follower) note(now time.Time) {
+	f.rate.note(now, f.folded())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.tasks {
+		w.rate.note(now, w.folded.Load())
 	}
 }
 

@@ -29,6 +29,7 @@ const (
 	Standby
 	Cancelled
 	Stuck
+	Paused
 )
 
 // Status is a generation as it stands.
@@ -53,11 +54,14 @@ type Status struct {
 }
 
 // ETA returns how long the generation will need to fold all there is, 0 where that is not known.
-func (s Status) ETA() time.Duration {
-	if s.Rate < 1 {
-		return 0
+func (s Status) ETA() time.Duration { return needed(s.Lag, s.Rate) }
+
+// Folded returns how many offsets lie behind the tasks held here.
+func (s Status) Folded() (n int64) {
+	for _, t := range s.Progress {
+		n += t.Next
 	}
-	return time.Duration(float64(s.Lag) / s.Rate * float64(time.Second))
+	return n
 }
 
 // Statuses returns the live generation of a projection and the state of each, oldest first.
@@ -115,16 +119,18 @@ func stateOf(s Status, p acts.Projection) State {
 		return Cancelled
 	case s.Err != nil:
 		return Stuck
+	case s.Paused != nil:
+		return Paused
 	case s.Number == p.Live:
 		return Live
 	case s.Number == live.Before:
 		return Standby
+	case !s.caughtUp():
+		return Building
 	case s.Verified != nil && s.Verified.ExpectedLive == p.Live:
 		return Verified
-	case s.caughtUp():
-		return Ready
 	}
-	return Building
+	return Ready
 }
 
 // caughtUp tells whether the generation has folded nearly all there is, of every partition held here.
@@ -162,18 +168,6 @@ func (e *Engine) Find(operation string) (name string, live int64, s Status, err 
 	return name, p.Live, e.status(name, p, g), nil
 }
 
-// Start begins a replay: a new generation, from the beginning of the log, beside the live one.
-func (e *Engine) Start(ctx context.Context, name, principal, reason string) (operation string, err error) {
-	if err := e.cfg.Acts.Ready(ctx); err != nil {
-		return "", fmt.Errorf("replay %s: %w", name, err)
-	}
-	number, err := e.create(ctx, name, principal, reason)
-	if err != nil {
-		return "", fmt.Errorf("replay %s: %w", name, err)
-	}
-	return Operation(name, number), nil
-}
-
 // Promote makes a replay's generation live; the one that was live stands by, those before it are cancelled.
 // A *acts.Refusal says why it must not be, unless it is forced.
 func (e *Engine) Promote(ctx context.Context, operation, principal, reason string, force bool) error {
@@ -183,14 +177,14 @@ func (e *Engine) Promote(ctx context.Context, operation, principal, reason strin
 	}
 	if s := e.status(name, p, g); !force && s.State == Stuck {
 		return &acts.Refusal{Why: fmt.Sprintf("generation %d of %s stands still: %v", g.Number, name, s.Err)}
-	} else if !force && s.State == Verified && !s.caughtUp() {
-		return &acts.Refusal{Why: fmt.Sprintf("generation %d of %s has %d records to fold", g.Number, name, s.Lag)}
+	} else if !force && s.Verified != nil && !s.caughtUp() {
+		return &acts.Refusal{Why: fmt.Sprintf("generation %d of %s has not caught up here: %d records to fold", g.Number, name, s.Lag)}
 	}
 	ends, err := e.sourceEnds(ctx, name)
 	if err != nil {
 		return err
 	}
-	return e.act(ctx, name, p, g, event.ActRecorded{
+	return e.about(ctx, name, p, g, event.ActRecorded{
 		Kind: event.ActGenerationPromoted, Principal: principal, Reason: reason, Forced: force, Positions: ends,
 	})
 }
@@ -205,21 +199,52 @@ func (e *Engine) Rollback(ctx context.Context, operation, principal, reason stri
 	if err != nil {
 		return err
 	}
-	return e.act(ctx, name, p, g, event.ActRecorded{
+	return e.about(ctx, name, p, g, event.ActRecorded{
 		Kind: event.ActGenerationRolled, Principal: principal, Reason: reason, Positions: ends,
 	})
 }
 
 // Cancel ends a replay that is not live and drops its rows.
 func (e *Engine) Cancel(ctx context.Context, operation, principal, reason string) error {
+	return e.do(ctx, operation, event.ActRecorded{Kind: event.ActGenerationCancelled, Principal: principal, Reason: reason})
+}
+
+// Pause stops a replay where it is until it is resumed, whatever restarts meanwhile.
+func (e *Engine) Pause(ctx context.Context, operation, principal, reason string) error {
+	return e.do(ctx, operation, event.ActRecorded{Kind: event.ActGenerationPaused, Principal: principal, Reason: reason})
+}
+
+// Resume lets a paused replay go on.
+func (e *Engine) Resume(ctx context.Context, operation, principal, reason string) error {
+	return e.do(ctx, operation, event.ActRecorded{Kind: event.ActGenerationResumed, Principal: principal, Reason: reason})
+}
+
+// Retry starts the tasks of a generation anew, from what they have saved: those that stand still try again.
+func (e *Engine) Retry(ctx context.Context, operation, principal, reason string) error {
+	return e.do(ctx, operation, event.ActRecorded{Kind: event.ActGenerationRetried, Principal: principal, Reason: reason})
+}
+
+// Cap bounds the records that a replay folds in a second, from now on; 0 lifts the bound.
+func (e *Engine) Cap(ctx context.Context, operation, principal, reason string, maxRate int64) error {
+	return e.do(ctx, operation, event.ActRecorded{Kind: event.ActGenerationCapped, Principal: principal, Reason: reason, MaxRate: maxRate})
+}
+
+func (e *Engine) do(ctx context.Context, operation string, a event.ActRecorded) error {
 	name, p, g, err := e.parse(operation)
 	if err != nil {
 		return err
 	}
-	return e.act(ctx, name, p, g, event.ActRecorded{Kind: event.ActGenerationCancelled, Principal: principal, Reason: reason})
+	return e.about(ctx, name, p, g, a)
 }
 
-func (e *Engine) act(ctx context.Context, name string, p acts.Projection, g acts.Generation, a event.ActRecorded) error {
+// about acts on a generation that there is.
+func (e *Engine) about(ctx context.Context, name string, p acts.Projection, g acts.Generation, a event.ActRecorded) error {
 	a.Projection, a.Generation, a.ExpectedLive, a.Version, a.Hash = name, g.Number, p.Live, g.Version, g.Hash
+	return e.act(ctx, a)
+}
+
+// act acts, and says what this process was built from.
+func (e *Engine) act(ctx context.Context, a event.ActRecorded) error {
+	a.Build = e.cfg.Build
 	return e.cfg.Acts.Do(ctx, a)
 }

@@ -40,6 +40,9 @@ func Scripts(t *testing.T, d *projection.Definition) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("scripts in testdata: %d, %v", len(files), err)
 	}
+	if d.Recorded(os.DirFS(".")).Hash != d.Hash && !rewrite() {
+		t.Error("the definition does not record these scripts: embed them and say .Recorded(scripts)")
+	}
 	for _, f := range files {
 		t.Run(filepath.Base(f), func(t *testing.T) { script(t, d, f) })
 	}

@@ -117,8 +117,8 @@ type Definition struct {
 	Topic string
 	// Emits are the kinds of effects that the folds have, each once; none for most projections.
 	Emits []EffectKind
-	// RowHash identifies the row schema.
-	RowHash string
+	// RowHash identifies the row schema, and Hash what is folded with it; see Recorded.
+	RowHash, Hash string
 	// NewFolder returns a folder over the stored rows of one task.
 	NewFolder func(c *codec.Codec, base Base) Folder
 	// Only returns a folder over no stored rows that changes none but those that are wanted: what is not
@@ -185,6 +185,7 @@ func Define[R any](name string, version int64, handlers ...Handler[R]) (*Definit
 		Topic:   handlers[0].topic,
 		Emits:   emits,
 		RowHash: row.Hash(),
+		Hash:    row.Hash(),
 		NewFolder: func(c *codec.Codec, base Base) Folder {
 			f := newFolder(c, row, base, handlers)
 			f.rows.emitter = emitter{projection: name, kinds: emits}

@@ -17,6 +17,7 @@
 package rewards
 
 import (
+	"embed"
 	"encoding/binary"
 	"fmt"
 
@@ -94,6 +95,9 @@ func (t *told) by(k projection.Key, m projection.Meta) bool {
 	return t.customer == k.Partition && t.offset == m.Offset
 }
 
+//go:embed testdata/*.txt
+var scripts embed.FS
+
 // Definition returns the projection with the rules in force.
 func Definition() *projection.Definition {
 	versions := Versions()
@@ -104,7 +108,7 @@ func (r Rules) definition() *projection.Definition {
 	return projection.MustDefine(Name, r.Version,
 		projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, r.foldPosted),
 		projection.On(topic.Transactions, event.NameRewardRedemptionRequested, requestedKeys, r.foldRequested),
-	)
+	).Recorded(scripts)
 }
 
 // The sort keys of a customer's rows.

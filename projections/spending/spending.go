@@ -11,6 +11,7 @@ package spending
 
 import (
 	"cmp"
+	"embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,12 +77,15 @@ type flow struct {
 	known    bool
 }
 
+//go:embed testdata/*.txt
+var scripts embed.FS
+
 // Definition returns the projection.
 func Definition() *projection.Definition {
 	return projection.MustDefine(Name, 4,
 		projection.On(topic.Transactions, event.NameEntryPosted, keys, fold),
 		projection.On(topic.Transactions, event.NameAccountOpened, openedKeys, foldOpened),
-	)
+	).Recorded(scripts)
 }
 
 // zoneSort is the sort key of a customer's time zone, behind those of all months.

@@ -7,6 +7,7 @@ package totals
 
 import (
 	"cmp"
+	"embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,9 +56,12 @@ type leg struct {
 	Currency    string `avro:"currency"`
 }
 
+//go:embed testdata/*.txt
+var scripts embed.FS
+
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 1, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold))
+	return projection.MustDefine(Name, 1, projection.On(topic.Transactions, event.NameEntryPosted, keys, fold)).Recorded(scripts)
 }
 
 // MonthOf returns the sort key of the row of a time's month, such as 2014-01.

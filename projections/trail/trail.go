@@ -7,6 +7,7 @@
 package trail
 
 import (
+	"embed"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -72,6 +73,9 @@ type leg struct {
 	AccountID string `avro:"account_id"`
 }
 
+//go:embed testdata/*.txt
+var scripts embed.FS
+
 // Definition returns the projection.
 func Definition() *projection.Definition {
 	handlers := []projection.Handler[Row]{projection.On(topic.Transactions, event.NameEntryPosted, postedKeys, foldPosted)}
@@ -82,7 +86,7 @@ func Definition() *projection.Definition {
 	} {
 		handlers = append(handlers, projection.On(topic.Transactions, name, keys, fold))
 	}
-	return projection.MustDefine(Name, 2, handlers...)
+	return projection.MustDefine(Name, 2, handlers...).Recorded(scripts)
 }
 
 // chunkBits is how many bits of a sequence number lie within a chunk. So many records of a partition are in

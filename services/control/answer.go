@@ -21,9 +21,16 @@ func (s *Server) operation(name string, live int64, g engine.Status) *refoldv1.O
 		Live:         live,
 		Verification: verification(g),
 		EtaSeconds:   g.ETA().Seconds(),
+		MaxRate:      g.MaxRate,
+		Plan:         g.Created.Plan,
+		Snapshot:     g.Created.Snapshot,
+		Keys:         g.Created.Keys,
+		TouchedBy:    g.Created.TouchedBy,
 	}
 	for _, t := range g.Progress {
-		out.Partitions = append(out.Partitions, &refoldv1.PartitionProgress{Partition: t.Partition, Offset: t.Next, End: t.End})
+		out.Partitions = append(out.Partitions, &refoldv1.PartitionProgress{
+			Partition: t.Partition, Offset: t.Next, End: t.End, EventsPerSecond: t.Rate, EtaSeconds: t.ETA().Seconds(),
+		})
 	}
 	return out
 }
@@ -80,6 +87,8 @@ func state(of engine.State) refoldv1.GenerationState {
 		return refoldv1.GenerationState_GENERATION_STATE_CANCELLED
 	case engine.Stuck:
 		return refoldv1.GenerationState_GENERATION_STATE_STUCK
+	case engine.Paused:
+		return refoldv1.GenerationState_GENERATION_STATE_PAUSED
 	}
 	return refoldv1.GenerationState_GENERATION_STATE_UNSPECIFIED
 }

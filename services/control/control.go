@@ -50,15 +50,36 @@ func (s *Server) ListProjections(context.Context, *refoldv1.ListProjectionsReque
 	return out, nil
 }
 
-// StartReplay implements refoldv1.ControlServiceServer. Every replay is from the beginning.
-func (s *Server) StartReplay(ctx context.Context, r *refoldv1.StartReplayRequest) (*refoldv1.Operation, error) {
-	id, err := s.cfg.Engine.Start(ctx, r.GetProjection(), s.cfg.Principal(ctx), r.GetReason())
-	return s.after(id, err)
-}
-
 // GetOperation implements refoldv1.ControlServiceServer.
 func (s *Server) GetOperation(_ context.Context, r *refoldv1.GetOperationRequest) (*refoldv1.Operation, error) {
 	return s.after(r.GetId(), nil)
+}
+
+// ListOperations implements refoldv1.ControlServiceServer. The first generation of a projection is none: nobody
+// asked for it.
+func (s *Server) ListOperations(_ context.Context, r *refoldv1.ListOperationsRequest) (*refoldv1.ListOperationsResponse, error) {
+	out, ended := &refoldv1.ListOperationsResponse{}, []*refoldv1.Operation(nil)
+	names := s.cfg.Engine.Names()
+	if r.GetProjection() != "" {
+		names = []string{r.GetProjection()}
+	}
+	for _, name := range names {
+		live, all, err := s.cfg.Engine.Statuses(name)
+		if err != nil {
+			return nil, fmt.Errorf("list replays: %w", err)
+		}
+		for _, g := range all {
+			switch op := s.operation(name, live, g); {
+			case g.Number == 1:
+			case g.State == engine.Cancelled || g.State == engine.Standby || g.State == engine.Live:
+				ended = append(ended, op)
+			default:
+				out.Operations = append(out.Operations, op)
+			}
+		}
+	}
+	out.Operations = append(out.Operations, ended...)
+	return out, nil
 }
 
 // Promote implements refoldv1.ControlServiceServer.
@@ -75,6 +96,26 @@ func (s *Server) Rollback(ctx context.Context, r *refoldv1.RollbackRequest) (*re
 // Cancel implements refoldv1.ControlServiceServer.
 func (s *Server) Cancel(ctx context.Context, r *refoldv1.CancelRequest) (*refoldv1.Operation, error) {
 	return s.after(r.GetId(), s.cfg.Engine.Cancel(ctx, r.GetId(), s.cfg.Principal(ctx), r.GetReason()))
+}
+
+// Pause implements refoldv1.ControlServiceServer.
+func (s *Server) Pause(ctx context.Context, r *refoldv1.PauseRequest) (*refoldv1.Operation, error) {
+	return s.after(r.GetId(), s.cfg.Engine.Pause(ctx, r.GetId(), s.cfg.Principal(ctx), r.GetReason()))
+}
+
+// Resume implements refoldv1.ControlServiceServer.
+func (s *Server) Resume(ctx context.Context, r *refoldv1.ResumeRequest) (*refoldv1.Operation, error) {
+	return s.after(r.GetId(), s.cfg.Engine.Resume(ctx, r.GetId(), s.cfg.Principal(ctx), r.GetReason()))
+}
+
+// Retry implements refoldv1.ControlServiceServer.
+func (s *Server) Retry(ctx context.Context, r *refoldv1.RetryRequest) (*refoldv1.Operation, error) {
+	return s.after(r.GetId(), s.cfg.Engine.Retry(ctx, r.GetId(), s.cfg.Principal(ctx), r.GetReason()))
+}
+
+// Cap implements refoldv1.ControlServiceServer.
+func (s *Server) Cap(ctx context.Context, r *refoldv1.CapRequest) (*refoldv1.Operation, error) {
+	return s.after(r.GetId(), s.cfg.Engine.Cap(ctx, r.GetId(), s.cfg.Principal(ctx), r.GetReason(), r.GetMaxRate()))
 }
 
 // after returns an operation as it is once something was done about it.

@@ -170,7 +170,7 @@ func TestProjections(t *testing.T) {
 	defer stop()
 	b.post()
 	g := b.folded(s, spending.Name)
-	if g.GetNumber() != 1 || g.GetVersion() != spending.Definition().Version || g.GetHash() != spending.Definition().RowHash || g.GetState() != refoldv1.GenerationState_GENERATION_STATE_LIVE ||
+	if g.GetNumber() != 1 || g.GetVersion() != spending.Definition().Version || g.GetHash() != spending.Definition().Hash || g.GetState() != refoldv1.GenerationState_GENERATION_STATE_LIVE ||
 		g.GetPrincipal() != engine.Platform || g.GetReason() == "" || g.GetLagEvents() != 0 || g.GetLagSeconds() != 0 || g.GetError() != "" {
 		t.Errorf("got %v", g)
 	}

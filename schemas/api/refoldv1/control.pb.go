@@ -43,6 +43,8 @@ const (
 	GenerationState_GENERATION_STATE_CANCELLED GenerationState = 6
 	// Stands still because a fold failed; error says where and why.
 	GenerationState_GENERATION_STATE_STUCK GenerationState = 7
+	// Folds nothing until it is resumed.
+	GenerationState_GENERATION_STATE_PAUSED GenerationState = 8
 )
 
 // Enum value maps for GenerationState.
@@ -56,6 +58,7 @@ var (
 		5: "GENERATION_STATE_STANDBY",
 		6: "GENERATION_STATE_CANCELLED",
 		7: "GENERATION_STATE_STUCK",
+		8: "GENERATION_STATE_PAUSED",
 	}
 	GenerationState_value = map[string]int32{
 		"GENERATION_STATE_UNSPECIFIED": 0,
@@ -66,6 +69,7 @@ var (
 		"GENERATION_STATE_STANDBY":     5,
 		"GENERATION_STATE_CANCELLED":   6,
 		"GENERATION_STATE_STUCK":       7,
+		"GENERATION_STATE_PAUSED":      8,
 	}
 )
 
@@ -94,6 +98,59 @@ func (x GenerationState) Number() protoreflect.EnumNumber {
 // Deprecated: Use GenerationState.Descriptor instead.
 func (GenerationState) EnumDescriptor() ([]byte, []int) {
 	return file_refold_v1_control_proto_rawDescGZIP(), []int{0}
+}
+
+// Knowledge is how a number is known.
+type Knowledge int32
+
+const (
+	Knowledge_KNOWLEDGE_UNSPECIFIED Knowledge = 0
+	Knowledge_KNOWLEDGE_UNKNOWN     Knowledge = 1
+	Knowledge_KNOWLEDGE_ESTIMATED   Knowledge = 2
+	Knowledge_KNOWLEDGE_COUNTED     Knowledge = 3
+)
+
+// Enum value maps for Knowledge.
+var (
+	Knowledge_name = map[int32]string{
+		0: "KNOWLEDGE_UNSPECIFIED",
+		1: "KNOWLEDGE_UNKNOWN",
+		2: "KNOWLEDGE_ESTIMATED",
+		3: "KNOWLEDGE_COUNTED",
+	}
+	Knowledge_value = map[string]int32{
+		"KNOWLEDGE_UNSPECIFIED": 0,
+		"KNOWLEDGE_UNKNOWN":     1,
+		"KNOWLEDGE_ESTIMATED":   2,
+		"KNOWLEDGE_COUNTED":     3,
+	}
+)
+
+func (x Knowledge) Enum() *Knowledge {
+	p := new(Knowledge)
+	*p = x
+	return p
+}
+
+func (x Knowledge) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Knowledge) Descriptor() protoreflect.EnumDescriptor {
+	return file_refold_v1_control_proto_enumTypes[1].Descriptor()
+}
+
+func (Knowledge) Type() protoreflect.EnumType {
+	return &file_refold_v1_control_proto_enumTypes[1]
+}
+
+func (x Knowledge) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Knowledge.Descriptor instead.
+func (Knowledge) EnumDescriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{1}
 }
 
 type ListProjectionsRequest struct {
@@ -391,10 +448,20 @@ func (x *Generation) GetReason() string {
 type StartReplayRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
-	// Where the replay begins: "beginning".
+	// Where the replay begins: beginning, snapshot, snapshot:NAME, an offset, a position token, a time (RFC 3339)
+	// or so long ago (-24h). It begins with the newest snapshot of the same fold at or before that point, and
+	// from the beginning of the log where there is none.
 	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
 	// Why; kept in the record of acts.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Folds the rows of these partition keys anew and takes over all others from the live generation.
+	Keys []string `protobuf:"bytes,4,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The same of the partition keys that events of this name touch, such as bank.EntryPosted.
+	TouchedBy string `protobuf:"bytes,5,opt,name=touched_by,json=touchedBy,proto3" json:"touched_by,omitempty"`
+	// The hash of the plan that is started: where the same request would be another plan by now, nothing is started.
+	Plan string `protobuf:"bytes,6,opt,name=plan,proto3" json:"plan,omitempty"`
+	// Folds at most so many records a second; 0 is any number.
+	MaxRate       int64 `protobuf:"varint,7,opt,name=max_rate,json=maxRate,proto3" json:"max_rate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -450,6 +517,395 @@ func (x *StartReplayRequest) GetReason() string {
 	return ""
 }
 
+func (x *StartReplayRequest) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *StartReplayRequest) GetTouchedBy() string {
+	if x != nil {
+		return x.TouchedBy
+	}
+	return ""
+}
+
+func (x *StartReplayRequest) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *StartReplayRequest) GetMaxRate() int64 {
+	if x != nil {
+		return x.MaxRate
+	}
+	return 0
+}
+
+type PlanReplayRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	// As in StartReplayRequest.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// As in StartReplayRequest.
+	Keys []string `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	// As in StartReplayRequest.
+	TouchedBy     string `protobuf:"bytes,4,opt,name=touched_by,json=touchedBy,proto3" json:"touched_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanReplayRequest) Reset() {
+	*x = PlanReplayRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanReplayRequest) ProtoMessage() {}
+
+func (x *PlanReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanReplayRequest.ProtoReflect.Descriptor instead.
+func (*PlanReplayRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PlanReplayRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+func (x *PlanReplayRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *PlanReplayRequest) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *PlanReplayRequest) GetTouchedBy() string {
+	if x != nil {
+		return x.TouchedBy
+	}
+	return ""
+}
+
+// Plan is what a replay would be. Whatever was decided is in the hash; what it costs is as found.
+type Plan struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	// Give it to StartReplay with the same request, and nothing else is started.
+	Hash string `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	// The generation beside which it is built.
+	Live int64 `protobuf:"varint,3,opt,name=live,proto3" json:"live,omitempty"`
+	// Version of the fold, and its hash.
+	Version  int64  `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	FoldHash string `protobuf:"bytes,5,opt,name=fold_hash,json=foldHash,proto3" json:"fold_hash,omitempty"`
+	// The snapshot that it begins with; empty where it begins with no rows.
+	Snapshot  string         `protobuf:"bytes,6,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Stretches []*PlanStretch `protobuf:"bytes,7,rep,name=stretches,proto3" json:"stretches,omitempty"`
+	// Records to be read, and the bytes of their keys and values.
+	Events *Figure `protobuf:"bytes,8,opt,name=events,proto3" json:"events,omitempty"`
+	Bytes  *Figure `protobuf:"bytes,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Rows that are folded, by those of the live generation.
+	Rows *Figure `protobuf:"bytes,10,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Effects that are not published again.
+	Silenced *Figure `protobuf:"bytes,11,opt,name=silenced,proto3" json:"silenced,omitempty"`
+	// Seconds it will take, at the rate of the last rebuild in this process; 0 where there was none.
+	EtaSeconds      float64 `protobuf:"fixed64,12,opt,name=eta_seconds,json=etaSeconds,proto3" json:"eta_seconds,omitempty"`
+	EventsPerSecond float64 `protobuf:"fixed64,13,opt,name=events_per_second,json=eventsPerSecond,proto3" json:"events_per_second,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Plan) Reset() {
+	*x = Plan{}
+	mi := &file_refold_v1_control_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Plan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Plan) ProtoMessage() {}
+
+func (x *Plan) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Plan.ProtoReflect.Descriptor instead.
+func (*Plan) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Plan) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+func (x *Plan) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *Plan) GetLive() int64 {
+	if x != nil {
+		return x.Live
+	}
+	return 0
+}
+
+func (x *Plan) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Plan) GetFoldHash() string {
+	if x != nil {
+		return x.FoldHash
+	}
+	return ""
+}
+
+func (x *Plan) GetSnapshot() string {
+	if x != nil {
+		return x.Snapshot
+	}
+	return ""
+}
+
+func (x *Plan) GetStretches() []*PlanStretch {
+	if x != nil {
+		return x.Stretches
+	}
+	return nil
+}
+
+func (x *Plan) GetEvents() *Figure {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *Plan) GetBytes() *Figure {
+	if x != nil {
+		return x.Bytes
+	}
+	return nil
+}
+
+func (x *Plan) GetRows() *Figure {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *Plan) GetSilenced() *Figure {
+	if x != nil {
+		return x.Silenced
+	}
+	return nil
+}
+
+func (x *Plan) GetEtaSeconds() float64 {
+	if x != nil {
+		return x.EtaSeconds
+	}
+	return 0
+}
+
+func (x *Plan) GetEventsPerSecond() float64 {
+	if x != nil {
+		return x.EventsPerSecond
+	}
+	return 0
+}
+
+// PlanStretch is what a plan reads of one partition.
+type PlanStretch struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Topic     string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Partition int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	// From one offset up to, not including, another.
+	Begin int64 `protobuf:"varint,3,opt,name=begin,proto3" json:"begin,omitempty"`
+	End   int64 `protobuf:"varint,4,opt,name=end,proto3" json:"end,omitempty"`
+	// Where this is kept.
+	Source string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	// Offsets after begin that are not there any more. A plan with a hole is not started.
+	Hole          int64 `protobuf:"varint,6,opt,name=hole,proto3" json:"hole,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanStretch) Reset() {
+	*x = PlanStretch{}
+	mi := &file_refold_v1_control_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanStretch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanStretch) ProtoMessage() {}
+
+func (x *PlanStretch) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanStretch.ProtoReflect.Descriptor instead.
+func (*PlanStretch) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PlanStretch) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *PlanStretch) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *PlanStretch) GetBegin() int64 {
+	if x != nil {
+		return x.Begin
+	}
+	return 0
+}
+
+func (x *PlanStretch) GetEnd() int64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *PlanStretch) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *PlanStretch) GetHole() int64 {
+	if x != nil {
+		return x.Hole
+	}
+	return 0
+}
+
+// Figure is a number, and how it is known.
+type Figure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Value         int64                  `protobuf:"varint,1,opt,name=value,proto3" json:"value,omitempty"`
+	Known         Knowledge              `protobuf:"varint,2,opt,name=known,proto3,enum=refold.v1.Knowledge" json:"known,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Figure) Reset() {
+	*x = Figure{}
+	mi := &file_refold_v1_control_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Figure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Figure) ProtoMessage() {}
+
+func (x *Figure) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Figure.ProtoReflect.Descriptor instead.
+func (*Figure) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Figure) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Figure) GetKnown() Knowledge {
+	if x != nil {
+		return x.Known
+	}
+	return Knowledge_KNOWLEDGE_UNSPECIFIED
+}
+
 type GetOperationRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -459,7 +915,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[5]
+	mi := &file_refold_v1_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -471,7 +927,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[5]
+	mi := &file_refold_v1_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -484,7 +940,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{5}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetOperationRequest) GetId() string {
@@ -492,6 +948,312 @@ func (x *GetOperationRequest) GetId() string {
 		return x.Id
 	}
 	return ""
+}
+
+type ListOperationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of this projection only; of all where it is empty.
+	Projection    string `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOperationsRequest) Reset() {
+	*x = ListOperationsRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOperationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOperationsRequest) ProtoMessage() {}
+
+func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
+func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListOperationsRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+type ListOperationsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operations    []*Operation           `protobuf:"bytes,1,rep,name=operations,proto3" json:"operations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOperationsResponse) Reset() {
+	*x = ListOperationsResponse{}
+	mi := &file_refold_v1_control_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOperationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOperationsResponse) ProtoMessage() {}
+
+func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
+func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListOperationsResponse) GetOperations() []*Operation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+type PauseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseRequest) Reset() {
+	*x = PauseRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseRequest) ProtoMessage() {}
+
+func (x *PauseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
+func (*PauseRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PauseRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PauseRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ResumeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeRequest) Reset() {
+	*x = ResumeRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeRequest) ProtoMessage() {}
+
+func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
+func (*ResumeRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ResumeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ResumeRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type RetryRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryRequest) Reset() {
+	*x = RetryRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryRequest) ProtoMessage() {}
+
+func (x *RetryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryRequest.ProtoReflect.Descriptor instead.
+func (*RetryRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RetryRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RetryRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type CapRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Reason string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Records a second; 0 is any number.
+	MaxRate       int64 `protobuf:"varint,3,opt,name=max_rate,json=maxRate,proto3" json:"max_rate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapRequest) Reset() {
+	*x = CapRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapRequest) ProtoMessage() {}
+
+func (x *CapRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapRequest.ProtoReflect.Descriptor instead.
+func (*CapRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CapRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CapRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CapRequest) GetMaxRate() int64 {
+	if x != nil {
+		return x.MaxRate
+	}
+	return 0
 }
 
 type PromoteRequest struct {
@@ -506,7 +1268,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[6]
+	mi := &file_refold_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +1280,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[6]
+	mi := &file_refold_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +1293,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{6}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PromoteRequest) GetId() string {
@@ -565,7 +1327,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[7]
+	mi := &file_refold_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +1339,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[7]
+	mi := &file_refold_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +1352,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{7}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RollbackRequest) GetId() string {
@@ -617,7 +1379,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[8]
+	mi := &file_refold_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +1391,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[8]
+	mi := &file_refold_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +1404,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{8}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CancelRequest) GetId() string {
@@ -672,14 +1434,21 @@ type Operation struct {
 	// Set once the generation was compared with the live one.
 	Verification *Verification `protobuf:"bytes,6,opt,name=verification,proto3" json:"verification,omitempty"`
 	// Seconds until it is ready, from the measured rate; 0 when it is, or before a rate is known.
-	EtaSeconds    float64 `protobuf:"fixed64,7,opt,name=eta_seconds,json=etaSeconds,proto3" json:"eta_seconds,omitempty"`
+	EtaSeconds float64 `protobuf:"fixed64,7,opt,name=eta_seconds,json=etaSeconds,proto3" json:"eta_seconds,omitempty"`
+	// Records it folds in a second at most; 0 is any number.
+	MaxRate int64 `protobuf:"varint,8,opt,name=max_rate,json=maxRate,proto3" json:"max_rate,omitempty"`
+	// The plan it was started by, and what it begins with; see Plan and StartReplayRequest.
+	Plan          string   `protobuf:"bytes,9,opt,name=plan,proto3" json:"plan,omitempty"`
+	Snapshot      string   `protobuf:"bytes,10,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Keys          []string `protobuf:"bytes,11,rep,name=keys,proto3" json:"keys,omitempty"`
+	TouchedBy     string   `protobuf:"bytes,12,opt,name=touched_by,json=touchedBy,proto3" json:"touched_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_refold_v1_control_proto_msgTypes[9]
+	mi := &file_refold_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -691,7 +1460,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[9]
+	mi := &file_refold_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -704,7 +1473,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{9}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Operation) GetId() string {
@@ -756,6 +1525,41 @@ func (x *Operation) GetEtaSeconds() float64 {
 	return 0
 }
 
+func (x *Operation) GetMaxRate() int64 {
+	if x != nil {
+		return x.MaxRate
+	}
+	return 0
+}
+
+func (x *Operation) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *Operation) GetSnapshot() string {
+	if x != nil {
+		return x.Snapshot
+	}
+	return ""
+}
+
+func (x *Operation) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Operation) GetTouchedBy() string {
+	if x != nil {
+		return x.TouchedBy
+	}
+	return ""
+}
+
 // PartitionProgress is how far one task is.
 type PartitionProgress struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -763,14 +1567,18 @@ type PartitionProgress struct {
 	// The next offset to be folded.
 	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
 	// The end of the source, as last seen.
-	End           int64 `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`
+	End int64 `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`
+	// Events folded per second, over the last few seconds.
+	EventsPerSecond float64 `protobuf:"fixed64,4,opt,name=events_per_second,json=eventsPerSecond,proto3" json:"events_per_second,omitempty"`
+	// Seconds until it is at the end; 0 where it is, or where no rate is known.
+	EtaSeconds    float64 `protobuf:"fixed64,5,opt,name=eta_seconds,json=etaSeconds,proto3" json:"eta_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PartitionProgress) Reset() {
 	*x = PartitionProgress{}
-	mi := &file_refold_v1_control_proto_msgTypes[10]
+	mi := &file_refold_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +1590,7 @@ func (x *PartitionProgress) String() string {
 func (*PartitionProgress) ProtoMessage() {}
 
 func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[10]
+	mi := &file_refold_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +1603,7 @@ func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionProgress.ProtoReflect.Descriptor instead.
 func (*PartitionProgress) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PartitionProgress) GetPartition() int32 {
@@ -819,6 +1627,20 @@ func (x *PartitionProgress) GetEnd() int64 {
 	return 0
 }
 
+func (x *PartitionProgress) GetEventsPerSecond() float64 {
+	if x != nil {
+		return x.EventsPerSecond
+	}
+	return 0
+}
+
+func (x *PartitionProgress) GetEtaSeconds() float64 {
+	if x != nil {
+		return x.EtaSeconds
+	}
+	return 0
+}
+
 // Verification is the comparison of two generations, row by row at equal positions, as stored.
 type Verification struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -838,7 +1660,7 @@ type Verification struct {
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_refold_v1_control_proto_msgTypes[11]
+	mi := &file_refold_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +1672,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[11]
+	mi := &file_refold_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1685,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Verification) GetRows() int64 {
@@ -924,7 +1746,7 @@ type RowDifference struct {
 
 func (x *RowDifference) Reset() {
 	*x = RowDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[12]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1758,7 @@ func (x *RowDifference) String() string {
 func (*RowDifference) ProtoMessage() {}
 
 func (x *RowDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[12]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1771,7 @@ func (x *RowDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowDifference.ProtoReflect.Descriptor instead.
 func (*RowDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RowDifference) GetPartition() int32 {
@@ -1001,7 +1823,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[13]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1835,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[13]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1848,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WhyRequest) GetProjection() string {
@@ -1093,7 +1915,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[14]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1927,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[14]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1940,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WhyResponse) GetRow() string {
@@ -1168,7 +1990,7 @@ type Cause struct {
 
 func (x *Cause) Reset() {
 	*x = Cause{}
-	mi := &file_refold_v1_control_proto_msgTypes[15]
+	mi := &file_refold_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +2002,7 @@ func (x *Cause) String() string {
 func (*Cause) ProtoMessage() {}
 
 func (x *Cause) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[15]
+	mi := &file_refold_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +2015,7 @@ func (x *Cause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cause.ProtoReflect.Descriptor instead.
 func (*Cause) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Cause) GetTopic() string {
@@ -1284,15 +2106,78 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\tprincipal\x18\v \x01(\tR\tprincipal\x129\n" +
 	"\n" +
 	"created_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x16\n" +
-	"\x06reason\x18\r \x01(\tR\x06reason\"\x9c\x01\n" +
+	"\x06reason\x18\r \x01(\tR\x06reason\"\xc1\x02\n" +
 	"\x12StartReplayRequest\x12<\n" +
 	"\n" +
 	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
-	"projection\x12&\n" +
-	"\x04from\x18\x02 \x01(\tB\x12\xbaH\x0fr\rR\x00R\tbeginningR\x04from\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"0\n" +
+	"projection\x12\x1c\n" +
+	"\x04from\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x04from\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12D\n" +
+	"\x04keys\x18\x04 \x03(\tB0\xbaH-\x92\x01*\x10d\"&r$\x10\x01\x18d2\x1e^[A-Za-z0-9@][A-Za-z0-9@._-]*$R\x04keys\x12&\n" +
+	"\n" +
+	"touched_by\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\ttouchedBy\x12\x1b\n" +
+	"\x04plan\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04plan\x12\"\n" +
+	"\bmax_rate\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\amaxRate\"\xdd\x01\n" +
+	"\x11PlanReplayRequest\x12<\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
+	"projection\x12\x1c\n" +
+	"\x04from\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x04from\x12D\n" +
+	"\x04keys\x18\x03 \x03(\tB0\xbaH-\x92\x01*\x10d\"&r$\x10\x01\x18d2\x1e^[A-Za-z0-9@][A-Za-z0-9@._-]*$R\x04keys\x12&\n" +
+	"\n" +
+	"touched_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18dR\ttouchedBy\"\xce\x03\n" +
+	"\x04Plan\x12\x1e\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tR\n" +
+	"projection\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x12\n" +
+	"\x04live\x18\x03 \x01(\x03R\x04live\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\x12\x1b\n" +
+	"\tfold_hash\x18\x05 \x01(\tR\bfoldHash\x12\x1a\n" +
+	"\bsnapshot\x18\x06 \x01(\tR\bsnapshot\x124\n" +
+	"\tstretches\x18\a \x03(\v2\x16.refold.v1.PlanStretchR\tstretches\x12)\n" +
+	"\x06events\x18\b \x01(\v2\x11.refold.v1.FigureR\x06events\x12'\n" +
+	"\x05bytes\x18\t \x01(\v2\x11.refold.v1.FigureR\x05bytes\x12%\n" +
+	"\x04rows\x18\n" +
+	" \x01(\v2\x11.refold.v1.FigureR\x04rows\x12-\n" +
+	"\bsilenced\x18\v \x01(\v2\x11.refold.v1.FigureR\bsilenced\x12\x1f\n" +
+	"\veta_seconds\x18\f \x01(\x01R\n" +
+	"etaSeconds\x12*\n" +
+	"\x11events_per_second\x18\r \x01(\x01R\x0feventsPerSecond\"\x95\x01\n" +
+	"\vPlanStretch\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x14\n" +
+	"\x05begin\x18\x03 \x01(\x03R\x05begin\x12\x10\n" +
+	"\x03end\x18\x04 \x01(\x03R\x03end\x12\x16\n" +
+	"\x06source\x18\x05 \x01(\tR\x06source\x12\x12\n" +
+	"\x04hole\x18\x06 \x01(\x03R\x04hole\"J\n" +
+	"\x06Figure\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\x03R\x05value\x12*\n" +
+	"\x05known\x18\x02 \x01(\x0e2\x14.refold.v1.KnowledgeR\x05known\"0\n" +
 	"\x13GetOperationRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\"c\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\"@\n" +
+	"\x15ListOperationsRequest\x12'\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"projection\"N\n" +
+	"\x16ListOperationsResponse\x124\n" +
+	"\n" +
+	"operations\x18\x01 \x03(\v2\x14.refold.v1.OperationR\n" +
+	"operations\"K\n" +
+	"\fPauseRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"L\n" +
+	"\rResumeRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"K\n" +
+	"\fRetryRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"m\n" +
+	"\n" +
+	"CapRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\"\n" +
+	"\bmax_rate\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\amaxRate\"c\n" +
 	"\x0ePromoteRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12 \n" +
@@ -1302,7 +2187,7 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"L\n" +
 	"\rCancelRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12 \n" +
-	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"\xa2\x02\n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"\xa0\x03\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
 	"\n" +
@@ -1317,11 +2202,21 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"partitions\x12;\n" +
 	"\fverification\x18\x06 \x01(\v2\x17.refold.v1.VerificationR\fverification\x12\x1f\n" +
 	"\veta_seconds\x18\a \x01(\x01R\n" +
-	"etaSeconds\"[\n" +
+	"etaSeconds\x12\x19\n" +
+	"\bmax_rate\x18\b \x01(\x03R\amaxRate\x12\x12\n" +
+	"\x04plan\x18\t \x01(\tR\x04plan\x12\x1a\n" +
+	"\bsnapshot\x18\n" +
+	" \x01(\tR\bsnapshot\x12\x12\n" +
+	"\x04keys\x18\v \x03(\tR\x04keys\x12\x1d\n" +
+	"\n" +
+	"touched_by\x18\f \x01(\tR\ttouchedBy\"\xa8\x01\n" +
 	"\x11PartitionProgress\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x10\n" +
-	"\x03end\x18\x03 \x01(\x03R\x03end\"\xcf\x01\n" +
+	"\x03end\x18\x03 \x01(\x03R\x03end\x12*\n" +
+	"\x11events_per_second\x18\x04 \x01(\x01R\x0feventsPerSecond\x12\x1f\n" +
+	"\veta_seconds\x18\x05 \x01(\x01R\n" +
+	"etaSeconds\"\xcf\x01\n" +
 	"\fVerification\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x03R\x04rows\x12 \n" +
 	"\vdifferences\x18\x02 \x01(\x03R\vdifferences\x12\x16\n" +
@@ -1364,7 +2259,7 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"recordedAt\x12;\n" +
 	"\voccurred_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x18\n" +
-	"\achanged\x18\b \x01(\bR\achanged*\x82\x02\n" +
+	"\achanged\x18\b \x01(\bR\achanged*\x9f\x02\n" +
 	"\x0fGenerationState\x12 \n" +
 	"\x1cGENERATION_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15GENERATION_STATE_LIVE\x10\x01\x12\x1d\n" +
@@ -1373,11 +2268,25 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x19GENERATION_STATE_VERIFIED\x10\x04\x12\x1c\n" +
 	"\x18GENERATION_STATE_STANDBY\x10\x05\x12\x1e\n" +
 	"\x1aGENERATION_STATE_CANCELLED\x10\x06\x12\x1a\n" +
-	"\x16GENERATION_STATE_STUCK\x10\a2\x87\x06\n" +
+	"\x16GENERATION_STATE_STUCK\x10\a\x12\x1b\n" +
+	"\x17GENERATION_STATE_PAUSED\x10\b*m\n" +
+	"\tKnowledge\x12\x19\n" +
+	"\x15KNOWLEDGE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11KNOWLEDGE_UNKNOWN\x10\x01\x12\x17\n" +
+	"\x13KNOWLEDGE_ESTIMATED\x10\x02\x12\x15\n" +
+	"\x11KNOWLEDGE_COUNTED\x10\x032\xd3\n" +
+	"\n" +
 	"\x0eControlService\x12q\n" +
-	"\x0fListProjections\x12!.refold.v1.ListProjectionsRequest\x1a\".refold.v1.ListProjectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/projections\x12s\n" +
+	"\x0fListProjections\x12!.refold.v1.ListProjectionsRequest\x1a\".refold.v1.ListProjectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/projections\x12f\n" +
+	"\n" +
+	"PlanReplay\x12\x1c.refold.v1.PlanReplayRequest\x1a\x0f.refold.v1.Plan\")\x82\xd3\xe4\x93\x02#\x12!/v1/projections/{projection}/plan\x12s\n" +
 	"\vStartReplay\x12\x1d.refold.v1.StartReplayRequest\x1a\x14.refold.v1.Operation\"/\x82\xd3\xe4\x93\x02):\x01*\"$/v1/projections/{projection}/replays\x12a\n" +
-	"\fGetOperation\x12\x1e.refold.v1.GetOperationRequest\x1a\x14.refold.v1.Operation\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/operations/{id}\x12b\n" +
+	"\fGetOperation\x12\x1e.refold.v1.GetOperationRequest\x1a\x14.refold.v1.Operation\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/operations/{id}\x12m\n" +
+	"\x0eListOperations\x12 .refold.v1.ListOperationsRequest\x1a!.refold.v1.ListOperationsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/operations\x12\\\n" +
+	"\x05Pause\x12\x17.refold.v1.PauseRequest\x1a\x14.refold.v1.Operation\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/operations/{id}:pause\x12_\n" +
+	"\x06Resume\x12\x18.refold.v1.ResumeRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:resume\x12\\\n" +
+	"\x05Retry\x12\x17.refold.v1.RetryRequest\x1a\x14.refold.v1.Operation\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/operations/{id}:retry\x12V\n" +
+	"\x03Cap\x12\x15.refold.v1.CapRequest\x1a\x14.refold.v1.Operation\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/operations/{id}:cap\x12b\n" +
 	"\aPromote\x12\x19.refold.v1.PromoteRequest\x1a\x14.refold.v1.Operation\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/operations/{id}:promote\x12e\n" +
 	"\bRollback\x12\x1a.refold.v1.RollbackRequest\x1a\x14.refold.v1.Operation\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/operations/{id}:rollback\x12_\n" +
 	"\x06Cancel\x12\x18.refold.v1.CancelRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:cancel\x12~\n" +
@@ -1395,63 +2304,93 @@ func file_refold_v1_control_proto_rawDescGZIP() []byte {
 	return file_refold_v1_control_proto_rawDescData
 }
 
-var file_refold_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_refold_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_refold_v1_control_proto_goTypes = []any{
 	(GenerationState)(0),            // 0: refold.v1.GenerationState
-	(*ListProjectionsRequest)(nil),  // 1: refold.v1.ListProjectionsRequest
-	(*ListProjectionsResponse)(nil), // 2: refold.v1.ListProjectionsResponse
-	(*Projection)(nil),              // 3: refold.v1.Projection
-	(*Generation)(nil),              // 4: refold.v1.Generation
-	(*StartReplayRequest)(nil),      // 5: refold.v1.StartReplayRequest
-	(*GetOperationRequest)(nil),     // 6: refold.v1.GetOperationRequest
-	(*PromoteRequest)(nil),          // 7: refold.v1.PromoteRequest
-	(*RollbackRequest)(nil),         // 8: refold.v1.RollbackRequest
-	(*CancelRequest)(nil),           // 9: refold.v1.CancelRequest
-	(*Operation)(nil),               // 10: refold.v1.Operation
-	(*PartitionProgress)(nil),       // 11: refold.v1.PartitionProgress
-	(*Verification)(nil),            // 12: refold.v1.Verification
-	(*RowDifference)(nil),           // 13: refold.v1.RowDifference
-	(*WhyRequest)(nil),              // 14: refold.v1.WhyRequest
-	(*WhyResponse)(nil),             // 15: refold.v1.WhyResponse
-	(*Cause)(nil),                   // 16: refold.v1.Cause
-	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
-	(*Freshness)(nil),               // 18: refold.v1.Freshness
+	(Knowledge)(0),                  // 1: refold.v1.Knowledge
+	(*ListProjectionsRequest)(nil),  // 2: refold.v1.ListProjectionsRequest
+	(*ListProjectionsResponse)(nil), // 3: refold.v1.ListProjectionsResponse
+	(*Projection)(nil),              // 4: refold.v1.Projection
+	(*Generation)(nil),              // 5: refold.v1.Generation
+	(*StartReplayRequest)(nil),      // 6: refold.v1.StartReplayRequest
+	(*PlanReplayRequest)(nil),       // 7: refold.v1.PlanReplayRequest
+	(*Plan)(nil),                    // 8: refold.v1.Plan
+	(*PlanStretch)(nil),             // 9: refold.v1.PlanStretch
+	(*Figure)(nil),                  // 10: refold.v1.Figure
+	(*GetOperationRequest)(nil),     // 11: refold.v1.GetOperationRequest
+	(*ListOperationsRequest)(nil),   // 12: refold.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),  // 13: refold.v1.ListOperationsResponse
+	(*PauseRequest)(nil),            // 14: refold.v1.PauseRequest
+	(*ResumeRequest)(nil),           // 15: refold.v1.ResumeRequest
+	(*RetryRequest)(nil),            // 16: refold.v1.RetryRequest
+	(*CapRequest)(nil),              // 17: refold.v1.CapRequest
+	(*PromoteRequest)(nil),          // 18: refold.v1.PromoteRequest
+	(*RollbackRequest)(nil),         // 19: refold.v1.RollbackRequest
+	(*CancelRequest)(nil),           // 20: refold.v1.CancelRequest
+	(*Operation)(nil),               // 21: refold.v1.Operation
+	(*PartitionProgress)(nil),       // 22: refold.v1.PartitionProgress
+	(*Verification)(nil),            // 23: refold.v1.Verification
+	(*RowDifference)(nil),           // 24: refold.v1.RowDifference
+	(*WhyRequest)(nil),              // 25: refold.v1.WhyRequest
+	(*WhyResponse)(nil),             // 26: refold.v1.WhyResponse
+	(*Cause)(nil),                   // 27: refold.v1.Cause
+	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
+	(*Freshness)(nil),               // 29: refold.v1.Freshness
 }
 var file_refold_v1_control_proto_depIdxs = []int32{
-	3,  // 0: refold.v1.ListProjectionsResponse.projections:type_name -> refold.v1.Projection
-	4,  // 1: refold.v1.Projection.generations:type_name -> refold.v1.Generation
+	4,  // 0: refold.v1.ListProjectionsResponse.projections:type_name -> refold.v1.Projection
+	5,  // 1: refold.v1.Projection.generations:type_name -> refold.v1.Generation
 	0,  // 2: refold.v1.Generation.state:type_name -> refold.v1.GenerationState
-	17, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
-	17, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
-	4,  // 5: refold.v1.Operation.generation:type_name -> refold.v1.Generation
-	11, // 6: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
-	12, // 7: refold.v1.Operation.verification:type_name -> refold.v1.Verification
-	13, // 8: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
-	17, // 9: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	16, // 10: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
-	18, // 11: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
-	17, // 12: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
-	17, // 13: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
-	1,  // 14: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
-	5,  // 15: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
-	6,  // 16: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
-	7,  // 17: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
-	8,  // 18: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
-	9,  // 19: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
-	14, // 20: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
-	2,  // 21: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
-	10, // 22: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
-	10, // 23: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
-	10, // 24: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
-	10, // 25: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
-	10, // 26: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
-	15, // 27: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
-	21, // [21:28] is the sub-list for method output_type
-	14, // [14:21] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	28, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
+	28, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
+	9,  // 5: refold.v1.Plan.stretches:type_name -> refold.v1.PlanStretch
+	10, // 6: refold.v1.Plan.events:type_name -> refold.v1.Figure
+	10, // 7: refold.v1.Plan.bytes:type_name -> refold.v1.Figure
+	10, // 8: refold.v1.Plan.rows:type_name -> refold.v1.Figure
+	10, // 9: refold.v1.Plan.silenced:type_name -> refold.v1.Figure
+	1,  // 10: refold.v1.Figure.known:type_name -> refold.v1.Knowledge
+	21, // 11: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
+	5,  // 12: refold.v1.Operation.generation:type_name -> refold.v1.Generation
+	22, // 13: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
+	23, // 14: refold.v1.Operation.verification:type_name -> refold.v1.Verification
+	24, // 15: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
+	28, // 16: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	27, // 17: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
+	29, // 18: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
+	28, // 19: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
+	28, // 20: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
+	2,  // 21: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
+	7,  // 22: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
+	6,  // 23: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
+	11, // 24: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
+	12, // 25: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
+	14, // 26: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
+	15, // 27: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
+	16, // 28: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
+	17, // 29: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
+	18, // 30: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
+	19, // 31: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
+	20, // 32: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
+	25, // 33: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
+	3,  // 34: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
+	8,  // 35: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
+	21, // 36: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
+	21, // 37: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
+	13, // 38: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
+	21, // 39: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
+	21, // 40: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
+	21, // 41: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
+	21, // 42: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
+	21, // 43: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
+	21, // 44: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
+	21, // 45: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
+	26, // 46: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
+	34, // [34:47] is the sub-list for method output_type
+	21, // [21:34] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_refold_v1_control_proto_init() }
@@ -1465,8 +2404,8 @@ func file_refold_v1_control_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_refold_v1_control_proto_rawDesc), len(file_refold_v1_control_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   16,
+			NumEnums:      2,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

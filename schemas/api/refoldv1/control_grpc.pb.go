@@ -20,8 +20,14 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	ControlService_ListProjections_FullMethodName = "/refold.v1.ControlService/ListProjections"
+	ControlService_PlanReplay_FullMethodName      = "/refold.v1.ControlService/PlanReplay"
 	ControlService_StartReplay_FullMethodName     = "/refold.v1.ControlService/StartReplay"
 	ControlService_GetOperation_FullMethodName    = "/refold.v1.ControlService/GetOperation"
+	ControlService_ListOperations_FullMethodName  = "/refold.v1.ControlService/ListOperations"
+	ControlService_Pause_FullMethodName           = "/refold.v1.ControlService/Pause"
+	ControlService_Resume_FullMethodName          = "/refold.v1.ControlService/Resume"
+	ControlService_Retry_FullMethodName           = "/refold.v1.ControlService/Retry"
+	ControlService_Cap_FullMethodName             = "/refold.v1.ControlService/Cap"
 	ControlService_Promote_FullMethodName         = "/refold.v1.ControlService/Promote"
 	ControlService_Rollback_FullMethodName        = "/refold.v1.ControlService/Rollback"
 	ControlService_Cancel_FullMethodName          = "/refold.v1.ControlService/Cancel"
@@ -36,10 +42,22 @@ const (
 type ControlServiceClient interface {
 	// ListProjections returns every projection with its generations.
 	ListProjections(ctx context.Context, in *ListProjectionsRequest, opts ...grpc.CallOption) (*ListProjectionsResponse, error)
+	// PlanReplay returns what a replay would be if it were started now.
+	PlanReplay(ctx context.Context, in *PlanReplayRequest, opts ...grpc.CallOption) (*Plan, error)
 	// StartReplay builds a new generation beside the live one. The answer is an operation to watch.
 	StartReplay(ctx context.Context, in *StartReplayRequest, opts ...grpc.CallOption) (*Operation, error)
 	// GetOperation returns how far a replay is.
 	GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*Operation, error)
+	// ListOperations returns the replays of a projection, or of all: those that run, then those that ended.
+	ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error)
+	// Pause stops a replay where it is until it is resumed, whatever restarts meanwhile.
+	Pause(ctx context.Context, in *PauseRequest, opts ...grpc.CallOption) (*Operation, error)
+	// Resume lets a paused replay go on.
+	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*Operation, error)
+	// Retry starts the tasks of a generation anew, from what they have saved: those that stand still try again.
+	Retry(ctx context.Context, in *RetryRequest, opts ...grpc.CallOption) (*Operation, error)
+	// Cap bounds the records that a replay folds in a second.
+	Cap(ctx context.Context, in *CapRequest, opts ...grpc.CallOption) (*Operation, error)
 	// Promote makes the generation of a verified replay live.
 	Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*Operation, error)
 	// Rollback makes the generation live again that was live before the replay was promoted.
@@ -68,6 +86,16 @@ func (c *controlServiceClient) ListProjections(ctx context.Context, in *ListProj
 	return out, nil
 }
 
+func (c *controlServiceClient) PlanReplay(ctx context.Context, in *PlanReplayRequest, opts ...grpc.CallOption) (*Plan, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Plan)
+	err := c.cc.Invoke(ctx, ControlService_PlanReplay_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlServiceClient) StartReplay(ctx context.Context, in *StartReplayRequest, opts ...grpc.CallOption) (*Operation, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Operation)
@@ -82,6 +110,56 @@ func (c *controlServiceClient) GetOperation(ctx context.Context, in *GetOperatio
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Operation)
 	err := c.cc.Invoke(ctx, ControlService_GetOperation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlServiceClient) ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListOperationsResponse)
+	err := c.cc.Invoke(ctx, ControlService_ListOperations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlServiceClient) Pause(ctx context.Context, in *PauseRequest, opts ...grpc.CallOption) (*Operation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Operation)
+	err := c.cc.Invoke(ctx, ControlService_Pause_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlServiceClient) Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*Operation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Operation)
+	err := c.cc.Invoke(ctx, ControlService_Resume_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlServiceClient) Retry(ctx context.Context, in *RetryRequest, opts ...grpc.CallOption) (*Operation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Operation)
+	err := c.cc.Invoke(ctx, ControlService_Retry_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlServiceClient) Cap(ctx context.Context, in *CapRequest, opts ...grpc.CallOption) (*Operation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Operation)
+	err := c.cc.Invoke(ctx, ControlService_Cap_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -136,10 +214,22 @@ func (c *controlServiceClient) Why(ctx context.Context, in *WhyRequest, opts ...
 type ControlServiceServer interface {
 	// ListProjections returns every projection with its generations.
 	ListProjections(context.Context, *ListProjectionsRequest) (*ListProjectionsResponse, error)
+	// PlanReplay returns what a replay would be if it were started now.
+	PlanReplay(context.Context, *PlanReplayRequest) (*Plan, error)
 	// StartReplay builds a new generation beside the live one. The answer is an operation to watch.
 	StartReplay(context.Context, *StartReplayRequest) (*Operation, error)
 	// GetOperation returns how far a replay is.
 	GetOperation(context.Context, *GetOperationRequest) (*Operation, error)
+	// ListOperations returns the replays of a projection, or of all: those that run, then those that ended.
+	ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error)
+	// Pause stops a replay where it is until it is resumed, whatever restarts meanwhile.
+	Pause(context.Context, *PauseRequest) (*Operation, error)
+	// Resume lets a paused replay go on.
+	Resume(context.Context, *ResumeRequest) (*Operation, error)
+	// Retry starts the tasks of a generation anew, from what they have saved: those that stand still try again.
+	Retry(context.Context, *RetryRequest) (*Operation, error)
+	// Cap bounds the records that a replay folds in a second.
+	Cap(context.Context, *CapRequest) (*Operation, error)
 	// Promote makes the generation of a verified replay live.
 	Promote(context.Context, *PromoteRequest) (*Operation, error)
 	// Rollback makes the generation live again that was live before the replay was promoted.
@@ -161,11 +251,29 @@ type UnimplementedControlServiceServer struct{}
 func (UnimplementedControlServiceServer) ListProjections(context.Context, *ListProjectionsRequest) (*ListProjectionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListProjections not implemented")
 }
+func (UnimplementedControlServiceServer) PlanReplay(context.Context, *PlanReplayRequest) (*Plan, error) {
+	return nil, status.Error(codes.Unimplemented, "method PlanReplay not implemented")
+}
 func (UnimplementedControlServiceServer) StartReplay(context.Context, *StartReplayRequest) (*Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method StartReplay not implemented")
 }
 func (UnimplementedControlServiceServer) GetOperation(context.Context, *GetOperationRequest) (*Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOperation not implemented")
+}
+func (UnimplementedControlServiceServer) ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOperations not implemented")
+}
+func (UnimplementedControlServiceServer) Pause(context.Context, *PauseRequest) (*Operation, error) {
+	return nil, status.Error(codes.Unimplemented, "method Pause not implemented")
+}
+func (UnimplementedControlServiceServer) Resume(context.Context, *ResumeRequest) (*Operation, error) {
+	return nil, status.Error(codes.Unimplemented, "method Resume not implemented")
+}
+func (UnimplementedControlServiceServer) Retry(context.Context, *RetryRequest) (*Operation, error) {
+	return nil, status.Error(codes.Unimplemented, "method Retry not implemented")
+}
+func (UnimplementedControlServiceServer) Cap(context.Context, *CapRequest) (*Operation, error) {
+	return nil, status.Error(codes.Unimplemented, "method Cap not implemented")
 }
 func (UnimplementedControlServiceServer) Promote(context.Context, *PromoteRequest) (*Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method Promote not implemented")
@@ -218,6 +326,24 @@ func _ControlService_ListProjections_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ControlService_PlanReplay_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PlanReplayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).PlanReplay(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_PlanReplay_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).PlanReplay(ctx, req.(*PlanReplayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ControlService_StartReplay_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StartReplayRequest)
 	if err := dec(in); err != nil {
@@ -250,6 +376,96 @@ func _ControlService_GetOperation_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ControlServiceServer).GetOperation(ctx, req.(*GetOperationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ControlService_ListOperations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListOperationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).ListOperations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_ListOperations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).ListOperations(ctx, req.(*ListOperationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ControlService_Pause_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).Pause(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_Pause_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).Pause(ctx, req.(*PauseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ControlService_Resume_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).Resume(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_Resume_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).Resume(ctx, req.(*ResumeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ControlService_Retry_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).Retry(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_Retry_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).Retry(ctx, req.(*RetryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ControlService_Cap_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CapRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).Cap(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_Cap_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).Cap(ctx, req.(*CapRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -338,12 +554,36 @@ var ControlService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ControlService_ListProjections_Handler,
 		},
 		{
+			MethodName: "PlanReplay",
+			Handler:    _ControlService_PlanReplay_Handler,
+		},
+		{
 			MethodName: "StartReplay",
 			Handler:    _ControlService_StartReplay_Handler,
 		},
 		{
 			MethodName: "GetOperation",
 			Handler:    _ControlService_GetOperation_Handler,
+		},
+		{
+			MethodName: "ListOperations",
+			Handler:    _ControlService_ListOperations_Handler,
+		},
+		{
+			MethodName: "Pause",
+			Handler:    _ControlService_Pause_Handler,
+		},
+		{
+			MethodName: "Resume",
+			Handler:    _ControlService_Resume_Handler,
+		},
+		{
+			MethodName: "Retry",
+			Handler:    _ControlService_Retry_Handler,
+		},
+		{
+			MethodName: "Cap",
+			Handler:    _ControlService_Cap_Handler,
 		},
 		{
 			MethodName: "Promote",

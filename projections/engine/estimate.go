@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/projections/trail"
+	"github.com/refold/refold/streams/timeline"
+	"github.com/refold/refold/streams/topic"
+)
+
+// Bounds of what a plan reads: of a partition so many offsets are counted at its beginning and as many at its
+// end, and where one partition has more rows than so many, those of the others are estimated by it.
+const (
+	fewOffsets = 2_000
+	manyRows   = 50_000
+)
+
+// estimate fills in what a plan costs.
+func (e *Engine) estimate(ctx context.Context, p *Plan) error {
+	e.mu.Lock()
+	p.Rate = e.rates[p.Projection]
+	e.mu.Unlock()
+	p.Silenced = Figure{Known: Counted} // no fold emits effects yet
+	if err := e.measureLog(ctx, p); err != nil {
+		return err
+	}
+	return e.measureRows(ctx, p)
+}
+
+// measureLog finds how many records there are to be read, and their bytes.
+func (e *Engine) measureLog(ctx context.Context, p *Plan) error {
+	first, last := make(map[int32]timeline.Span), make(map[int32]timeline.Span)
+	var all, read, records, bytes int64
+	for _, s := range p.Stretches {
+		begin := max(s.Begin, s.Start)
+		all += max(s.End-begin, 0)
+		middle := min(begin+fewOffsets, s.End)
+		first[s.Partition] = timeline.Span{Start: begin, End: middle}
+		last[s.Partition] = timeline.Span{Start: max(middle, s.End-fewOffsets), End: s.End}
+		read += max(middle-begin, 0) + max(s.End-last[s.Partition].Start, 0)
+	}
+	for _, spans := range []map[int32]timeline.Span{first, last} {
+		err := timeline.Scan(ctx, e.cfg.Cluster, p.Topic, spans, func(b timeline.Batch) error {
+			records += int64(len(b.Records))
+			for _, rec := range b.Records {
+				bytes += int64(len(rec.Key) + len(rec.Value))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	known := Counted
+	if read < all {
+		known = Estimated
+		records, bytes = int64(float64(records)*float64(all)/float64(read)), int64(float64(bytes)*float64(all)/float64(read))
+	}
+	p.Events, p.Bytes = Figure{records, known}, Figure{bytes, known}
+	return nil
+}
+
+// measureRows finds how many rows will be folded, by those of the live generation: it folds the same keys.
+func (e *Engine) measureRows(ctx context.Context, p *Plan) error {
+	r := e.acquire(store.Generation{Projection: p.Projection, Number: p.Live})
+	if r == nil || p.TouchedBy != "" {
+		if r != nil {
+			r.readers.Done()
+		}
+		return nil
+	}
+	defer r.readers.Done()
+	if len(p.Keys) > 0 {
+		return e.measureKeys(ctx, p, r)
+	}
+	var rows int64
+	for i, s := range p.Stretches {
+		n, err := count(r.store, s.Partition, "")
+		if err != nil {
+			return err
+		}
+		rows += n
+		if i == 0 && n > manyRows {
+			p.Rows = Figure{n * int64(len(p.Stretches)), Estimated}
+			return nil
+		}
+	}
+	p.Rows = Figure{rows, Counted}
+	return nil
+}
+
+// measureKeys finds how many rows the keys of a plan have, and by their trail how many records.
+func (e *Engine) measureKeys(ctx context.Context, p *Plan, r *running) error {
+	var rows, records int64
+	trailed := p.Topic == topic.Transactions
+	for _, key := range p.Keys {
+		for _, s := range p.Stretches {
+			n, err := count(r.store, s.Partition, key)
+			if err != nil {
+				return err
+			}
+			rows += n
+		}
+		customer, ok := trail.Of(key)
+		if trailed = trailed && ok; !trailed {
+			continue
+		}
+		at := topic.Of(customer, int32(len(p.Stretches)))
+		offsets, err := e.trail(ctx, Query{Partition: at, Key: customer, AsOf: &Moment{}}, p.Stretches[at].End)
+		trailed = err == nil
+		records += int64(len(offsets))
+	}
+	p.Rows = Figure{rows, Counted}
+	if trailed {
+		p.Events, p.Bytes = Figure{records, Counted}, Figure{p.Bytes.Value * records / max(p.Events.Value, 1), Estimated}
+	}
+	return nil
+}
+
+// count returns how many rows of a partition key a task has; "" is of any.
+func count(s store.Reader, partition int32, key string) (n int64, err error) {
+	var from, to []byte
+	if key != "" {
+		from, to = append([]byte(key), 0), append([]byte(key), 1)
+	}
+	err = s.Scan(partition, from, to, func(_, _ []byte) bool { n++; return true })
+	return n, err
+}
+
+// noteRate keeps how fast a generation was built that has caught up.
+func (e *Engine) noteRate(id store.Generation) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.running[id]
+	if r == nil || r.measured {
+		return
+	}
+	r.measured = true
+	if n := r.folded(); n >= farBehind {
+		e.rates[id.Projection] = float64(n) / time.Since(r.began).Seconds()
+	}
+}
