@@ -22,11 +22,38 @@ func (e *Engine) estimate(ctx context.Context, p *Plan) error {
 	e.mu.Lock()
 	p.Rate = e.rates[p.Projection]
 	e.mu.Unlock()
-	p.Silenced = Figure{Known: Counted} // no fold emits effects yet
 	if err := e.measureLog(ctx, p); err != nil {
 		return err
 	}
+	if err := e.measureEffects(ctx, p); err != nil {
+		return err
+	}
 	return e.measureRows(ctx, p)
+}
+
+// measureEffects finds how many effects stay silent, by those that were published, whoever published them.
+func (e *Engine) measureEffects(ctx context.Context, p *Plan) error {
+	d, err := e.newest(p.Projection)
+	if err != nil {
+		return err
+	}
+	p.Silenced = Figure{Known: Counted}
+	seen := make(map[string]bool)
+	for _, kind := range d.Emits {
+		if seen[kind.Topic] {
+			continue
+		}
+		seen[kind.Topic] = true
+		spans, err := timeline.Spans(ctx, e.cfg.Cluster, kind.Topic)
+		if err != nil {
+			return err
+		}
+		p.Silenced.Known = Estimated
+		for _, s := range spans {
+			p.Silenced.Value += s.End - s.Start
+		}
+	}
+	return nil
 }
 
 // measureLog finds how many records there are to be read, and their bytes.
