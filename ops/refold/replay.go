@@ -132,7 +132,7 @@ func (c *cli) steering() []*cobra.Command {
 			}
 			return c.watch(ctx, control, op)
 		}),
-		c.listReplays(),
+		c.listReplays(), c.differences(),
 	}
 }
 

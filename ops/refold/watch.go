@@ -131,9 +131,7 @@ func (c *cli) describe(op *refoldv1.Operation) {
 		return
 	}
 	fmt.Fprintf(c.stdout, "compared %d rows at equal positions: %d differ; digest %s\n", v.GetRows(), v.GetDifferences(), v.GetDigest())
-	for _, d := range v.GetExamples() {
-		fmt.Fprintf(c.stdout, "  partition %d, row %s\n    live       %s\n    candidate  %s\n", d.GetPartition(), strings.TrimSpace(d.GetKey()), orNone(d.GetLive()), orNone(d.GetCandidate()))
-	}
+	c.describeRows(v.GetExamples())
 	switch {
 	case op.GetGeneration().GetState() != refoldv1.GenerationState_GENERATION_STATE_VERIFIED:
 	case v.GetDifferences() > 0:
@@ -145,9 +143,53 @@ func (c *cli) describe(op *refoldv1.Operation) {
 
 func orNone(s string) string {
 	if s == "" {
-		return "(no row)"
+		return "none"
 	}
 	return s
+}
+
+// describeRows shows where rows differ, to the field.
+func (c *cli) describeRows(rows []*refoldv1.RowDifference) {
+	for _, d := range rows {
+		fmt.Fprintf(c.stdout, "  partition %d, row %s\n", d.GetPartition(), strings.TrimSpace(d.GetKey()))
+		for _, f := range d.GetFields() {
+			fmt.Fprintf(c.stdout, "    %s: live %s, candidate %s\n", f.GetPath(), orNone(f.GetLive()), orNone(f.GetCandidate()))
+		}
+	}
+}
+
+// differences is the command that compares a replay with the live generation once more.
+func (c *cli) differences() *cobra.Command {
+	return &cobra.Command{
+		Use:   "differences PROJECTION|OPERATION",
+		Short: "Compare a replay with the live generation as they are now, to the field",
+		Args:  args(1),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			return c.withControl(func(control refoldv1.ControlServiceClient) error {
+				id, err := operation(cmd.Context(), control, a[0], false)
+				if err != nil {
+					return err
+				}
+				resp, err := control.ListDifferences(cmd.Context(), &refoldv1.ListDifferencesRequest{Id: id})
+				if err != nil {
+					return err
+				}
+				return c.printDifferences(id, resp)
+			})
+		},
+	}
+}
+
+func (c *cli) printDifferences(id string, resp *refoldv1.ListDifferencesResponse) error {
+	if c.json {
+		return c.printProto(resp)
+	}
+	c.describeRows(resp.GetRows())
+	if n := resp.GetDifferences(); n > 0 {
+		return fmt.Errorf("%w: %d rows of %s differ from the live ones", errNotAllWell, n, id)
+	}
+	fmt.Fprintf(c.stdout, "no row of %s differs from the live one\n", id)
+	return nil
 }
 
 // describeProgress shows how far every partition is.

@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"iter"
 	"time"
 
+	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/projections/digest"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/schemas/event"
@@ -20,19 +20,13 @@ import (
 // maxDifferences bounds the differing rows that a comparison keeps as examples.
 const maxDifferences = 100
 
-// Difference is a row that differs between two generations. A value is empty where there is no row.
-type Difference struct {
-	Partition       int32
-	Key             projection.Key
-	Live, Candidate string
-}
-
 // comparison sums up two generations, row by row, as stored, at equal positions.
 type comparison struct {
+	live, candidate   *Follower
 	rows, differences int64
-	live, candidate   hash.Hash
+	buckets, lives    []event.BucketDigest
+	positions         []event.TopicPosition
 	examples          []Difference
-	text              func([]byte) (string, error)
 }
 
 // verifyAll compares generations with the live ones as they become ready, until ctx ends. One that cannot be
@@ -52,7 +46,7 @@ func (e *Engine) verifyAll(ctx context.Context) {
 			for _, g := range p.Generations {
 				if e.status(name, p, g).State == Ready {
 					e.noteRate(store.Generation{Projection: name, Number: g.Number})
-					e.note(ctx, name, g.Number, e.verify(ctx, name, g.Number, p.Live))
+					e.note(ctx, name, g.Number, e.verify(ctx, name, g, p.Live))
 				}
 			}
 		}
@@ -75,60 +69,111 @@ func (e *Engine) note(ctx context.Context, name string, generation int64, err er
 }
 
 // verify compares two generations and records what it found.
-func (e *Engine) verify(ctx context.Context, name string, candidate, live int64) error {
+func (e *Engine) verify(ctx context.Context, name string, g acts.Generation, live int64) error {
+	c, err := e.compare(ctx, name, g.Number, live)
+	if err != nil {
+		return fmt.Errorf("compare generations %d and %d of %s: %w", live, g.Number, name, err)
+	}
+	e.mu.Lock()
+	if r := e.running[store.Generation{Projection: name, Number: g.Number}]; r != nil {
+		r.examples, r.digest = c.examples, sum(c.lives)
+	}
+	e.mu.Unlock()
+	return e.act(ctx, event.ActRecorded{
+		Kind: event.ActGenerationVerified, Principal: Platform, Reason: "it has folded all there is",
+		Projection: name, Generation: g.Number, ExpectedLive: live, Version: g.Version, Hash: g.Hash,
+		Rows: c.rows, Differences: c.differences, Digest: sum(c.buckets), Buckets: c.buckets, Positions: c.positions,
+	})
+}
+
+// Differences compares a replay with the live generation as they are now, and returns how many rows differ and
+// the first of them.
+func (e *Engine) Differences(ctx context.Context, operation string) (int64, []Difference, error) {
+	name, p, g, err := e.parse(operation)
+	if err != nil {
+		return 0, nil, err
+	}
+	c, err := e.compare(ctx, name, g.Number, p.Live)
+	if err != nil {
+		return 0, nil, fmt.Errorf("compare generations %d and %d of %s: %w", p.Live, g.Number, name, err)
+	}
+	return c.differences, c.examples, nil
+}
+
+// compare compares every task of two generations, and folds some rows of each twice.
+func (e *Engine) compare(ctx context.Context, name string, candidate, live int64) (*comparison, error) {
 	a := e.acquire(store.Generation{Projection: name, Number: live})
 	if a == nil {
-		return fmt.Errorf("compare with generation %d of %s: %w", live, name, ErrNotHere)
+		return nil, fmt.Errorf("generation %d: %w", live, ErrNotHere)
 	}
 	defer a.readers.Done()
 	b := e.acquire(store.Generation{Projection: name, Number: candidate})
 	if b == nil {
-		return fmt.Errorf("compare generation %d of %s: %w", candidate, name, ErrNotHere)
+		return nil, fmt.Errorf("generation %d: %w", candidate, ErrNotHere)
 	}
 	defer b.readers.Done()
-	ends, err := b.Ends(ctx)
+	if err := b.whole(ctx); err != nil {
+		return nil, err
+	}
+	c := &comparison{live: a.Follower, candidate: b.Follower}
+	for _, t := range b.Progress() {
+		keys := &sampler{}
+		err := c.task(ctx, t.Partition, keys)
+		if err == nil {
+			err = e.foldTwice(ctx, b.cfg.Definition, c.positions[len(c.positions)-1], keys)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("partition %d: %w", t.Partition, err)
+		}
+	}
+	return c, nil
+}
+
+// whole says where tasks are missing here.
+func (r *running) whole(ctx context.Context) error {
+	ends, err := r.Ends(ctx)
 	if err != nil {
 		return err
 	}
-	if held := len(b.Progress()); held < len(ends) {
-		return fmt.Errorf("compare generation %d of %s: %d of %d partitions are here: %w", candidate, name, held, len(ends), ErrNotHere)
+	if held := len(r.Progress()); held < len(ends) {
+		return fmt.Errorf("%d of %d partitions are here: %w", held, len(ends), ErrNotHere)
 	}
-	c := &comparison{live: sha256.New(), candidate: sha256.New(), text: b.cfg.Definition.Text}
-	act := event.ActRecorded{
-		Kind: event.ActGenerationVerified, Principal: Platform, Reason: "it has folded all there is",
-		Projection: name, Generation: candidate, ExpectedLive: live,
-		Version: b.cfg.Definition.Version, Hash: b.cfg.Definition.Hash,
-	}
-	for _, t := range b.Progress() {
-		at, err := c.task(ctx, a.Follower, b.Follower, t.Partition)
-		if err != nil {
-			return fmt.Errorf("compare %s/%d of generations %d and %d: %w", name, t.Partition, live, candidate, err)
-		}
-		act.Positions = append(act.Positions, event.TopicPosition{Topic: b.cfg.Definition.Topic, Partition: t.Partition, Offset: at})
-	}
-	act.Rows, act.Differences = c.rows, c.differences
-	act.Digest = sum(c.candidate)
-	e.mu.Lock()
-	b.examples, b.digest = c.examples, sum(c.live)
-	e.mu.Unlock()
-	return e.act(ctx, act)
+	return nil
 }
 
-func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)[:16]) }
+// sum is the digest of digests: 128 bits in hex.
+func sum(buckets []event.BucketDigest) string {
+	h := sha256.New()
+	for _, b := range buckets {
+		fmt.Fprintf(h, "%d %d %s\n", b.Partition, b.Bucket, b.Digest)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// bucketsOf returns the digests of a task's buckets that hold rows.
+func bucketsOf(partition int32, t *digest.Task) (out []event.BucketDigest) {
+	for i, s := range t.Sums() {
+		if s != (digest.Sum{}) {
+			out = append(out, event.BucketDigest{Partition: partition, Bucket: int32(i), Digest: hex.EncodeToString(s[:])})
+		}
+	}
+	return out
+}
 
 // cutPatience bounds the wait until both generations stand at one position: one of them may be paused meanwhile.
 const cutPatience = 30 * time.Second
 
 // task compares one partition at a position that both generations stood at.
-func (c *comparison) task(ctx context.Context, live, candidate *Follower, partition int32) (at int64, err error) {
+func (c *comparison) task(ctx context.Context, partition int32, keys *sampler) (err error) {
 	bounded, cancel := context.WithTimeout(ctx, cutPatience)
 	defer cancel()
-	a, b, at, err := cutBoth(bounded, live, candidate, partition)
+	a, b, at, err := cutBoth(bounded, c.live, c.candidate, partition)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, a.Close(), b.Close()) }()
-	return at, c.merge(ctx, a, b, partition)
+	c.positions = append(c.positions, event.TopicPosition{Topic: c.candidate.cfg.Definition.Topic, Partition: partition, Offset: at})
+	return c.merge(ctx, a, b, merging{partition, keys})
 }
 
 // cutBoth takes snapshots of a task of two generations at one position: the one as it is now, the other
@@ -181,26 +226,34 @@ func scan(s store.Reader, partition int32, err *error) iter.Seq[pair] {
 	}
 }
 
+// merging is the task that is compared, and who picks some of its keys.
+type merging struct {
+	partition int32
+	keys      *sampler
+}
+
 // merge walks through both sides in order of keys.
-func (c *comparison) merge(ctx context.Context, a, b store.Snapshot, partition int32) error {
+func (c *comparison) merge(ctx context.Context, a, b store.Snapshot, m merging) error {
 	var errA, errB error
-	nextA, stopA := iter.Pull(scan(a, partition, &errA))
+	nextA, stopA := iter.Pull(scan(a, m.partition, &errA))
 	defer stopA()
-	nextB, stopB := iter.Pull(scan(b, partition, &errB))
+	nextB, stopB := iter.Pull(scan(b, m.partition, &errB))
 	defer stopB()
+	var inA, inB digest.Task
 	ra, okA := nextA()
 	rb, okB := nextB()
 	for (okA || okB) && ctx.Err() == nil {
-		order := compare(ra, okA, rb, okB)
+		order := order(ra, okA, rb, okB)
 		c.rows++
 		if order <= 0 {
-			add(c.live, partition, ra)
+			inA.Add(ra.key, ra.value)
 		}
 		if order >= 0 {
-			add(c.candidate, partition, rb)
+			inB.Add(rb.key, rb.value)
+			m.keys.see(rb.key)
 		}
 		if order != 0 || !bytes.Equal(ra.value, rb.value) {
-			if err := c.differ(partition, order, ra, rb); err != nil {
+			if err := c.differ(m.partition, order, ra, rb); err != nil {
 				return err
 			}
 		}
@@ -211,11 +264,13 @@ func (c *comparison) merge(ctx context.Context, a, b store.Snapshot, partition i
 			rb, okB = nextB()
 		}
 	}
+	c.lives = append(c.lives, bucketsOf(m.partition, &inA)...)
+	c.buckets = append(c.buckets, bucketsOf(m.partition, &inB)...)
 	return errors.Join(errA, errB, ctx.Err())
 }
 
-// compare orders two rows by their keys; a side that is at its end comes last.
-func compare(a pair, okA bool, b pair, okB bool) int {
+// order orders two rows by their keys; a side that is at its end comes last.
+func order(a pair, okA bool, b pair, okB bool) int {
 	switch {
 	case !okA:
 		return 1
@@ -225,17 +280,7 @@ func compare(a pair, okA bool, b pair, okB bool) int {
 	return bytes.Compare(a.key, b.key)
 }
 
-func add(h hash.Hash, partition int32, p pair) {
-	var head [12]byte
-	binary.BigEndian.PutUint32(head[0:], uint32(partition))
-	binary.BigEndian.PutUint32(head[4:], uint32(len(p.key)))
-	binary.BigEndian.PutUint32(head[8:], uint32(len(p.value)))
-	h.Write(head[:])
-	h.Write(p.key)
-	h.Write(p.value)
-}
-
-// differ notes a row that differs; order says which sides have it.
+// differ notes a row that differs; order says which sides have it. Each side is read by its own schema.
 func (c *comparison) differ(partition int32, order int, a, b pair) (err error) {
 	c.differences++
 	if len(c.examples) >= maxDifferences {
@@ -246,15 +291,28 @@ func (c *comparison) differ(partition int32, order int, a, b pair) (err error) {
 		d.Key = projection.DecodeKey(string(b.key))
 	}
 	if order <= 0 {
-		if d.Live, err = c.text(a.value); err != nil {
+		if d.Live, err = c.live.cfg.Definition.Text(a.value); err != nil {
 			return err
 		}
 	}
 	if order >= 0 {
-		if d.Candidate, err = c.text(b.value); err != nil {
+		if d.Candidate, err = c.candidate.cfg.Definition.Text(b.value); err != nil {
 			return err
 		}
 	}
+	if d.Fields, err = fields(d.Live, d.Candidate); err != nil {
+		return err
+	}
+	if d.Live == d.Candidate {
+		d.Fields = append(d.Fields, c.position(a, b)...)
+	}
 	c.examples = append(c.examples, d)
 	return nil
+}
+
+// position is the difference of rows that differ in nothing but how far they were folded, or were written.
+func (c *comparison) position(a, b pair) []Field {
+	before, _ := projection.StoredOffset(a.value)
+	after, _ := projection.StoredOffset(b.value)
+	return []Field{{Path: "(folded to)", Live: fmt.Sprint(before), Candidate: fmt.Sprint(after)}}
 }

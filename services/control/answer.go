@@ -107,9 +107,15 @@ func verification(g engine.Status) *refoldv1.Verification {
 		Position:    token(g.Number, g.Verified.Positions),
 	}
 	for _, d := range g.Differences {
-		out.Examples = append(out.Examples, &refoldv1.RowDifference{
-			Partition: d.Partition, Key: key(d.Key), Live: d.Live, Candidate: d.Candidate,
-		})
+		out.Examples = append(out.Examples, difference(d))
+	}
+	return out
+}
+
+func difference(d engine.Difference) *refoldv1.RowDifference {
+	out := &refoldv1.RowDifference{Partition: d.Partition, Key: key(d.Key), Live: d.Live, Candidate: d.Candidate}
+	for _, f := range d.Fields {
+		out.Fields = append(out.Fields, &refoldv1.FieldDifference{Path: f.Path, Live: f.Live, Candidate: f.Candidate})
 	}
 	return out
 }

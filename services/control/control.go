@@ -82,6 +82,19 @@ func (s *Server) ListOperations(_ context.Context, r *refoldv1.ListOperationsReq
 	return out, nil
 }
 
+// ListDifferences implements refoldv1.ControlServiceServer.
+func (s *Server) ListDifferences(ctx context.Context, r *refoldv1.ListDifferencesRequest) (*refoldv1.ListDifferencesResponse, error) {
+	n, rows, err := s.cfg.Engine.Differences(ctx, r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	out := &refoldv1.ListDifferencesResponse{Differences: n}
+	for _, d := range rows {
+		out.Rows = append(out.Rows, difference(d))
+	}
+	return out, nil
+}
+
 // Promote implements refoldv1.ControlServiceServer.
 func (s *Server) Promote(ctx context.Context, r *refoldv1.PromoteRequest) (*refoldv1.Operation, error) {
 	err := s.cfg.Engine.Promote(ctx, r.GetId(), s.cfg.Principal(ctx), r.GetReason(), r.GetForce())

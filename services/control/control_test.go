@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/engine"
@@ -301,7 +303,14 @@ func TestDifferencesAreShownAndRefused(t *testing.T) {
 	if !regexp.MustCompile(`^c1\.card/[0-9a-f]{32}$`).MatchString(line.GetKey()) || line.GetLive() == "" || line.GetCandidate() != "" {
 		t.Errorf("got %v, want the line in the live generation only", line)
 	}
-	_, err := s.Promote(t.Context(), &refoldv1.PromoteRequest{Id: "balances-2"})
+	if f := account.GetFields(); len(f) == 0 || f[0].GetPath() != "Account.BalanceMinor" || f[0].GetLive() != "-100" || f[0].GetCandidate() != "7" {
+		t.Errorf("got fields %v, want the balance first", f)
+	}
+	again, err := s.ListDifferences(t.Context(), &refoldv1.ListDifferencesRequest{Id: "balances-2"})
+	if err != nil || again.GetDifferences() != 2 || !proto.Equal(again.GetRows()[0], account) {
+		t.Errorf("got %v, %v, want the same once more", again, err)
+	}
+	_, err = s.Promote(t.Context(), &refoldv1.PromoteRequest{Id: "balances-2"})
 	if _, refused := acts.IsRefusal(err); !refused {
 		t.Errorf("got %v, want a refusal", err)
 	}

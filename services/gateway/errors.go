@@ -64,6 +64,7 @@ func meanings() []meaning {
 		{sentinel: engine.ErrUnknown, code: codes.NotFound, reason: "PROJECTION_NOT_FOUND", told: true},
 		{sentinel: engine.ErrWish, code: codes.InvalidArgument, reason: "BAD_REPLAY", told: true},
 		{sentinel: engine.ErrFuture, code: codes.InvalidArgument, reason: "IN_THE_FUTURE", told: true},
+		{sentinel: engine.ErrImpure, code: codes.FailedPrecondition, reason: "FOLD_NOT_DETERMINISTIC", told: true},
 		{sentinel: engine.ErrNotHere, code: codes.Unavailable, reason: "NOT_HERE", retry: time.Second},
 		{sentinel: engine.ErrStuck, code: codes.FailedPrecondition, reason: "PROJECTION_STUCK"},
 		{sentinel: timeline.ErrHole, code: codes.OutOfRange, reason: "HISTORY_GONE"},

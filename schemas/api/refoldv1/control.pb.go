@@ -1256,6 +1256,104 @@ func (x *CapRequest) GetMaxRate() int64 {
 	return 0
 }
 
+type ListDifferencesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDifferencesRequest) Reset() {
+	*x = ListDifferencesRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDifferencesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDifferencesRequest) ProtoMessage() {}
+
+func (x *ListDifferencesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDifferencesRequest.ProtoReflect.Descriptor instead.
+func (*ListDifferencesRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListDifferencesRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type ListDifferencesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many rows differ.
+	Differences int64 `protobuf:"varint,1,opt,name=differences,proto3" json:"differences,omitempty"`
+	// The first of them, at most 100.
+	Rows          []*RowDifference `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDifferencesResponse) Reset() {
+	*x = ListDifferencesResponse{}
+	mi := &file_refold_v1_control_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDifferencesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDifferencesResponse) ProtoMessage() {}
+
+func (x *ListDifferencesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDifferencesResponse.ProtoReflect.Descriptor instead.
+func (*ListDifferencesResponse) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListDifferencesResponse) GetDifferences() int64 {
+	if x != nil {
+		return x.Differences
+	}
+	return 0
+}
+
+func (x *ListDifferencesResponse) GetRows() []*RowDifference {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
 type PromoteRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1268,7 +1366,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[16]
+	mi := &file_refold_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1378,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[16]
+	mi := &file_refold_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1391,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PromoteRequest) GetId() string {
@@ -1327,7 +1425,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[17]
+	mi := &file_refold_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1437,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[17]
+	mi := &file_refold_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1450,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RollbackRequest) GetId() string {
@@ -1379,7 +1477,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[18]
+	mi := &file_refold_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1489,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[18]
+	mi := &file_refold_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1502,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CancelRequest) GetId() string {
@@ -1448,7 +1546,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_refold_v1_control_proto_msgTypes[19]
+	mi := &file_refold_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1460,7 +1558,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[19]
+	mi := &file_refold_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1473,7 +1571,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Operation) GetId() string {
@@ -1578,7 +1676,7 @@ type PartitionProgress struct {
 
 func (x *PartitionProgress) Reset() {
 	*x = PartitionProgress{}
-	mi := &file_refold_v1_control_proto_msgTypes[20]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1688,7 @@ func (x *PartitionProgress) String() string {
 func (*PartitionProgress) ProtoMessage() {}
 
 func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[20]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1701,7 @@ func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionProgress.ProtoReflect.Descriptor instead.
 func (*PartitionProgress) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PartitionProgress) GetPartition() int32 {
@@ -1660,7 +1758,7 @@ type Verification struct {
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_refold_v1_control_proto_msgTypes[21]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1672,7 +1770,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[21]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1685,7 +1783,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Verification) GetRows() int64 {
@@ -1739,14 +1837,16 @@ type RowDifference struct {
 	// The row as JSON in the live generation; empty where it has none.
 	Live string `protobuf:"bytes,3,opt,name=live,proto3" json:"live,omitempty"`
 	// The row as JSON in the new generation; empty where it has none.
-	Candidate     string `protobuf:"bytes,4,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	Candidate string `protobuf:"bytes,4,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// The fields that differ, each side by its own schema of the row.
+	Fields        []*FieldDifference `protobuf:"bytes,5,rep,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RowDifference) Reset() {
 	*x = RowDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[22]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +1858,7 @@ func (x *RowDifference) String() string {
 func (*RowDifference) ProtoMessage() {}
 
 func (x *RowDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[22]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +1871,7 @@ func (x *RowDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowDifference.ProtoReflect.Descriptor instead.
 func (*RowDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RowDifference) GetPartition() int32 {
@@ -1802,6 +1902,76 @@ func (x *RowDifference) GetCandidate() string {
 	return ""
 }
 
+func (x *RowDifference) GetFields() []*FieldDifference {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+// FieldDifference is one field that differs, as JSON; empty where a side lacks it.
+type FieldDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Leads to the field, such as Lines[2].SpentMinor; "(row)" is the row as a whole, and "(folded to)" the offset
+	// of the last event folded into it, where nothing else differs.
+	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Live          string `protobuf:"bytes,2,opt,name=live,proto3" json:"live,omitempty"`
+	Candidate     string `protobuf:"bytes,3,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldDifference) Reset() {
+	*x = FieldDifference{}
+	mi := &file_refold_v1_control_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldDifference) ProtoMessage() {}
+
+func (x *FieldDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldDifference.ProtoReflect.Descriptor instead.
+func (*FieldDifference) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *FieldDifference) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *FieldDifference) GetLive() string {
+	if x != nil {
+		return x.Live
+	}
+	return ""
+}
+
+func (x *FieldDifference) GetCandidate() string {
+	if x != nil {
+		return x.Candidate
+	}
+	return ""
+}
+
 type WhyRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
@@ -1823,7 +1993,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[23]
+	mi := &file_refold_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1835,7 +2005,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[23]
+	mi := &file_refold_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1848,7 +2018,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WhyRequest) GetProjection() string {
@@ -1915,7 +2085,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[24]
+	mi := &file_refold_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2097,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[24]
+	mi := &file_refold_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2110,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WhyResponse) GetRow() string {
@@ -1990,7 +2160,7 @@ type Cause struct {
 
 func (x *Cause) Reset() {
 	*x = Cause{}
-	mi := &file_refold_v1_control_proto_msgTypes[25]
+	mi := &file_refold_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2002,7 +2172,7 @@ func (x *Cause) String() string {
 func (*Cause) ProtoMessage() {}
 
 func (x *Cause) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[25]
+	mi := &file_refold_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2015,7 +2185,7 @@ func (x *Cause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cause.ProtoReflect.Descriptor instead.
 func (*Cause) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Cause) GetTopic() string {
@@ -2177,7 +2347,12 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"CapRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\"\n" +
-	"\bmax_rate\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\amaxRate\"c\n" +
+	"\bmax_rate\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\amaxRate\"3\n" +
+	"\x16ListDifferencesRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\"i\n" +
+	"\x17ListDifferencesResponse\x12 \n" +
+	"\vdifferences\x18\x01 \x01(\x03R\vdifferences\x12,\n" +
+	"\x04rows\x18\x02 \x03(\v2\x18.refold.v1.RowDifferenceR\x04rows\"c\n" +
 	"\x0ePromoteRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12 \n" +
@@ -2224,12 +2399,17 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\vlive_digest\x18\x04 \x01(\tR\n" +
 	"liveDigest\x124\n" +
 	"\bexamples\x18\x05 \x03(\v2\x18.refold.v1.RowDifferenceR\bexamples\x12\x1a\n" +
-	"\bposition\x18\x06 \x01(\tR\bposition\"q\n" +
+	"\bposition\x18\x06 \x01(\tR\bposition\"\xa5\x01\n" +
 	"\rRowDifference\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
 	"\x04live\x18\x03 \x01(\tR\x04live\x12\x1c\n" +
-	"\tcandidate\x18\x04 \x01(\tR\tcandidate\"\xfb\x02\n" +
+	"\tcandidate\x18\x04 \x01(\tR\tcandidate\x122\n" +
+	"\x06fields\x18\x05 \x03(\v2\x1a.refold.v1.FieldDifferenceR\x06fields\"W\n" +
+	"\x0fFieldDifference\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04live\x18\x02 \x01(\tR\x04live\x12\x1c\n" +
+	"\tcandidate\x18\x03 \x01(\tR\tcandidate\"\xfb\x02\n" +
 	"\n" +
 	"WhyRequest\x12<\n" +
 	"\n" +
@@ -2274,8 +2454,7 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x15KNOWLEDGE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11KNOWLEDGE_UNKNOWN\x10\x01\x12\x17\n" +
 	"\x13KNOWLEDGE_ESTIMATED\x10\x02\x12\x15\n" +
-	"\x11KNOWLEDGE_COUNTED\x10\x032\xd3\n" +
-	"\n" +
+	"\x11KNOWLEDGE_COUNTED\x10\x032\xd7\v\n" +
 	"\x0eControlService\x12q\n" +
 	"\x0fListProjections\x12!.refold.v1.ListProjectionsRequest\x1a\".refold.v1.ListProjectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/projections\x12f\n" +
 	"\n" +
@@ -2286,7 +2465,8 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x05Pause\x12\x17.refold.v1.PauseRequest\x1a\x14.refold.v1.Operation\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/operations/{id}:pause\x12_\n" +
 	"\x06Resume\x12\x18.refold.v1.ResumeRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:resume\x12\\\n" +
 	"\x05Retry\x12\x17.refold.v1.RetryRequest\x1a\x14.refold.v1.Operation\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/operations/{id}:retry\x12V\n" +
-	"\x03Cap\x12\x15.refold.v1.CapRequest\x1a\x14.refold.v1.Operation\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/operations/{id}:cap\x12b\n" +
+	"\x03Cap\x12\x15.refold.v1.CapRequest\x1a\x14.refold.v1.Operation\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/operations/{id}:cap\x12\x81\x01\n" +
+	"\x0fListDifferences\x12!.refold.v1.ListDifferencesRequest\x1a\".refold.v1.ListDifferencesResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/operations/{id}/differences\x12b\n" +
 	"\aPromote\x12\x19.refold.v1.PromoteRequest\x1a\x14.refold.v1.Operation\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/operations/{id}:promote\x12e\n" +
 	"\bRollback\x12\x1a.refold.v1.RollbackRequest\x1a\x14.refold.v1.Operation\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/operations/{id}:rollback\x12_\n" +
 	"\x06Cancel\x12\x18.refold.v1.CancelRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:cancel\x12~\n" +
@@ -2305,7 +2485,7 @@ func file_refold_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_refold_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_refold_v1_control_proto_goTypes = []any{
 	(GenerationState)(0),            // 0: refold.v1.GenerationState
 	(Knowledge)(0),                  // 1: refold.v1.Knowledge
@@ -2325,72 +2505,79 @@ var file_refold_v1_control_proto_goTypes = []any{
 	(*ResumeRequest)(nil),           // 15: refold.v1.ResumeRequest
 	(*RetryRequest)(nil),            // 16: refold.v1.RetryRequest
 	(*CapRequest)(nil),              // 17: refold.v1.CapRequest
-	(*PromoteRequest)(nil),          // 18: refold.v1.PromoteRequest
-	(*RollbackRequest)(nil),         // 19: refold.v1.RollbackRequest
-	(*CancelRequest)(nil),           // 20: refold.v1.CancelRequest
-	(*Operation)(nil),               // 21: refold.v1.Operation
-	(*PartitionProgress)(nil),       // 22: refold.v1.PartitionProgress
-	(*Verification)(nil),            // 23: refold.v1.Verification
-	(*RowDifference)(nil),           // 24: refold.v1.RowDifference
-	(*WhyRequest)(nil),              // 25: refold.v1.WhyRequest
-	(*WhyResponse)(nil),             // 26: refold.v1.WhyResponse
-	(*Cause)(nil),                   // 27: refold.v1.Cause
-	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
-	(*Freshness)(nil),               // 29: refold.v1.Freshness
+	(*ListDifferencesRequest)(nil),  // 18: refold.v1.ListDifferencesRequest
+	(*ListDifferencesResponse)(nil), // 19: refold.v1.ListDifferencesResponse
+	(*PromoteRequest)(nil),          // 20: refold.v1.PromoteRequest
+	(*RollbackRequest)(nil),         // 21: refold.v1.RollbackRequest
+	(*CancelRequest)(nil),           // 22: refold.v1.CancelRequest
+	(*Operation)(nil),               // 23: refold.v1.Operation
+	(*PartitionProgress)(nil),       // 24: refold.v1.PartitionProgress
+	(*Verification)(nil),            // 25: refold.v1.Verification
+	(*RowDifference)(nil),           // 26: refold.v1.RowDifference
+	(*FieldDifference)(nil),         // 27: refold.v1.FieldDifference
+	(*WhyRequest)(nil),              // 28: refold.v1.WhyRequest
+	(*WhyResponse)(nil),             // 29: refold.v1.WhyResponse
+	(*Cause)(nil),                   // 30: refold.v1.Cause
+	(*timestamppb.Timestamp)(nil),   // 31: google.protobuf.Timestamp
+	(*Freshness)(nil),               // 32: refold.v1.Freshness
 }
 var file_refold_v1_control_proto_depIdxs = []int32{
 	4,  // 0: refold.v1.ListProjectionsResponse.projections:type_name -> refold.v1.Projection
 	5,  // 1: refold.v1.Projection.generations:type_name -> refold.v1.Generation
 	0,  // 2: refold.v1.Generation.state:type_name -> refold.v1.GenerationState
-	28, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
-	28, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
+	31, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
+	31, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
 	9,  // 5: refold.v1.Plan.stretches:type_name -> refold.v1.PlanStretch
 	10, // 6: refold.v1.Plan.events:type_name -> refold.v1.Figure
 	10, // 7: refold.v1.Plan.bytes:type_name -> refold.v1.Figure
 	10, // 8: refold.v1.Plan.rows:type_name -> refold.v1.Figure
 	10, // 9: refold.v1.Plan.silenced:type_name -> refold.v1.Figure
 	1,  // 10: refold.v1.Figure.known:type_name -> refold.v1.Knowledge
-	21, // 11: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
-	5,  // 12: refold.v1.Operation.generation:type_name -> refold.v1.Generation
-	22, // 13: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
-	23, // 14: refold.v1.Operation.verification:type_name -> refold.v1.Verification
-	24, // 15: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
-	28, // 16: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	27, // 17: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
-	29, // 18: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
-	28, // 19: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
-	28, // 20: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
-	2,  // 21: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
-	7,  // 22: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
-	6,  // 23: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
-	11, // 24: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
-	12, // 25: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
-	14, // 26: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
-	15, // 27: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
-	16, // 28: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
-	17, // 29: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
-	18, // 30: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
-	19, // 31: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
-	20, // 32: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
-	25, // 33: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
-	3,  // 34: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
-	8,  // 35: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
-	21, // 36: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
-	21, // 37: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
-	13, // 38: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
-	21, // 39: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
-	21, // 40: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
-	21, // 41: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
-	21, // 42: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
-	21, // 43: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
-	21, // 44: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
-	21, // 45: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
-	26, // 46: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
-	34, // [34:47] is the sub-list for method output_type
-	21, // [21:34] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	23, // 11: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
+	26, // 12: refold.v1.ListDifferencesResponse.rows:type_name -> refold.v1.RowDifference
+	5,  // 13: refold.v1.Operation.generation:type_name -> refold.v1.Generation
+	24, // 14: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
+	25, // 15: refold.v1.Operation.verification:type_name -> refold.v1.Verification
+	26, // 16: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
+	27, // 17: refold.v1.RowDifference.fields:type_name -> refold.v1.FieldDifference
+	31, // 18: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	30, // 19: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
+	32, // 20: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
+	31, // 21: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
+	31, // 22: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
+	2,  // 23: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
+	7,  // 24: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
+	6,  // 25: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
+	11, // 26: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
+	12, // 27: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
+	14, // 28: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
+	15, // 29: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
+	16, // 30: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
+	17, // 31: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
+	18, // 32: refold.v1.ControlService.ListDifferences:input_type -> refold.v1.ListDifferencesRequest
+	20, // 33: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
+	21, // 34: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
+	22, // 35: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
+	28, // 36: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
+	3,  // 37: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
+	8,  // 38: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
+	23, // 39: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
+	23, // 40: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
+	13, // 41: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
+	23, // 42: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
+	23, // 43: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
+	23, // 44: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
+	23, // 45: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
+	19, // 46: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
+	23, // 47: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
+	23, // 48: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
+	23, // 49: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
+	29, // 50: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
+	37, // [37:51] is the sub-list for method output_type
+	23, // [23:37] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_refold_v1_control_proto_init() }
@@ -2405,7 +2592,7 @@ func file_refold_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_refold_v1_control_proto_rawDesc), len(file_refold_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   26,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

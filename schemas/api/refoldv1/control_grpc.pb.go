@@ -28,6 +28,7 @@ const (
 	ControlService_Resume_FullMethodName          = "/refold.v1.ControlService/Resume"
 	ControlService_Retry_FullMethodName           = "/refold.v1.ControlService/Retry"
 	ControlService_Cap_FullMethodName             = "/refold.v1.ControlService/Cap"
+	ControlService_ListDifferences_FullMethodName = "/refold.v1.ControlService/ListDifferences"
 	ControlService_Promote_FullMethodName         = "/refold.v1.ControlService/Promote"
 	ControlService_Rollback_FullMethodName        = "/refold.v1.ControlService/Rollback"
 	ControlService_Cancel_FullMethodName          = "/refold.v1.ControlService/Cancel"
@@ -58,6 +59,8 @@ type ControlServiceClient interface {
 	Retry(ctx context.Context, in *RetryRequest, opts ...grpc.CallOption) (*Operation, error)
 	// Cap bounds the records that a replay folds in a second.
 	Cap(ctx context.Context, in *CapRequest, opts ...grpc.CallOption) (*Operation, error)
+	// ListDifferences compares a replay with the live generation as they are now, row by row.
+	ListDifferences(ctx context.Context, in *ListDifferencesRequest, opts ...grpc.CallOption) (*ListDifferencesResponse, error)
 	// Promote makes the generation of a verified replay live.
 	Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*Operation, error)
 	// Rollback makes the generation live again that was live before the replay was promoted.
@@ -166,6 +169,16 @@ func (c *controlServiceClient) Cap(ctx context.Context, in *CapRequest, opts ...
 	return out, nil
 }
 
+func (c *controlServiceClient) ListDifferences(ctx context.Context, in *ListDifferencesRequest, opts ...grpc.CallOption) (*ListDifferencesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDifferencesResponse)
+	err := c.cc.Invoke(ctx, ControlService_ListDifferences_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlServiceClient) Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*Operation, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Operation)
@@ -230,6 +243,8 @@ type ControlServiceServer interface {
 	Retry(context.Context, *RetryRequest) (*Operation, error)
 	// Cap bounds the records that a replay folds in a second.
 	Cap(context.Context, *CapRequest) (*Operation, error)
+	// ListDifferences compares a replay with the live generation as they are now, row by row.
+	ListDifferences(context.Context, *ListDifferencesRequest) (*ListDifferencesResponse, error)
 	// Promote makes the generation of a verified replay live.
 	Promote(context.Context, *PromoteRequest) (*Operation, error)
 	// Rollback makes the generation live again that was live before the replay was promoted.
@@ -274,6 +289,9 @@ func (UnimplementedControlServiceServer) Retry(context.Context, *RetryRequest) (
 }
 func (UnimplementedControlServiceServer) Cap(context.Context, *CapRequest) (*Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method Cap not implemented")
+}
+func (UnimplementedControlServiceServer) ListDifferences(context.Context, *ListDifferencesRequest) (*ListDifferencesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDifferences not implemented")
 }
 func (UnimplementedControlServiceServer) Promote(context.Context, *PromoteRequest) (*Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method Promote not implemented")
@@ -470,6 +488,24 @@ func _ControlService_Cap_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ControlService_ListDifferences_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDifferencesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).ListDifferences(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_ListDifferences_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).ListDifferences(ctx, req.(*ListDifferencesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ControlService_Promote_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PromoteRequest)
 	if err := dec(in); err != nil {
@@ -584,6 +620,10 @@ var ControlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Cap",
 			Handler:    _ControlService_Cap_Handler,
+		},
+		{
+			MethodName: "ListDifferences",
+			Handler:    _ControlService_ListDifferences_Handler,
 		},
 		{
 			MethodName: "Promote",

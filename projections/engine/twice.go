@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/trail"
+	"github.com/refold/refold/schemas/event"
+)
+
+// ErrImpure is wrapped where a fold gave two rows for the same events. Such a projection cannot be replayed.
+var ErrImpure = errors.New("the fold is not deterministic: folded twice, the same events gave two rows")
+
+// ErrDrift is wrapped where a stored row is not what its events fold into.
+var ErrDrift = errors.New("the stored row is not what its events fold into")
+
+// samples is how many partition keys of each task are folded anew to see whether they come out the same.
+const samples = 8
+
+// patience bounds how long it may take to fold a sample of keys: the trail may stand still.
+const patience = time.Minute
+
+// foldTwice folds some keys of a task twice, up to where its rows were compared, and says which row came out
+// in two ways.
+func (e *Engine) foldTwice(ctx context.Context, d *projection.Definition, at event.TopicPosition, keys *sampler) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	rows, err := e.foldKeys(ctx, d, at, keys.set())
+	if err == nil {
+		err = rows.agree()
+	}
+	if err != nil {
+		return fmt.Errorf("fold some rows of %s/%d twice: %w", at.Topic, at.Partition, err)
+	}
+	return nil
+}
+
+// refolded are the rows of some keys that were folded twice, as stored, by their encoded keys.
+type refolded struct{ once, again map[string][]byte }
+
+// agree says which row came out in two ways.
+func (r refolded) agree() error {
+	for key, value := range r.once {
+		if !bytes.Equal(value, r.again[key]) {
+			return fmt.Errorf("row %q: %w", projection.DecodeKey(key), ErrImpure)
+		}
+	}
+	if len(r.once) != len(r.again) {
+		return fmt.Errorf("%d rows, then %d: %w", len(r.once), len(r.again), ErrImpure)
+	}
+	return nil
+}
+
+// foldKeys folds the rows of some partition keys twice over: each by its trail, or all in one reading of the
+// partition where one of them has none.
+func (e *Engine) foldKeys(ctx context.Context, d *projection.Definition, at event.TopicPosition, keys map[string]bool) (refolded, error) {
+	out := refolded{make(map[string][]byte), make(map[string][]byte)}
+	trailed := e.trailed(filling{definition: d}, keys)
+	wanted := map[string]func(projection.Key) bool{"": func(k projection.Key) bool { return keys[k.Partition] }}
+	if trailed {
+		wanted = make(map[string]func(projection.Key) bool)
+		for key := range keys {
+			wanted[key] = func(k projection.Key) bool { return k.Partition == key }
+		}
+	}
+	for key, of := range wanted {
+		if err := e.foldKey(ctx, pastKey{definition: d, at: at, key: key, wanted: of}, out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// pastKey is a key whose rows are folded up to a position; "" is every key that is wanted.
+type pastKey struct {
+	definition *projection.Definition
+	at         event.TopicPosition
+	key        string
+	wanted     func(projection.Key) bool
+}
+
+func (e *Engine) foldKey(ctx context.Context, k pastKey, out refolded) error {
+	once, again := k.definition.Only(e.cfg.Codec, k.wanted), k.definition.Only(e.cfg.Codec, k.wanted)
+	f := &pastFold{definition: k.definition, folder: once, moment: Moment{Position: k.at.Offset}}
+	q := Query{Projection: k.definition.Name, Partition: k.at.Partition, Key: k.key, AsOf: &f.moment}
+	err := e.refold(ctx, q, f, func(s step) error { return errors.Join(once.Fold(s.Record), again.Fold(s.Record)) })
+	if err != nil {
+		return err
+	}
+	for _, side := range []struct {
+		folder projection.Folder
+		rows   map[string][]byte
+	}{{once, out.once}, {again, out.again}} {
+		err := side.folder.Changed(func(key, value []byte) error { side.rows[string(key)] = bytes.Clone(value); return nil })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sampler picks some of the partition keys that it is shown, each as likely as the others.
+// Source: J. Vitter, Random Sampling with a Reservoir, 1985 (algorithm R).
+type sampler struct {
+	keys []string
+	last string
+	seen int
+}
+
+// see takes the key of a row; rows come in order of their keys. Keys without a trail are passed over: to fold
+// one of them is to read the whole partition.
+func (s *sampler) see(encoded []byte) {
+	end := bytes.IndexByte(encoded, 0)
+	if end < 0 || string(encoded[:end]) == s.last {
+		return
+	}
+	s.last = string(encoded[:end])
+	if _, trailed := trail.Of(s.last); !trailed {
+		return
+	}
+	s.seen++
+	if len(s.keys) < samples {
+		s.keys = append(s.keys, s.last)
+	} else if i := rand.IntN(s.seen); i < samples {
+		s.keys[i] = s.last
+	}
+}
+
+// set returns the keys that were picked.
+func (s *sampler) set() map[string]bool {
+	keys := make(map[string]bool, len(s.keys))
+	for _, k := range s.keys {
+		keys[k] = true
+	}
+	return keys
+}
