@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -340,7 +341,7 @@ func (n *Node) openProjections(ctx context.Context) error {
 	n.parts.start("acts", log.Run)
 	e := engine.New(engine.Config{
 		Cluster: n.cluster, Codec: n.codec, Stores: n.stores, Acts: log, Catalog: catalog.All(),
-		Instance: n.folder.Instance, Address: n.reachedAt(), Logger: n.cfg.Logger,
+		Instance: n.folder.Instance, Address: n.reachedAt(), Build: build(), Logger: n.cfg.Logger,
 	})
 	n.parts.start("projections", e.Run)
 	n.checks = append(n.checks, func(ctx context.Context) error { return n.projectionsReady(ctx, e) })
@@ -356,7 +357,9 @@ func (n *Node) openProjections(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	controls := control.NewServer(control.Config{Engine: e, Principal: gateway.PrincipalFrom, Partitions: n.cfg.Partitions})
+	controls := control.NewServer(control.Config{
+		Engine: e, Principal: gateway.PrincipalFrom, Partitions: n.cfg.Partitions, Key: sync.OnceValues(n.folder.key),
+	})
 	n.gateway.Register(func(r grpc.ServiceRegistrar) {
 		bankv1.RegisterReportsServiceServer(r, answers)
 		bankv1.RegisterCreditScoreServiceServer(r, scores)

@@ -72,6 +72,7 @@ func TestDemoReplayPromoteRollback(t *testing.T) {
 			t.Errorf("after %s: got %s, want %s", step.verb, got, before)
 		}
 	}
+	checkCertificate(t, data)
 	if out := well(t, data, "why", "balances", "bcc-2968", "bcc-2968.card"); !strings.Contains(out, "EntryPosted") {
 		t.Errorf("why: got %s", out)
 	}
@@ -92,6 +93,30 @@ func TestDemoReplayPromoteRollback(t *testing.T) {
 		t.Errorf("got %s, want that of the journal and of the model", out)
 	}
 	p.stop()
+}
+
+// checkCertificate promotes the replay of spending, verifies its certificate, and goes back.
+func checkCertificate(t *testing.T, data string) {
+	t.Helper()
+	well(t, data, "promote", "spending", "--reason", "it is right")
+	doc := well(t, data, "certificate", "show", "spending-2")
+	file := filepath.Join(t.TempDir(), "certificate.json")
+	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := well(t, data, "certificate", "verify", file); !strings.Contains(out, "it is right") || !strings.Contains(out, "bank.transactions/0") {
+		t.Errorf("got %s", out)
+	}
+	if code, _, stderr := refold(t, data, "certificate", "verify", file, "--key", "another"); code != exitNotAllWell || !strings.Contains(stderr, "signed by") {
+		t.Errorf("by another key: got %d, %q", code, stderr)
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(doc, "it is right", "it is wrong", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, _ := refold(t, data, "certificate", "verify", file); code != exitNotAllWell {
+		t.Errorf("a forged one: got %d", code)
+	}
+	well(t, data, "rollback", "spending")
 }
 
 func TestWriteAndReadBack(t *testing.T) {

@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/projections/certificate"
 	"github.com/refold/refold/projections/digest"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
@@ -141,14 +141,8 @@ func (r *running) whole(ctx context.Context) error {
 	return nil
 }
 
-// sum is the digest of digests: 128 bits in hex.
-func sum(buckets []event.BucketDigest) string {
-	h := sha256.New()
-	for _, b := range buckets {
-		fmt.Fprintf(h, "%d %d %s\n", b.Partition, b.Bucket, b.Digest)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
-}
+// sum is the digest of digests.
+func sum(buckets []event.BucketDigest) string { return certificate.Sum(outputs(buckets)) }
 
 // bucketsOf returns the digests of a task's buckets that hold rows.
 func bucketsOf(partition int32, t *digest.Task) (out []event.BucketDigest) {

@@ -7,6 +7,7 @@ package control
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 
 	"github.com/refold/refold/projections/engine"
@@ -20,6 +21,8 @@ type Config struct {
 	Principal func(context.Context) string
 	// Partitions is the number of partitions of the bank's topics.
 	Partitions int32
+	// Key returns what certificates are signed with.
+	Key func() (ed25519.PrivateKey, error)
 }
 
 // Server is refold.v1.ControlService. Its methods may be called concurrently; requests come validated by

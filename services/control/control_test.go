@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -92,7 +93,8 @@ func (b *bank) run(stores store.Stores, catalog ...*projection.Definition) (*con
 	ended := make(chan error, 2)
 	go func() { ended <- e.Run(ctx) }()
 	go func() { _ = log.Run(ctx); ended <- nil }()
-	s := control.NewServer(control.Config{Engine: e, Principal: func(context.Context) string { return "tester" }, Partitions: partitions})
+	s := control.NewServer(control.Config{Engine: e, Principal: func(context.Context) string { return "tester" }, Partitions: partitions,
+		Key: func() (ed25519.PrivateKey, error) { return ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), nil }})
 	return s, func() {
 		cancel()
 		for range 2 {
@@ -307,7 +309,7 @@ func TestDifferencesAreShownAndRefused(t *testing.T) {
 		t.Errorf("got fields %v, want the balance first", f)
 	}
 	again, err := s.ListDifferences(t.Context(), &refoldv1.ListDifferencesRequest{Id: "balances-2"})
-	if err != nil || again.GetDifferences() != 2 || !proto.Equal(again.GetRows()[0], account) {
+	if err != nil || again.GetDifferences() != 3 || !proto.Equal(again.GetRows()[0], account) {
 		t.Errorf("got %v, %v, want the same once more", again, err)
 	}
 	_, err = s.Promote(t.Context(), &refoldv1.PromoteRequest{Id: "balances-2"})

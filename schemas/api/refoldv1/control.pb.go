@@ -1415,6 +1415,105 @@ func (x *PromoteRequest) GetReason() string {
 	return ""
 }
 
+type GetCertificateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCertificateRequest) Reset() {
+	*x = GetCertificateRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCertificateRequest) ProtoMessage() {}
+
+func (x *GetCertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCertificateRequest.ProtoReflect.Descriptor instead.
+func (*GetCertificateRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetCertificateRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Certificate is the proof that a replay leaves behind.
+type Certificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// JSON: what was read, by which fold, what came out, who decided; with the public key and the signature.
+	Document string `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// The Ed25519 key that has signed it, in base64.
+	PublicKey     string `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Certificate) Reset() {
+	*x = Certificate{}
+	mi := &file_refold_v1_control_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Certificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Certificate) ProtoMessage() {}
+
+func (x *Certificate) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
+func (*Certificate) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Certificate) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *Certificate) GetPublicKey() string {
+	if x != nil {
+		return x.PublicKey
+	}
+	return ""
+}
+
 type RollbackRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1425,7 +1524,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[19]
+	mi := &file_refold_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1536,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[19]
+	mi := &file_refold_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1549,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RollbackRequest) GetId() string {
@@ -1477,7 +1576,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[20]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1489,7 +1588,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[20]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1502,7 +1601,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CancelRequest) GetId() string {
@@ -1546,7 +1645,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_refold_v1_control_proto_msgTypes[21]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1657,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[21]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1670,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Operation) GetId() string {
@@ -1676,7 +1775,7 @@ type PartitionProgress struct {
 
 func (x *PartitionProgress) Reset() {
 	*x = PartitionProgress{}
-	mi := &file_refold_v1_control_proto_msgTypes[22]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1688,7 +1787,7 @@ func (x *PartitionProgress) String() string {
 func (*PartitionProgress) ProtoMessage() {}
 
 func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[22]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1701,7 +1800,7 @@ func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionProgress.ProtoReflect.Descriptor instead.
 func (*PartitionProgress) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PartitionProgress) GetPartition() int32 {
@@ -1758,7 +1857,7 @@ type Verification struct {
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_refold_v1_control_proto_msgTypes[23]
+	mi := &file_refold_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1770,7 +1869,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[23]
+	mi := &file_refold_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1783,7 +1882,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Verification) GetRows() int64 {
@@ -1846,7 +1945,7 @@ type RowDifference struct {
 
 func (x *RowDifference) Reset() {
 	*x = RowDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[24]
+	mi := &file_refold_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +1957,7 @@ func (x *RowDifference) String() string {
 func (*RowDifference) ProtoMessage() {}
 
 func (x *RowDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[24]
+	mi := &file_refold_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +1970,7 @@ func (x *RowDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowDifference.ProtoReflect.Descriptor instead.
 func (*RowDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RowDifference) GetPartition() int32 {
@@ -1923,7 +2022,7 @@ type FieldDifference struct {
 
 func (x *FieldDifference) Reset() {
 	*x = FieldDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[25]
+	mi := &file_refold_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2034,7 @@ func (x *FieldDifference) String() string {
 func (*FieldDifference) ProtoMessage() {}
 
 func (x *FieldDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[25]
+	mi := &file_refold_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2047,7 @@ func (x *FieldDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldDifference.ProtoReflect.Descriptor instead.
 func (*FieldDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FieldDifference) GetPath() string {
@@ -1993,7 +2092,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[26]
+	mi := &file_refold_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2104,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[26]
+	mi := &file_refold_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2117,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WhyRequest) GetProjection() string {
@@ -2085,7 +2184,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[27]
+	mi := &file_refold_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2097,7 +2196,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[27]
+	mi := &file_refold_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2110,7 +2209,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WhyResponse) GetRow() string {
@@ -2160,7 +2259,7 @@ type Cause struct {
 
 func (x *Cause) Reset() {
 	*x = Cause{}
-	mi := &file_refold_v1_control_proto_msgTypes[28]
+	mi := &file_refold_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2271,7 @@ func (x *Cause) String() string {
 func (*Cause) ProtoMessage() {}
 
 func (x *Cause) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[28]
+	mi := &file_refold_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2284,7 @@ func (x *Cause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cause.ProtoReflect.Descriptor instead.
 func (*Cause) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Cause) GetTopic() string {
@@ -2356,7 +2455,13 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x0ePromoteRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"N\n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"2\n" +
+	"\x15GetCertificateRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\"H\n" +
+	"\vCertificate\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\tR\bdocument\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x02 \x01(\tR\tpublicKey\"N\n" +
 	"\x0fRollbackRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"L\n" +
@@ -2454,7 +2559,7 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x15KNOWLEDGE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11KNOWLEDGE_UNKNOWN\x10\x01\x12\x17\n" +
 	"\x13KNOWLEDGE_ESTIMATED\x10\x02\x12\x15\n" +
-	"\x11KNOWLEDGE_COUNTED\x10\x032\xd7\v\n" +
+	"\x11KNOWLEDGE_COUNTED\x10\x032\xcc\f\n" +
 	"\x0eControlService\x12q\n" +
 	"\x0fListProjections\x12!.refold.v1.ListProjectionsRequest\x1a\".refold.v1.ListProjectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/projections\x12f\n" +
 	"\n" +
@@ -2467,7 +2572,8 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x05Retry\x12\x17.refold.v1.RetryRequest\x1a\x14.refold.v1.Operation\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/operations/{id}:retry\x12V\n" +
 	"\x03Cap\x12\x15.refold.v1.CapRequest\x1a\x14.refold.v1.Operation\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/operations/{id}:cap\x12\x81\x01\n" +
 	"\x0fListDifferences\x12!.refold.v1.ListDifferencesRequest\x1a\".refold.v1.ListDifferencesResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/operations/{id}/differences\x12b\n" +
-	"\aPromote\x12\x19.refold.v1.PromoteRequest\x1a\x14.refold.v1.Operation\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/operations/{id}:promote\x12e\n" +
+	"\aPromote\x12\x19.refold.v1.PromoteRequest\x1a\x14.refold.v1.Operation\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/operations/{id}:promote\x12s\n" +
+	"\x0eGetCertificate\x12 .refold.v1.GetCertificateRequest\x1a\x16.refold.v1.Certificate\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/operations/{id}/certificate\x12e\n" +
 	"\bRollback\x12\x1a.refold.v1.RollbackRequest\x1a\x14.refold.v1.Operation\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/operations/{id}:rollback\x12_\n" +
 	"\x06Cancel\x12\x18.refold.v1.CancelRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:cancel\x12~\n" +
 	"\x03Why\x12\x15.refold.v1.WhyRequest\x1a\x16.refold.v1.WhyResponse\"H\x82\xd3\xe4\x93\x02B\x12@/v1/projections/{projection}/rows/{partition_key}/{sort_key}:whyB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
@@ -2485,7 +2591,7 @@ func file_refold_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_refold_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_refold_v1_control_proto_goTypes = []any{
 	(GenerationState)(0),            // 0: refold.v1.GenerationState
 	(Knowledge)(0),                  // 1: refold.v1.Knowledge
@@ -2508,43 +2614,45 @@ var file_refold_v1_control_proto_goTypes = []any{
 	(*ListDifferencesRequest)(nil),  // 18: refold.v1.ListDifferencesRequest
 	(*ListDifferencesResponse)(nil), // 19: refold.v1.ListDifferencesResponse
 	(*PromoteRequest)(nil),          // 20: refold.v1.PromoteRequest
-	(*RollbackRequest)(nil),         // 21: refold.v1.RollbackRequest
-	(*CancelRequest)(nil),           // 22: refold.v1.CancelRequest
-	(*Operation)(nil),               // 23: refold.v1.Operation
-	(*PartitionProgress)(nil),       // 24: refold.v1.PartitionProgress
-	(*Verification)(nil),            // 25: refold.v1.Verification
-	(*RowDifference)(nil),           // 26: refold.v1.RowDifference
-	(*FieldDifference)(nil),         // 27: refold.v1.FieldDifference
-	(*WhyRequest)(nil),              // 28: refold.v1.WhyRequest
-	(*WhyResponse)(nil),             // 29: refold.v1.WhyResponse
-	(*Cause)(nil),                   // 30: refold.v1.Cause
-	(*timestamppb.Timestamp)(nil),   // 31: google.protobuf.Timestamp
-	(*Freshness)(nil),               // 32: refold.v1.Freshness
+	(*GetCertificateRequest)(nil),   // 21: refold.v1.GetCertificateRequest
+	(*Certificate)(nil),             // 22: refold.v1.Certificate
+	(*RollbackRequest)(nil),         // 23: refold.v1.RollbackRequest
+	(*CancelRequest)(nil),           // 24: refold.v1.CancelRequest
+	(*Operation)(nil),               // 25: refold.v1.Operation
+	(*PartitionProgress)(nil),       // 26: refold.v1.PartitionProgress
+	(*Verification)(nil),            // 27: refold.v1.Verification
+	(*RowDifference)(nil),           // 28: refold.v1.RowDifference
+	(*FieldDifference)(nil),         // 29: refold.v1.FieldDifference
+	(*WhyRequest)(nil),              // 30: refold.v1.WhyRequest
+	(*WhyResponse)(nil),             // 31: refold.v1.WhyResponse
+	(*Cause)(nil),                   // 32: refold.v1.Cause
+	(*timestamppb.Timestamp)(nil),   // 33: google.protobuf.Timestamp
+	(*Freshness)(nil),               // 34: refold.v1.Freshness
 }
 var file_refold_v1_control_proto_depIdxs = []int32{
 	4,  // 0: refold.v1.ListProjectionsResponse.projections:type_name -> refold.v1.Projection
 	5,  // 1: refold.v1.Projection.generations:type_name -> refold.v1.Generation
 	0,  // 2: refold.v1.Generation.state:type_name -> refold.v1.GenerationState
-	31, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
-	31, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
+	33, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
+	33, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
 	9,  // 5: refold.v1.Plan.stretches:type_name -> refold.v1.PlanStretch
 	10, // 6: refold.v1.Plan.events:type_name -> refold.v1.Figure
 	10, // 7: refold.v1.Plan.bytes:type_name -> refold.v1.Figure
 	10, // 8: refold.v1.Plan.rows:type_name -> refold.v1.Figure
 	10, // 9: refold.v1.Plan.silenced:type_name -> refold.v1.Figure
 	1,  // 10: refold.v1.Figure.known:type_name -> refold.v1.Knowledge
-	23, // 11: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
-	26, // 12: refold.v1.ListDifferencesResponse.rows:type_name -> refold.v1.RowDifference
+	25, // 11: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
+	28, // 12: refold.v1.ListDifferencesResponse.rows:type_name -> refold.v1.RowDifference
 	5,  // 13: refold.v1.Operation.generation:type_name -> refold.v1.Generation
-	24, // 14: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
-	25, // 15: refold.v1.Operation.verification:type_name -> refold.v1.Verification
-	26, // 16: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
-	27, // 17: refold.v1.RowDifference.fields:type_name -> refold.v1.FieldDifference
-	31, // 18: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	30, // 19: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
-	32, // 20: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
-	31, // 21: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
-	31, // 22: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
+	26, // 14: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
+	27, // 15: refold.v1.Operation.verification:type_name -> refold.v1.Verification
+	28, // 16: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
+	29, // 17: refold.v1.RowDifference.fields:type_name -> refold.v1.FieldDifference
+	33, // 18: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	32, // 19: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
+	34, // 20: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
+	33, // 21: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
+	33, // 22: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
 	2,  // 23: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
 	7,  // 24: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
 	6,  // 25: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
@@ -2556,25 +2664,27 @@ var file_refold_v1_control_proto_depIdxs = []int32{
 	17, // 31: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
 	18, // 32: refold.v1.ControlService.ListDifferences:input_type -> refold.v1.ListDifferencesRequest
 	20, // 33: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
-	21, // 34: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
-	22, // 35: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
-	28, // 36: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
-	3,  // 37: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
-	8,  // 38: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
-	23, // 39: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
-	23, // 40: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
-	13, // 41: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
-	23, // 42: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
-	23, // 43: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
-	23, // 44: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
-	23, // 45: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
-	19, // 46: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
-	23, // 47: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
-	23, // 48: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
-	23, // 49: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
-	29, // 50: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
-	37, // [37:51] is the sub-list for method output_type
-	23, // [23:37] is the sub-list for method input_type
+	21, // 34: refold.v1.ControlService.GetCertificate:input_type -> refold.v1.GetCertificateRequest
+	23, // 35: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
+	24, // 36: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
+	30, // 37: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
+	3,  // 38: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
+	8,  // 39: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
+	25, // 40: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
+	25, // 41: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
+	13, // 42: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
+	25, // 43: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
+	25, // 44: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
+	25, // 45: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
+	25, // 46: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
+	19, // 47: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
+	25, // 48: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
+	22, // 49: refold.v1.ControlService.GetCertificate:output_type -> refold.v1.Certificate
+	25, // 50: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
+	25, // 51: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
+	31, // 52: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
+	38, // [38:53] is the sub-list for method output_type
+	23, // [23:38] is the sub-list for method input_type
 	23, // [23:23] is the sub-list for extension type_name
 	23, // [23:23] is the sub-list for extension extendee
 	0,  // [0:23] is the sub-list for field type_name
@@ -2592,7 +2702,7 @@ func file_refold_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_refold_v1_control_proto_rawDesc), len(file_refold_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

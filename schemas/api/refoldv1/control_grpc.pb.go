@@ -30,6 +30,7 @@ const (
 	ControlService_Cap_FullMethodName             = "/refold.v1.ControlService/Cap"
 	ControlService_ListDifferences_FullMethodName = "/refold.v1.ControlService/ListDifferences"
 	ControlService_Promote_FullMethodName         = "/refold.v1.ControlService/Promote"
+	ControlService_GetCertificate_FullMethodName  = "/refold.v1.ControlService/GetCertificate"
 	ControlService_Rollback_FullMethodName        = "/refold.v1.ControlService/Rollback"
 	ControlService_Cancel_FullMethodName          = "/refold.v1.ControlService/Cancel"
 	ControlService_Why_FullMethodName             = "/refold.v1.ControlService/Why"
@@ -63,6 +64,8 @@ type ControlServiceClient interface {
 	ListDifferences(ctx context.Context, in *ListDifferencesRequest, opts ...grpc.CallOption) (*ListDifferencesResponse, error)
 	// Promote makes the generation of a verified replay live.
 	Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*Operation, error)
+	// GetCertificate returns the signed proof of a replay that was promoted.
+	GetCertificate(ctx context.Context, in *GetCertificateRequest, opts ...grpc.CallOption) (*Certificate, error)
 	// Rollback makes the generation live again that was live before the replay was promoted.
 	Rollback(ctx context.Context, in *RollbackRequest, opts ...grpc.CallOption) (*Operation, error)
 	// Cancel ends a replay that was not promoted and drops its generation.
@@ -189,6 +192,16 @@ func (c *controlServiceClient) Promote(ctx context.Context, in *PromoteRequest, 
 	return out, nil
 }
 
+func (c *controlServiceClient) GetCertificate(ctx context.Context, in *GetCertificateRequest, opts ...grpc.CallOption) (*Certificate, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Certificate)
+	err := c.cc.Invoke(ctx, ControlService_GetCertificate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlServiceClient) Rollback(ctx context.Context, in *RollbackRequest, opts ...grpc.CallOption) (*Operation, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Operation)
@@ -247,6 +260,8 @@ type ControlServiceServer interface {
 	ListDifferences(context.Context, *ListDifferencesRequest) (*ListDifferencesResponse, error)
 	// Promote makes the generation of a verified replay live.
 	Promote(context.Context, *PromoteRequest) (*Operation, error)
+	// GetCertificate returns the signed proof of a replay that was promoted.
+	GetCertificate(context.Context, *GetCertificateRequest) (*Certificate, error)
 	// Rollback makes the generation live again that was live before the replay was promoted.
 	Rollback(context.Context, *RollbackRequest) (*Operation, error)
 	// Cancel ends a replay that was not promoted and drops its generation.
@@ -295,6 +310,9 @@ func (UnimplementedControlServiceServer) ListDifferences(context.Context, *ListD
 }
 func (UnimplementedControlServiceServer) Promote(context.Context, *PromoteRequest) (*Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method Promote not implemented")
+}
+func (UnimplementedControlServiceServer) GetCertificate(context.Context, *GetCertificateRequest) (*Certificate, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCertificate not implemented")
 }
 func (UnimplementedControlServiceServer) Rollback(context.Context, *RollbackRequest) (*Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method Rollback not implemented")
@@ -524,6 +542,24 @@ func _ControlService_Promote_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ControlService_GetCertificate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCertificateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).GetCertificate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_GetCertificate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).GetCertificate(ctx, req.(*GetCertificateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ControlService_Rollback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RollbackRequest)
 	if err := dec(in); err != nil {
@@ -628,6 +664,10 @@ var ControlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Promote",
 			Handler:    _ControlService_Promote_Handler,
+		},
+		{
+			MethodName: "GetCertificate",
+			Handler:    _ControlService_GetCertificate_Handler,
 		},
 		{
 			MethodName: "Rollback",
