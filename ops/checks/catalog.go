@@ -10,7 +10,7 @@ const catalogFolder = "projections/catalog"
 
 // readModel tells whether a folder of projections is a read model, rather than what runs them.
 func readModel(folder string) bool {
-	machinery := []string{"projection", "engine", "store", "catalog", "acts", "harness", "ledger", "digest", "certificate"}
+	machinery := []string{"projection", "engine", "store", "catalog", "acts", "harness", "ledger", "digest", "certificate", "snapshot"}
 	return !slices.Contains(machinery, folder)
 }
 

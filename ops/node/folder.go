@@ -44,6 +44,8 @@ const (
 	identityFile  = "refold.json"
 	addressesFile = "addresses.json"
 	lockFile      = "lock"
+	// snapshotsFolder holds rows as they stood, each in PROJECTION/NAME.parquet.
+	snapshotsFolder = "snapshots"
 )
 
 // openFolder makes the folder where it is missing, locks it and reads what it is.

@@ -76,7 +76,9 @@ type Config struct {
 	MaxQueue int
 	// Clock tells the time of what is recorded; time.Now where it is nil. Brokers refuse what is more than an
 	// hour ahead of their own: while it is, no command is answered.
-	Clock  func() time.Time
+	Clock func() time.Time
+	// Retain is how long the generation before a promoted one follows on; see engine.Config.
+	Retain time.Duration
 	Logger *slog.Logger
 }
 
@@ -341,7 +343,7 @@ func (n *Node) openProjections(ctx context.Context) error {
 	n.parts.start("acts", log.Run)
 	e := engine.New(engine.Config{
 		Cluster: n.cluster, Codec: n.codec, Stores: n.stores, Acts: log, Catalog: catalog.All(),
-		Instance: n.folder.Instance, Address: n.reachedAt(), Build: build(), Logger: n.cfg.Logger,
+		Instance: n.folder.Instance, Address: n.reachedAt(), Snapshots: n.folder.sub(snapshotsFolder), Retention: n.cfg.Retain, Build: build(), Logger: n.cfg.Logger,
 	})
 	n.parts.start("projections", e.Run)
 	n.checks = append(n.checks, func(ctx context.Context) error { return n.projectionsReady(ctx, e) })

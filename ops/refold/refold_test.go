@@ -37,30 +37,14 @@ func TestDemoReplayPromoteRollback(t *testing.T) {
 	var op struct {
 		Verification struct{ Rows, Differences, Digest, LiveDigest string }
 	}
-	var plan struct{ Hash string }
-	if err := json.Unmarshal([]byte(well(t, data, "replay", "spending", "--plan", "--json")), &plan); err != nil {
-		t.Fatal(err)
-	}
-	if out := well(t, data, "replay", "spending", "--plan"); !strings.Contains(out, "refold replay start spending --plan "+plan.Hash) || !strings.Contains(out, "kafka") {
-		t.Errorf("got plan %s", out)
-	}
-	if code, _, stderr := refold(t, data, "replay", "start", "spending", "--plan", plan.Hash, "--key", "bcc-2968"); code != exitFailed || !strings.Contains(stderr, "plan it again") {
-		t.Errorf("another plan: got %d, %q", code, stderr)
-	}
-	if err := json.Unmarshal([]byte(well(t, data, "replay", "start", "spending", "--from", "beginning", "--plan", plan.Hash, "--json")), &op); err != nil {
+	plan := planned(t, data)
+	if err := json.Unmarshal([]byte(well(t, data, "replay", "start", "spending", "--from", "beginning", "--plan", plan, "--json")), &op); err != nil {
 		t.Fatal(err)
 	}
 	if v := op.Verification; v.Rows == "0" || v.Differences != "0" || v.Digest == "" {
 		t.Errorf("got %+v", v)
 	}
-	for _, verb := range []string{"pause", "resume", "retry", "watch"} {
-		if out := well(t, data, "replay", verb, "spending"); !strings.HasPrefix(out, "spending-2: ") {
-			t.Errorf("%s: got %s", verb, out)
-		}
-	}
-	if out := well(t, data, "replay", "list", "spending"); !strings.Contains(out, "spending-2") || strings.Contains(out, "spending-1") {
-		t.Errorf("got list %s", out)
-	}
+	steer(t, data)
 	for _, step := range []struct {
 		verb string
 		live string
@@ -73,6 +57,7 @@ func TestDemoReplayPromoteRollback(t *testing.T) {
 		}
 	}
 	checkCertificate(t, data)
+	checkSnapshot(t, data)
 	if out := well(t, data, "why", "balances", "bcc-2968", "bcc-2968.card"); !strings.Contains(out, "EntryPosted") {
 		t.Errorf("why: got %s", out)
 	}
@@ -93,6 +78,52 @@ func TestDemoReplayPromoteRollback(t *testing.T) {
 		t.Errorf("got %s, want that of the journal and of the model", out)
 	}
 	p.stop()
+}
+
+// planned plans a replay of spending in every form and returns the plan's hash.
+func planned(t *testing.T, data string) string {
+	t.Helper()
+	var plan struct{ Hash string }
+	if err := json.Unmarshal([]byte(well(t, data, "replay", "spending", "--plan", "--json")), &plan); err != nil {
+		t.Fatal(err)
+	}
+	if out := well(t, data, "replay", "spending", "--plan"); !strings.Contains(out, "refold replay start spending --plan "+plan.Hash) || !strings.Contains(out, "kafka") {
+		t.Errorf("got plan %s", out)
+	}
+	if code, _, stderr := refold(t, data, "replay", "start", "spending", "--plan", plan.Hash, "--key", "bcc-2968"); code != exitFailed || !strings.Contains(stderr, "plan it again") {
+		t.Errorf("another plan: got %d, %q", code, stderr)
+	}
+	return plan.Hash
+}
+
+// steer pauses, resumes, retries, watches and lists the replay of spending.
+func steer(t *testing.T, data string) {
+	t.Helper()
+	for _, verb := range []string{"pause", "resume", "retry", "watch"} {
+		if out := well(t, data, "replay", verb, "spending"); !strings.HasPrefix(out, "spending-2: ") {
+			t.Errorf("%s: got %s", verb, out)
+		}
+	}
+	if out := well(t, data, "replay", "list", "spending"); !strings.Contains(out, "spending-2") || strings.Contains(out, "spending-1") {
+		t.Errorf("got list %s", out)
+	}
+}
+
+// checkSnapshot makes a snapshot, and a replay that begins with it and is cancelled.
+func checkSnapshot(t *testing.T, data string) {
+	t.Helper()
+	name, _, _ := strings.Cut(well(t, data, "snapshot", "create", "spending", "--reason", "to begin with"), ":")
+	if out := well(t, data, "snapshot", "list", "spending"); !strings.Contains(out, name) || !strings.Contains(out, "to begin with") {
+		t.Errorf("got %s, want %s", out, name)
+	}
+	if out := well(t, data, "replay", "spending", "--from", "snapshot", "--plan"); !strings.Contains(out, "snapshot "+name) {
+		t.Errorf("got %s, want one that begins with %s", out, name)
+	}
+	well(t, data, "replay", "spending", "--from", "snapshot")
+	well(t, data, "cancel", "spending-3")
+	if out := well(t, data, "drill", "spending"); !strings.Contains(out, "0 of their rows have drifted") {
+		t.Errorf("got %s", out)
+	}
 }
 
 // checkCertificate promotes the replay of spending, verifies its certificate, and goes back.

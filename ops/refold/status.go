@@ -53,6 +53,9 @@ func (c *cli) printStatus(projections []*refoldv1.Projection) error {
 			name := fmt.Sprintf("%s-%d", p.GetName(), g.GetNumber())
 			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%.0f\t%s\n", name, state(g.GetState()),
 				g.GetLagEvents(), age(g.GetLagSeconds()), g.GetEventsPerSecond(), eventTime(g))
+			if alarm := g.GetDrill().GetAlarm(); alarm != "" {
+				fmt.Fprintf(&problems, "%s: the drill of %s: %s\n", name, when(g.GetDrill().GetAt().AsTime()), strings.ReplaceAll(alarm, "\n", "; "))
+			}
 			if g.GetError() != "" {
 				fmt.Fprintf(&problems, "%s is %s: %s\n", name, state(g.GetState()), strings.ReplaceAll(g.GetError(), "\n", "; "))
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +22,10 @@ func listenFlags(cmd *cobra.Command, a *node.Addresses) {
 
 func rolesFlag(cmd *cobra.Command, roles *[]string) {
 	cmd.Flags().StringSliceVar(roles, "role", []string{"all"}, "registry, transactions, projections or all")
+}
+
+func retainFlag(cmd *cobra.Command, retain *time.Duration) {
+	cmd.Flags().DurationVar(retain, "retain", 24*time.Hour, "how long the generation before a promoted one follows on, so that one can go back")
 }
 
 func partitionsFlag(cmd *cobra.Command, partitions *int32) {
@@ -57,6 +62,7 @@ func (c *cli) up() *cobra.Command {
 	rolesFlag(cmd, &roles)
 	memoryFlag(cmd, &memory)
 	partitionsFlag(cmd, &cfg.Partitions)
+	retainFlag(cmd, &cfg.Retain)
 	cmd.Flags().BoolVar(&withDemo, "demo", false, "import an excerpt of real card data first")
 	return cmd
 }
@@ -90,6 +96,7 @@ func (c *cli) serve() *cobra.Command {
 	cmd.Flags().StringVar(&cfg.Advertise, "advertise", "", "where other nodes reach this one's gRPC, HOST:PORT; where it listens, if it is not said")
 	cmd.Flags().StringVar(&cfg.RegistryURL, "registry-url", "", "where the schema registry is, for roles without one, such as http://127.0.0.1:8081")
 	partitionsFlag(cmd, &cfg.Partitions)
+	retainFlag(cmd, &cfg.Retain)
 	return cmd
 }
 

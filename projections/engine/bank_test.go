@@ -28,6 +28,10 @@ type bank struct {
 	codec   *codec.Codec
 	encoder *codec.Encoder
 	n       int
+
+	// Of the engines that run.
+	snapshots             string
+	retention, drillEvery time.Duration
 }
 
 func newBank(t *testing.T) *bank {
@@ -88,7 +92,7 @@ func (b *bank) runAs(instance string, stores store.Stores, catalog ...*projectio
 	}
 	e := engine.New(engine.Config{
 		Cluster: b.broker.Cluster, Codec: b.codec, Stores: stores, Acts: log, Catalog: catalog,
-		Instance: instance, Logger: slog.New(slog.DiscardHandler),
+		Instance: instance, Snapshots: b.snapshots, Retention: b.retention, DrillEvery: b.drillEvery, Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)

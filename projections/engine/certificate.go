@@ -34,6 +34,9 @@ func (e *Engine) Certificate(ctx context.Context, operation string) (c certifica
 	}
 	begins := make(map[int32]int64)
 	for _, at := range g.Created.Positions {
+		if g.Created.ExpectedLive == 0 {
+			break // of the first generation they say where its effects begin
+		}
 		begins[at.Partition] = at.Offset
 	}
 	if c.Inputs, err = e.inputs(ctx, v.Positions, begins); err != nil {
@@ -56,8 +59,12 @@ func outputs(buckets []event.BucketDigest) (out []certificate.Output) {
 // inputs returns what was read of each partition, with the last record of it.
 func (e *Engine) inputs(ctx context.Context, ends []event.TopicPosition, begins map[int32]int64) (out []certificate.Input, err error) {
 	for _, at := range ends {
+		spans, err := timeline.Spans(ctx, e.cfg.Cluster, at.Topic)
+		if err != nil {
+			return nil, err
+		}
 		in := certificate.Input{Topic: at.Topic, Partition: at.Partition, From: begins[at.Partition], To: at.Offset}
-		last, err := e.last(ctx, at)
+		last, err := e.last(ctx, at, spans[at.Partition].Start)
 		if err != nil {
 			return nil, fmt.Errorf("find the last record of %s/%d before %d: %w", at.Topic, at.Partition, at.Offset, err)
 		}
@@ -70,11 +77,11 @@ func (e *Engine) inputs(ctx context.Context, ends []event.TopicPosition, begins 
 	return out, nil
 }
 
-// last returns the last record before a position, nil where there is none: before it there may be markers and
-// records that were aborted, as many as there are.
-func (e *Engine) last(ctx context.Context, at event.TopicPosition) (last *timeline.Record, err error) {
+// last returns the last record before a position, nil where the log has none from its start on: before it there
+// may be markers and records that were aborted, as many as there are.
+func (e *Engine) last(ctx context.Context, at event.TopicPosition, start int64) (last *timeline.Record, err error) {
 	for n := int64(64); last == nil; n *= 64 {
-		from := max(at.Offset-n, 0)
+		from := max(at.Offset-n, start)
 		spans := map[int32]timeline.Span{at.Partition: {Start: from, End: at.Offset}}
 		err := timeline.Scan(ctx, e.cfg.Cluster, at.Topic, spans, func(b timeline.Batch) error {
 			if len(b.Records) > 0 {
@@ -82,7 +89,7 @@ func (e *Engine) last(ctx context.Context, at event.TopicPosition) (last *timeli
 			}
 			return nil
 		})
-		if err != nil || from == 0 {
+		if err != nil || from == start {
 			return last, err
 		}
 	}

@@ -43,6 +43,7 @@ func (e *Engine) verifyAll(ctx context.Context) {
 		state, _ := e.cfg.Acts.State()
 		for _, name := range e.Names() {
 			p := state.Projection(name)
+			e.retire(ctx, name, p, time.Now())
 			for _, g := range p.Generations {
 				if e.status(name, p, g).State == Ready {
 					e.noteRate(store.Generation{Projection: name, Number: g.Number})

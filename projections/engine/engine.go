@@ -40,6 +40,13 @@ type Config struct {
 	Address string
 	// MaxRows bounds the rows that each task keeps in memory; 50,000 where it is zero.
 	MaxRows int
+	// Snapshots is the folder that snapshots of rows are kept in; none are where it is "".
+	Snapshots string
+	// Retention is how long the generation that was live before follows on after a promotion, so that a rollback
+	// is a flip; 24 hours where it is zero.
+	Retention time.Duration
+	// DrillEvery is how often some of the live rows are folded anew and compared; 24 hours where it is zero.
+	DrillEvery time.Duration
 	// Build is what this process was built from; it is recorded with every act.
 	Build  string
 	Logger *slog.Logger
@@ -60,6 +67,7 @@ type Engine struct {
 	failed   map[store.Generation]error    // guarded by mu; generations that cannot run here
 	members  map[string]*group.Member      // guarded by mu; by projection
 	rates    map[string]float64            // guarded by mu; records per second of the last rebuild, by projection
+	drills   map[string]Drill              // guarded by mu; the last of each projection
 	seeds    map[store.Generation]*seeding // guarded by mu
 	changed  chan struct{}                 // tells that there is something to reconcile
 }
@@ -92,6 +100,7 @@ func New(cfg Config) *Engine {
 		failed:   make(map[store.Generation]error),
 		members:  make(map[string]*group.Member),
 		rates:    make(map[string]float64),
+		drills:   make(map[string]Drill),
 		seeds:    make(map[store.Generation]*seeding),
 		changed:  make(chan struct{}, 1),
 	}
@@ -125,6 +134,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { e.verifyAll(ctx) })
 	beside.Go(func() { e.throttleAll(ctx) })
+	beside.Go(func() { e.drillAll(ctx) })
 	err := e.reconcileAll(ctx, members)
 	cancel()
 	beside.Wait()
@@ -310,28 +320,6 @@ func (e *Engine) openRows(id store.Generation) (store.Store, error) {
 		return nil, errors.Join(err, dropped)
 	}
 	return e.cfg.Stores.Open(id)
-}
-
-// retried returns the act that last made a generation try again, "" where none did.
-func retried(g acts.Generation) string {
-	if g.Retried == nil {
-		return ""
-	}
-	return g.Retried.ActID
-}
-
-// again stops a generation that is to try again, so that it is started anew, from what it has saved.
-func (e *Engine) again(id store.Generation, g acts.Generation) error {
-	e.mu.Lock()
-	r := e.running[id]
-	if r != nil && r.retried == retried(g) {
-		r = nil
-	}
-	if r != nil {
-		delete(e.running, id)
-	}
-	e.mu.Unlock()
-	return r.stop()
 }
 
 // drop stops a generation and removes its rows, once.

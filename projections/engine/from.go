@@ -44,7 +44,7 @@ func (e *Engine) choose(ctx context.Context, p acts.Projection, d *projection.De
 		if byName && s.Snapshot != named || s.Version != d.Version || s.Hash != d.Hash {
 			continue
 		}
-		if before(s.Positions, wanted) {
+		if before(s.Positions, wanted) && e.hasSnapshot(d.Name, s.Snapshot) {
 			return &s, nil
 		}
 	}

@@ -49,6 +49,8 @@ type Status struct {
 	// the live generation, where it ran in this process.
 	Differences []Difference
 	LiveDigest  string
+	// Drill is what the last drill of the live generation found in this process; nil where there was none.
+	Drill *Drill
 	// Incomparable is why the generation is ready and could not be compared with the live one.
 	Incomparable error
 }
@@ -86,6 +88,9 @@ func (e *Engine) status(name string, p acts.Projection, g acts.Generation) Statu
 	e.mu.Lock()
 	r := e.running[id]
 	s.Err = e.failed[id]
+	if d, ok := e.drills[name]; ok && g.Number == p.Live {
+		s.Drill = &d
+	}
 	if r != nil {
 		s.Differences, s.LiveDigest, s.Incomparable = r.examples, r.digest, r.incomparable
 	}
@@ -247,4 +252,26 @@ func (e *Engine) about(ctx context.Context, name string, p acts.Projection, g ac
 func (e *Engine) act(ctx context.Context, a event.ActRecorded) error {
 	a.Build = e.cfg.Build
 	return e.cfg.Acts.Do(ctx, a)
+}
+
+// retried returns the act that last made a generation try again, "" where none did.
+func retried(g acts.Generation) string {
+	if g.Retried == nil {
+		return ""
+	}
+	return g.Retried.ActID
+}
+
+// again stops a generation that is to try again, so that it is started anew, from what it has saved.
+func (e *Engine) again(id store.Generation, g acts.Generation) error {
+	e.mu.Lock()
+	r := e.running[id]
+	if r != nil && r.retried == retried(g) {
+		r = nil
+	}
+	if r != nil {
+		delete(e.running, id)
+	}
+	e.mu.Unlock()
+	return r.stop()
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,10 +84,19 @@ func (e *Engine) seed(ctx context.Context, id store.Generation, g acts.Generatio
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	fill := e.seedTask
+	if g.Created.Snapshot != "" {
+		from, err := e.openSnapshot(id.Projection, g.Created.Snapshot)
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		fill = func(_ context.Context, f filling) error { return seedSnapshot(f, from) }
+	}
 	for _, p := range partitions {
 		at, err := s.Checkpoint(p)
 		if err == nil && at.Next == 0 {
-			err = e.seedTask(ctx, filling{definition: d, created: g.Created, id: id, partition: p, rows: s})
+			err = fill(ctx, filling{definition: d, created: g.Created, id: id, partition: p, rows: s})
 		}
 		if err != nil {
 			return fmt.Errorf("fill in partition %d: %w", p, err)
@@ -104,6 +114,7 @@ type filling struct {
 	rows       store.Store
 }
 
+// seedTask fills a task with the rows of the live generation, and those of some keys folded anew.
 func (e *Engine) seedTask(ctx context.Context, f filling) error {
 	state, _ := e.cfg.Acts.State()
 	p := state.Projection(f.id.Projection)
@@ -158,35 +169,47 @@ func (e *Engine) keysOf(ctx context.Context, f filling, until int64) (map[string
 // fillBytes bounds the rows of one save.
 const fillBytes = 4 << 20
 
-// takeOver copies the rows of a task but for some keys, without a checkpoint: they are not all yet.
-func takeOver(f filling, from store.Reader, but map[string]bool) error {
-	var batch []pair
-	size := 0
-	write := func() error {
-		err := f.rows.Save(f.partition, store.Checkpoint{}, func(w store.Writer) error {
-			for _, r := range batch {
-				if err := w.Set(r.key, r.value); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		batch, size = batch[:0], 0
-		return err
+// filler writes the rows of a task bit by bit, without a checkpoint until they are all there.
+type filler struct {
+	filling
+	batch  []pair
+	size   int
+	broken error
+}
+
+// take writes a row, sooner or later, and tells whether it could.
+func (f *filler) take(key, value []byte) bool {
+	f.batch = append(f.batch, pair{bytes.Clone(key), bytes.Clone(value)})
+	if f.size += len(key) + len(value); f.size >= fillBytes {
+		f.broken = f.end(store.Checkpoint{})
 	}
-	var broken error
-	for r := range scan(from, f.partition, &broken) {
-		if but[projection.DecodeKey(string(r.key)).Partition] {
-			continue
-		}
-		batch = append(batch, r)
-		if size += len(r.key) + len(r.value); size >= fillBytes {
-			if err := write(); err != nil {
+	return f.broken == nil
+}
+
+// end writes what is left, with a checkpoint.
+func (f *filler) end(at store.Checkpoint) error {
+	err := f.rows.Save(f.partition, at, func(w store.Writer) error {
+		for _, r := range f.batch {
+			if err := w.Set(r.key, r.value); err != nil {
 				return err
 			}
 		}
+		return nil
+	})
+	f.batch, f.size = f.batch[:0], 0
+	return err
+}
+
+// takeOver copies the rows of a task but for some keys, without a checkpoint: they are not all yet.
+func takeOver(f filling, from store.Reader, but map[string]bool) error {
+	into := filler{filling: f}
+	err := from.Scan(f.partition, nil, nil, func(key, value []byte) bool {
+		return but[projection.DecodeKey(string(key)).Partition] || into.take(key, value)
+	})
+	if err = errors.Join(err, into.broken); err != nil {
+		return err
 	}
-	return errors.Join(broken, write())
+	return into.end(store.Checkpoint{})
 }
 
 // foldAnew folds the rows of some keys up to a checkpoint and saves them with it.
@@ -198,7 +221,7 @@ func (e *Engine) foldAnew(ctx context.Context, f filling, at store.Checkpoint, a
 		q := Query{Projection: f.id.Projection, Partition: f.partition, Key: key, AsOf: &past.moment}
 		return e.refold(ctx, q, past, func(s step) error { return past.folder.Fold(s.Record) })
 	}
-	if f.created.TouchedBy != "" || !e.trailed(f, anew) {
+	if f.created.TouchedBy != "" || !e.trailed(f.definition, anew) {
 		if err := fold("", func(k projection.Key) bool { return anew[k.Partition] }); err != nil {
 			return err
 		}
@@ -220,8 +243,8 @@ func (e *Engine) foldAnew(ctx context.Context, f filling, at store.Checkpoint, a
 }
 
 // trailed tells whether the events of all keys can be found without reading the partition.
-func (e *Engine) trailed(f filling, keys map[string]bool) bool {
-	if _, err := e.newest(trail.Name); err != nil || f.definition.Topic != topic.Transactions {
+func (e *Engine) trailed(d *projection.Definition, keys map[string]bool) bool {
+	if _, err := e.newest(trail.Name); err != nil || d.Topic != topic.Transactions {
 		return false
 	}
 	for k := range keys {

@@ -11,6 +11,7 @@ import (
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/trail"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/timeline"
 )
 
 // ErrImpure is wrapped where a fold gave two rows for the same events. Such a projection cannot be replayed.
@@ -31,6 +32,9 @@ func (e *Engine) foldTwice(ctx context.Context, d *projection.Definition, at eve
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	rows, err := e.foldKeys(ctx, d, at, keys.set())
+	if errors.Is(err, timeline.ErrHole) {
+		return nil // what the rows were folded from is gone, and with it what could be folded again
+	}
 	if err == nil {
 		err = rows.agree()
 	}
@@ -60,7 +64,7 @@ func (r refolded) agree() error {
 // partition where one of them has none.
 func (e *Engine) foldKeys(ctx context.Context, d *projection.Definition, at event.TopicPosition, keys map[string]bool) (refolded, error) {
 	out := refolded{make(map[string][]byte), make(map[string][]byte)}
-	trailed := e.trailed(filling{definition: d}, keys)
+	trailed := e.trailed(d, keys)
 	wanted := map[string]func(projection.Key) bool{"": func(k projection.Key) bool { return keys[k.Partition] }}
 	if trailed {
 		wanted = make(map[string]func(projection.Key) bool)

@@ -52,8 +52,25 @@ func generation(g engine.Status) *refoldv1.Generation {
 	if !g.EventTime.IsZero() {
 		out.EventTime = timestamppb.New(g.EventTime)
 	}
+	if g.Drill != nil {
+		out.Drill = drill(*g.Drill)
+	}
 	if problem := cmp.Or(g.Err, g.Incomparable); problem != nil {
 		out.Error = problem.Error()
+	}
+	return out
+}
+
+// maxDrifted bounds the rows that are named.
+const maxDrifted = 100
+
+func drill(d engine.Drill) *refoldv1.DrillResult {
+	out := &refoldv1.DrillResult{At: timestamppb.New(d.At), Keys: int64(d.Keys)}
+	for _, k := range d.Drifted[:min(len(d.Drifted), maxDrifted)] {
+		out.Drifted = append(out.Drifted, key(k))
+	}
+	if alarm := d.Alarm(); alarm != nil {
+		out.Alarm = alarm.Error()
 	}
 	return out
 }

@@ -47,14 +47,20 @@ func TestCertificate(t *testing.T) {
 	if err != nil || certificate.Text(key) != signed.GetPublicKey() {
 		t.Fatalf("got %v by %x", err, key)
 	}
+	b.certified(c, op)
+}
+
+// certified holds a certificate against its operation and the log.
+func (b *bank) certified(c certificate.Certificate, op *refoldv1.Operation) {
+	b.t.Helper()
 	if c.Operation != op.GetId() || c.FoldHash != spending.Definition().Hash || c.Compared != 1 || c.Rows != 10 || c.Differences != 0 ||
 		c.Digest != op.GetVerification().GetDigest() || len(c.Outputs) == 0 || len(c.Inputs) != partitions ||
 		c.Started.Principal != "tester" || c.Started.Reason != "to see" || c.Promoted.Reason != "it is right" || c.Verified.At.IsZero() {
-		t.Errorf("got %+v", c)
+		b.t.Errorf("got %+v", c)
 	}
 	for _, in := range c.Inputs {
 		if last := b.last(in.Partition, in.To); in.From != 0 || in.HeadOffset != last.Offset || in.Head != hash(last.Value) {
-			t.Errorf("got input %+v, want the record at %d", in, last.Offset)
+			b.t.Errorf("got input %+v, want the record at %d", in, last.Offset)
 		}
 	}
 }

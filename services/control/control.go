@@ -85,6 +85,15 @@ func (s *Server) ListOperations(_ context.Context, r *refoldv1.ListOperationsReq
 	return out, nil
 }
 
+// Drill implements refoldv1.ControlServiceServer.
+func (s *Server) Drill(ctx context.Context, r *refoldv1.DrillRequest) (*refoldv1.DrillResult, error) {
+	d, err := s.cfg.Engine.Drill(ctx, r.GetProjection())
+	if err != nil {
+		return nil, err
+	}
+	return drill(d), nil
+}
+
 // ListDifferences implements refoldv1.ControlServiceServer.
 func (s *Server) ListDifferences(ctx context.Context, r *refoldv1.ListDifferencesRequest) (*refoldv1.ListDifferencesResponse, error) {
 	n, rows, err := s.cfg.Engine.Differences(ctx, r.GetId())

@@ -301,7 +301,7 @@ type Generation struct {
 	Number int64                  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	// Version of the fold.
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Hash of the row schema.
+	// Hash of the row schema and of what the fold made of its recorded scripts.
 	Hash  string          `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
 	State GenerationState `protobuf:"varint,4,opt,name=state,proto3,enum=refold.v1.GenerationState" json:"state,omitempty"`
 	// Events in the sources that it has not folded yet.
@@ -317,9 +317,11 @@ type Generation struct {
 	// Why it is stuck, or why it is ready and cannot be compared with the live generation.
 	Error string `protobuf:"bytes,10,opt,name=error,proto3" json:"error,omitempty"`
 	// Who made it, when and why.
-	Principal     string                 `protobuf:"bytes,11,opt,name=principal,proto3" json:"principal,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	Reason        string                 `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
+	Principal string                 `protobuf:"bytes,11,opt,name=principal,proto3" json:"principal,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Reason    string                 `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Of the live generation: what the last drill in this process found; unset before the first.
+	Drill         *DrillResult `protobuf:"bytes,14,opt,name=drill,proto3" json:"drill,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -443,6 +445,13 @@ func (x *Generation) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Generation) GetDrill() *DrillResult {
+	if x != nil {
+		return x.Drill
+	}
+	return nil
 }
 
 type StartReplayRequest struct {
@@ -950,6 +959,284 @@ func (x *GetOperationRequest) GetId() string {
 	return ""
 }
 
+type CreateSnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Projection    string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateSnapshotRequest) Reset() {
+	*x = CreateSnapshotRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateSnapshotRequest) ProtoMessage() {}
+
+func (x *CreateSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*CreateSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CreateSnapshotRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+func (x *CreateSnapshotRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ListSnapshotsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Projection    string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSnapshotsRequest) Reset() {
+	*x = ListSnapshotsRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSnapshotsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSnapshotsRequest) ProtoMessage() {}
+
+func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSnapshotsRequest.ProtoReflect.Descriptor instead.
+func (*ListSnapshotsRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListSnapshotsRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+type ListSnapshotsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Snapshots     []*Snapshot            `protobuf:"bytes,1,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSnapshotsResponse) Reset() {
+	*x = ListSnapshotsResponse{}
+	mi := &file_refold_v1_control_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSnapshotsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSnapshotsResponse) ProtoMessage() {}
+
+func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSnapshotsResponse.ProtoReflect.Descriptor instead.
+func (*ListSnapshotsResponse) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListSnapshotsResponse) GetSnapshots() []*Snapshot {
+	if x != nil {
+		return x.Snapshots
+	}
+	return nil
+}
+
+// Snapshot is the rows of a generation as they stood at a vector of positions, in a file.
+type Snapshot struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Name       string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Projection string                 `protobuf:"bytes,2,opt,name=projection,proto3" json:"projection,omitempty"`
+	// Whose rows they are, and the fold that made them.
+	Generation int64  `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Version    int64  `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	FoldHash   string `protobuf:"bytes,5,opt,name=fold_hash,json=foldHash,proto3" json:"fold_hash,omitempty"`
+	Rows       int64  `protobuf:"varint,6,opt,name=rows,proto3" json:"rows,omitempty"`
+	// SHA-256 of the file.
+	Digest string `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Position token of the rows.
+	Position string `protobuf:"bytes,8,opt,name=position,proto3" json:"position,omitempty"`
+	// The process that answers has the file.
+	Here bool `protobuf:"varint,9,opt,name=here,proto3" json:"here,omitempty"`
+	// Who made it, when and why.
+	Principal     string                 `protobuf:"bytes,10,opt,name=principal,proto3" json:"principal,omitempty"`
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Reason        string                 `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Snapshot) Reset() {
+	*x = Snapshot{}
+	mi := &file_refold_v1_control_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Snapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Snapshot) ProtoMessage() {}
+
+func (x *Snapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
+func (*Snapshot) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Snapshot) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Snapshot) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+func (x *Snapshot) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Snapshot) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Snapshot) GetFoldHash() string {
+	if x != nil {
+		return x.FoldHash
+	}
+	return ""
+}
+
+func (x *Snapshot) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *Snapshot) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *Snapshot) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+func (x *Snapshot) GetHere() bool {
+	if x != nil {
+		return x.Here
+	}
+	return false
+}
+
+func (x *Snapshot) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *Snapshot) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *Snapshot) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type ListOperationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of this projection only; of all where it is empty.
@@ -960,7 +1247,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[10]
+	mi := &file_refold_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1259,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[10]
+	mi := &file_refold_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1272,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListOperationsRequest) GetProjection() string {
@@ -1004,7 +1291,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[11]
+	mi := &file_refold_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1016,7 +1303,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[11]
+	mi := &file_refold_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1029,7 +1316,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListOperationsResponse) GetOperations() []*Operation {
@@ -1049,7 +1336,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[12]
+	mi := &file_refold_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1061,7 +1348,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[12]
+	mi := &file_refold_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1074,7 +1361,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PauseRequest) GetId() string {
@@ -1101,7 +1388,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[13]
+	mi := &file_refold_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1400,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[13]
+	mi := &file_refold_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1413,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ResumeRequest) GetId() string {
@@ -1153,7 +1440,7 @@ type RetryRequest struct {
 
 func (x *RetryRequest) Reset() {
 	*x = RetryRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[14]
+	mi := &file_refold_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1452,7 @@ func (x *RetryRequest) String() string {
 func (*RetryRequest) ProtoMessage() {}
 
 func (x *RetryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[14]
+	mi := &file_refold_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1465,7 @@ func (x *RetryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryRequest.ProtoReflect.Descriptor instead.
 func (*RetryRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RetryRequest) GetId() string {
@@ -1207,7 +1494,7 @@ type CapRequest struct {
 
 func (x *CapRequest) Reset() {
 	*x = CapRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[15]
+	mi := &file_refold_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1506,7 @@ func (x *CapRequest) String() string {
 func (*CapRequest) ProtoMessage() {}
 
 func (x *CapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[15]
+	mi := &file_refold_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1519,7 @@ func (x *CapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapRequest.ProtoReflect.Descriptor instead.
 func (*CapRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CapRequest) GetId() string {
@@ -1256,6 +1543,122 @@ func (x *CapRequest) GetMaxRate() int64 {
 	return 0
 }
 
+type DrillRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Projection    string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrillRequest) Reset() {
+	*x = DrillRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrillRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrillRequest) ProtoMessage() {}
+
+func (x *DrillRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrillRequest.ProtoReflect.Descriptor instead.
+func (*DrillRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DrillRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+// DrillResult is what a drill found.
+type DrillResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	At    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// Partition keys whose rows were folded anew.
+	Keys int64 `protobuf:"varint,2,opt,name=keys,proto3" json:"keys,omitempty"`
+	// Rows that are not what their events fold into, as partition key and sort key, at most 100.
+	Drifted []string `protobuf:"bytes,3,rep,name=drifted,proto3" json:"drifted,omitempty"`
+	// What is wrong: rows have drifted, or the drill could not be done. Empty where all is well.
+	Alarm         string `protobuf:"bytes,4,opt,name=alarm,proto3" json:"alarm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrillResult) Reset() {
+	*x = DrillResult{}
+	mi := &file_refold_v1_control_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrillResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrillResult) ProtoMessage() {}
+
+func (x *DrillResult) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrillResult.ProtoReflect.Descriptor instead.
+func (*DrillResult) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DrillResult) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *DrillResult) GetKeys() int64 {
+	if x != nil {
+		return x.Keys
+	}
+	return 0
+}
+
+func (x *DrillResult) GetDrifted() []string {
+	if x != nil {
+		return x.Drifted
+	}
+	return nil
+}
+
+func (x *DrillResult) GetAlarm() string {
+	if x != nil {
+		return x.Alarm
+	}
+	return ""
+}
+
 type ListDifferencesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1265,7 +1668,7 @@ type ListDifferencesRequest struct {
 
 func (x *ListDifferencesRequest) Reset() {
 	*x = ListDifferencesRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[16]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1680,7 @@ func (x *ListDifferencesRequest) String() string {
 func (*ListDifferencesRequest) ProtoMessage() {}
 
 func (x *ListDifferencesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[16]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1693,7 @@ func (x *ListDifferencesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDifferencesRequest.ProtoReflect.Descriptor instead.
 func (*ListDifferencesRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListDifferencesRequest) GetId() string {
@@ -1312,7 +1715,7 @@ type ListDifferencesResponse struct {
 
 func (x *ListDifferencesResponse) Reset() {
 	*x = ListDifferencesResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[17]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1727,7 @@ func (x *ListDifferencesResponse) String() string {
 func (*ListDifferencesResponse) ProtoMessage() {}
 
 func (x *ListDifferencesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[17]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1740,7 @@ func (x *ListDifferencesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDifferencesResponse.ProtoReflect.Descriptor instead.
 func (*ListDifferencesResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListDifferencesResponse) GetDifferences() int64 {
@@ -1366,7 +1769,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[18]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1781,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[18]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1794,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PromoteRequest) GetId() string {
@@ -1424,7 +1827,7 @@ type GetCertificateRequest struct {
 
 func (x *GetCertificateRequest) Reset() {
 	*x = GetCertificateRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[19]
+	mi := &file_refold_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1839,7 @@ func (x *GetCertificateRequest) String() string {
 func (*GetCertificateRequest) ProtoMessage() {}
 
 func (x *GetCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[19]
+	mi := &file_refold_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1852,7 @@ func (x *GetCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCertificateRequest.ProtoReflect.Descriptor instead.
 func (*GetCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetCertificateRequest) GetId() string {
@@ -1472,7 +1875,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_refold_v1_control_proto_msgTypes[20]
+	mi := &file_refold_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1887,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[20]
+	mi := &file_refold_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1900,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Certificate) GetDocument() string {
@@ -1524,7 +1927,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[21]
+	mi := &file_refold_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1939,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[21]
+	mi := &file_refold_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1952,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RollbackRequest) GetId() string {
@@ -1576,7 +1979,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[22]
+	mi := &file_refold_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1991,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[22]
+	mi := &file_refold_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +2004,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CancelRequest) GetId() string {
@@ -1645,7 +2048,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_refold_v1_control_proto_msgTypes[23]
+	mi := &file_refold_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +2060,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[23]
+	mi := &file_refold_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +2073,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Operation) GetId() string {
@@ -1775,7 +2178,7 @@ type PartitionProgress struct {
 
 func (x *PartitionProgress) Reset() {
 	*x = PartitionProgress{}
-	mi := &file_refold_v1_control_proto_msgTypes[24]
+	mi := &file_refold_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +2190,7 @@ func (x *PartitionProgress) String() string {
 func (*PartitionProgress) ProtoMessage() {}
 
 func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[24]
+	mi := &file_refold_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +2203,7 @@ func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionProgress.ProtoReflect.Descriptor instead.
 func (*PartitionProgress) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PartitionProgress) GetPartition() int32 {
@@ -1857,7 +2260,7 @@ type Verification struct {
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_refold_v1_control_proto_msgTypes[25]
+	mi := &file_refold_v1_control_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +2272,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[25]
+	mi := &file_refold_v1_control_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +2285,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Verification) GetRows() int64 {
@@ -1945,7 +2348,7 @@ type RowDifference struct {
 
 func (x *RowDifference) Reset() {
 	*x = RowDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[26]
+	mi := &file_refold_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2360,7 @@ func (x *RowDifference) String() string {
 func (*RowDifference) ProtoMessage() {}
 
 func (x *RowDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[26]
+	mi := &file_refold_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2373,7 @@ func (x *RowDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowDifference.ProtoReflect.Descriptor instead.
 func (*RowDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RowDifference) GetPartition() int32 {
@@ -2022,7 +2425,7 @@ type FieldDifference struct {
 
 func (x *FieldDifference) Reset() {
 	*x = FieldDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[27]
+	mi := &file_refold_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2437,7 @@ func (x *FieldDifference) String() string {
 func (*FieldDifference) ProtoMessage() {}
 
 func (x *FieldDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[27]
+	mi := &file_refold_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2450,7 @@ func (x *FieldDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldDifference.ProtoReflect.Descriptor instead.
 func (*FieldDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FieldDifference) GetPath() string {
@@ -2092,7 +2495,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[28]
+	mi := &file_refold_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +2507,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[28]
+	mi := &file_refold_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +2520,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WhyRequest) GetProjection() string {
@@ -2184,7 +2587,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[29]
+	mi := &file_refold_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2196,7 +2599,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[29]
+	mi := &file_refold_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2209,7 +2612,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WhyResponse) GetRow() string {
@@ -2259,7 +2662,7 @@ type Cause struct {
 
 func (x *Cause) Reset() {
 	*x = Cause{}
-	mi := &file_refold_v1_control_proto_msgTypes[30]
+	mi := &file_refold_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2271,7 +2674,7 @@ func (x *Cause) String() string {
 func (*Cause) ProtoMessage() {}
 
 func (x *Cause) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[30]
+	mi := &file_refold_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2284,7 +2687,7 @@ func (x *Cause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cause.ProtoReflect.Descriptor instead.
 func (*Cause) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Cause) GetTopic() string {
@@ -2355,7 +2758,7 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"Projection\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04live\x18\x02 \x01(\x03R\x04live\x127\n" +
-	"\vgenerations\x18\x03 \x03(\v2\x15.refold.v1.GenerationR\vgenerations\"\xce\x03\n" +
+	"\vgenerations\x18\x03 \x03(\v2\x15.refold.v1.GenerationR\vgenerations\"\xfc\x03\n" +
 	"\n" +
 	"Generation\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x18\n" +
@@ -2375,7 +2778,8 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\tprincipal\x18\v \x01(\tR\tprincipal\x129\n" +
 	"\n" +
 	"created_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x16\n" +
-	"\x06reason\x18\r \x01(\tR\x06reason\"\xc1\x02\n" +
+	"\x06reason\x18\r \x01(\tR\x06reason\x12,\n" +
+	"\x05drill\x18\x0e \x01(\v2\x16.refold.v1.DrillResultR\x05drill\"\xc1\x02\n" +
 	"\x12StartReplayRequest\x12<\n" +
 	"\n" +
 	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
@@ -2424,7 +2828,37 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x01(\x03R\x05value\x12*\n" +
 	"\x05known\x18\x02 \x01(\x0e2\x14.refold.v1.KnowledgeR\x05known\"0\n" +
 	"\x13GetOperationRequest\x12\x19\n" +
-	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\"@\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\"w\n" +
+	"\x15CreateSnapshotRequest\x12<\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
+	"projection\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"T\n" +
+	"\x14ListSnapshotsRequest\x12<\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
+	"projection\"J\n" +
+	"\x15ListSnapshotsResponse\x121\n" +
+	"\tsnapshots\x18\x01 \x03(\v2\x13.refold.v1.SnapshotR\tsnapshots\"\xe2\x02\n" +
+	"\bSnapshot\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
+	"\n" +
+	"projection\x18\x02 \x01(\tR\n" +
+	"projection\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x03R\n" +
+	"generation\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\x12\x1b\n" +
+	"\tfold_hash\x18\x05 \x01(\tR\bfoldHash\x12\x12\n" +
+	"\x04rows\x18\x06 \x01(\x03R\x04rows\x12\x16\n" +
+	"\x06digest\x18\a \x01(\tR\x06digest\x12\x1a\n" +
+	"\bposition\x18\b \x01(\tR\bposition\x12\x12\n" +
+	"\x04here\x18\t \x01(\bR\x04here\x12\x1c\n" +
+	"\tprincipal\x18\n" +
+	" \x01(\tR\tprincipal\x129\n" +
+	"\n" +
+	"created_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x16\n" +
+	"\x06reason\x18\f \x01(\tR\x06reason\"@\n" +
 	"\x15ListOperationsRequest\x12'\n" +
 	"\n" +
 	"projection\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
@@ -2446,7 +2880,16 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"CapRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\x12\"\n" +
-	"\bmax_rate\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\amaxRate\"3\n" +
+	"\bmax_rate\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\amaxRate\"L\n" +
+	"\fDrillRequest\x12<\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
+	"projection\"}\n" +
+	"\vDrillResult\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04keys\x18\x02 \x01(\x03R\x04keys\x12\x18\n" +
+	"\adrifted\x18\x03 \x03(\tR\adrifted\x12\x14\n" +
+	"\x05alarm\x18\x04 \x01(\tR\x05alarm\"3\n" +
 	"\x16ListDifferencesRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x02id\"i\n" +
 	"\x17ListDifferencesResponse\x12 \n" +
@@ -2559,19 +3002,22 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x15KNOWLEDGE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11KNOWLEDGE_UNKNOWN\x10\x01\x12\x17\n" +
 	"\x13KNOWLEDGE_ESTIMATED\x10\x02\x12\x15\n" +
-	"\x11KNOWLEDGE_COUNTED\x10\x032\xcc\f\n" +
+	"\x11KNOWLEDGE_COUNTED\x10\x032\xb6\x0f\n" +
 	"\x0eControlService\x12q\n" +
 	"\x0fListProjections\x12!.refold.v1.ListProjectionsRequest\x1a\".refold.v1.ListProjectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/projections\x12f\n" +
 	"\n" +
 	"PlanReplay\x12\x1c.refold.v1.PlanReplayRequest\x1a\x0f.refold.v1.Plan\")\x82\xd3\xe4\x93\x02#\x12!/v1/projections/{projection}/plan\x12s\n" +
 	"\vStartReplay\x12\x1d.refold.v1.StartReplayRequest\x1a\x14.refold.v1.Operation\"/\x82\xd3\xe4\x93\x02):\x01*\"$/v1/projections/{projection}/replays\x12a\n" +
-	"\fGetOperation\x12\x1e.refold.v1.GetOperationRequest\x1a\x14.refold.v1.Operation\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/operations/{id}\x12m\n" +
+	"\fGetOperation\x12\x1e.refold.v1.GetOperationRequest\x1a\x14.refold.v1.Operation\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/operations/{id}\x12z\n" +
+	"\x0eCreateSnapshot\x12 .refold.v1.CreateSnapshotRequest\x1a\x13.refold.v1.Snapshot\"1\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/projections/{projection}/snapshots\x12\x82\x01\n" +
+	"\rListSnapshots\x12\x1f.refold.v1.ListSnapshotsRequest\x1a .refold.v1.ListSnapshotsResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/projections/{projection}/snapshots\x12m\n" +
 	"\x0eListOperations\x12 .refold.v1.ListOperationsRequest\x1a!.refold.v1.ListOperationsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/operations\x12\\\n" +
 	"\x05Pause\x12\x17.refold.v1.PauseRequest\x1a\x14.refold.v1.Operation\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/operations/{id}:pause\x12_\n" +
 	"\x06Resume\x12\x18.refold.v1.ResumeRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:resume\x12\\\n" +
 	"\x05Retry\x12\x17.refold.v1.RetryRequest\x1a\x14.refold.v1.Operation\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/operations/{id}:retry\x12V\n" +
 	"\x03Cap\x12\x15.refold.v1.CapRequest\x1a\x14.refold.v1.Operation\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/operations/{id}:cap\x12\x81\x01\n" +
-	"\x0fListDifferences\x12!.refold.v1.ListDifferencesRequest\x1a\".refold.v1.ListDifferencesResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/operations/{id}/differences\x12b\n" +
+	"\x0fListDifferences\x12!.refold.v1.ListDifferencesRequest\x1a\".refold.v1.ListDifferencesResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/operations/{id}/differences\x12g\n" +
+	"\x05Drill\x12\x17.refold.v1.DrillRequest\x1a\x16.refold.v1.DrillResult\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/projections/{projection}:drill\x12b\n" +
 	"\aPromote\x12\x19.refold.v1.PromoteRequest\x1a\x14.refold.v1.Operation\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/operations/{id}:promote\x12s\n" +
 	"\x0eGetCertificate\x12 .refold.v1.GetCertificateRequest\x1a\x16.refold.v1.Certificate\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/operations/{id}/certificate\x12e\n" +
 	"\bRollback\x12\x1a.refold.v1.RollbackRequest\x1a\x14.refold.v1.Operation\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/operations/{id}:rollback\x12_\n" +
@@ -2591,7 +3037,7 @@ func file_refold_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_refold_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_refold_v1_control_proto_goTypes = []any{
 	(GenerationState)(0),            // 0: refold.v1.GenerationState
 	(Knowledge)(0),                  // 1: refold.v1.Knowledge
@@ -2605,89 +3051,105 @@ var file_refold_v1_control_proto_goTypes = []any{
 	(*PlanStretch)(nil),             // 9: refold.v1.PlanStretch
 	(*Figure)(nil),                  // 10: refold.v1.Figure
 	(*GetOperationRequest)(nil),     // 11: refold.v1.GetOperationRequest
-	(*ListOperationsRequest)(nil),   // 12: refold.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil),  // 13: refold.v1.ListOperationsResponse
-	(*PauseRequest)(nil),            // 14: refold.v1.PauseRequest
-	(*ResumeRequest)(nil),           // 15: refold.v1.ResumeRequest
-	(*RetryRequest)(nil),            // 16: refold.v1.RetryRequest
-	(*CapRequest)(nil),              // 17: refold.v1.CapRequest
-	(*ListDifferencesRequest)(nil),  // 18: refold.v1.ListDifferencesRequest
-	(*ListDifferencesResponse)(nil), // 19: refold.v1.ListDifferencesResponse
-	(*PromoteRequest)(nil),          // 20: refold.v1.PromoteRequest
-	(*GetCertificateRequest)(nil),   // 21: refold.v1.GetCertificateRequest
-	(*Certificate)(nil),             // 22: refold.v1.Certificate
-	(*RollbackRequest)(nil),         // 23: refold.v1.RollbackRequest
-	(*CancelRequest)(nil),           // 24: refold.v1.CancelRequest
-	(*Operation)(nil),               // 25: refold.v1.Operation
-	(*PartitionProgress)(nil),       // 26: refold.v1.PartitionProgress
-	(*Verification)(nil),            // 27: refold.v1.Verification
-	(*RowDifference)(nil),           // 28: refold.v1.RowDifference
-	(*FieldDifference)(nil),         // 29: refold.v1.FieldDifference
-	(*WhyRequest)(nil),              // 30: refold.v1.WhyRequest
-	(*WhyResponse)(nil),             // 31: refold.v1.WhyResponse
-	(*Cause)(nil),                   // 32: refold.v1.Cause
-	(*timestamppb.Timestamp)(nil),   // 33: google.protobuf.Timestamp
-	(*Freshness)(nil),               // 34: refold.v1.Freshness
+	(*CreateSnapshotRequest)(nil),   // 12: refold.v1.CreateSnapshotRequest
+	(*ListSnapshotsRequest)(nil),    // 13: refold.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),   // 14: refold.v1.ListSnapshotsResponse
+	(*Snapshot)(nil),                // 15: refold.v1.Snapshot
+	(*ListOperationsRequest)(nil),   // 16: refold.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),  // 17: refold.v1.ListOperationsResponse
+	(*PauseRequest)(nil),            // 18: refold.v1.PauseRequest
+	(*ResumeRequest)(nil),           // 19: refold.v1.ResumeRequest
+	(*RetryRequest)(nil),            // 20: refold.v1.RetryRequest
+	(*CapRequest)(nil),              // 21: refold.v1.CapRequest
+	(*DrillRequest)(nil),            // 22: refold.v1.DrillRequest
+	(*DrillResult)(nil),             // 23: refold.v1.DrillResult
+	(*ListDifferencesRequest)(nil),  // 24: refold.v1.ListDifferencesRequest
+	(*ListDifferencesResponse)(nil), // 25: refold.v1.ListDifferencesResponse
+	(*PromoteRequest)(nil),          // 26: refold.v1.PromoteRequest
+	(*GetCertificateRequest)(nil),   // 27: refold.v1.GetCertificateRequest
+	(*Certificate)(nil),             // 28: refold.v1.Certificate
+	(*RollbackRequest)(nil),         // 29: refold.v1.RollbackRequest
+	(*CancelRequest)(nil),           // 30: refold.v1.CancelRequest
+	(*Operation)(nil),               // 31: refold.v1.Operation
+	(*PartitionProgress)(nil),       // 32: refold.v1.PartitionProgress
+	(*Verification)(nil),            // 33: refold.v1.Verification
+	(*RowDifference)(nil),           // 34: refold.v1.RowDifference
+	(*FieldDifference)(nil),         // 35: refold.v1.FieldDifference
+	(*WhyRequest)(nil),              // 36: refold.v1.WhyRequest
+	(*WhyResponse)(nil),             // 37: refold.v1.WhyResponse
+	(*Cause)(nil),                   // 38: refold.v1.Cause
+	(*timestamppb.Timestamp)(nil),   // 39: google.protobuf.Timestamp
+	(*Freshness)(nil),               // 40: refold.v1.Freshness
 }
 var file_refold_v1_control_proto_depIdxs = []int32{
 	4,  // 0: refold.v1.ListProjectionsResponse.projections:type_name -> refold.v1.Projection
 	5,  // 1: refold.v1.Projection.generations:type_name -> refold.v1.Generation
 	0,  // 2: refold.v1.Generation.state:type_name -> refold.v1.GenerationState
-	33, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
-	33, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
-	9,  // 5: refold.v1.Plan.stretches:type_name -> refold.v1.PlanStretch
-	10, // 6: refold.v1.Plan.events:type_name -> refold.v1.Figure
-	10, // 7: refold.v1.Plan.bytes:type_name -> refold.v1.Figure
-	10, // 8: refold.v1.Plan.rows:type_name -> refold.v1.Figure
-	10, // 9: refold.v1.Plan.silenced:type_name -> refold.v1.Figure
-	1,  // 10: refold.v1.Figure.known:type_name -> refold.v1.Knowledge
-	25, // 11: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
-	28, // 12: refold.v1.ListDifferencesResponse.rows:type_name -> refold.v1.RowDifference
-	5,  // 13: refold.v1.Operation.generation:type_name -> refold.v1.Generation
-	26, // 14: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
-	27, // 15: refold.v1.Operation.verification:type_name -> refold.v1.Verification
-	28, // 16: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
-	29, // 17: refold.v1.RowDifference.fields:type_name -> refold.v1.FieldDifference
-	33, // 18: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	32, // 19: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
-	34, // 20: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
-	33, // 21: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
-	33, // 22: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
-	2,  // 23: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
-	7,  // 24: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
-	6,  // 25: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
-	11, // 26: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
-	12, // 27: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
-	14, // 28: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
-	15, // 29: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
-	16, // 30: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
-	17, // 31: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
-	18, // 32: refold.v1.ControlService.ListDifferences:input_type -> refold.v1.ListDifferencesRequest
-	20, // 33: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
-	21, // 34: refold.v1.ControlService.GetCertificate:input_type -> refold.v1.GetCertificateRequest
-	23, // 35: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
-	24, // 36: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
-	30, // 37: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
-	3,  // 38: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
-	8,  // 39: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
-	25, // 40: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
-	25, // 41: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
-	13, // 42: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
-	25, // 43: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
-	25, // 44: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
-	25, // 45: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
-	25, // 46: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
-	19, // 47: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
-	25, // 48: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
-	22, // 49: refold.v1.ControlService.GetCertificate:output_type -> refold.v1.Certificate
-	25, // 50: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
-	25, // 51: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
-	31, // 52: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
-	38, // [38:53] is the sub-list for method output_type
-	23, // [23:38] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	39, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
+	39, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
+	23, // 5: refold.v1.Generation.drill:type_name -> refold.v1.DrillResult
+	9,  // 6: refold.v1.Plan.stretches:type_name -> refold.v1.PlanStretch
+	10, // 7: refold.v1.Plan.events:type_name -> refold.v1.Figure
+	10, // 8: refold.v1.Plan.bytes:type_name -> refold.v1.Figure
+	10, // 9: refold.v1.Plan.rows:type_name -> refold.v1.Figure
+	10, // 10: refold.v1.Plan.silenced:type_name -> refold.v1.Figure
+	1,  // 11: refold.v1.Figure.known:type_name -> refold.v1.Knowledge
+	15, // 12: refold.v1.ListSnapshotsResponse.snapshots:type_name -> refold.v1.Snapshot
+	39, // 13: refold.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
+	31, // 14: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
+	39, // 15: refold.v1.DrillResult.at:type_name -> google.protobuf.Timestamp
+	34, // 16: refold.v1.ListDifferencesResponse.rows:type_name -> refold.v1.RowDifference
+	5,  // 17: refold.v1.Operation.generation:type_name -> refold.v1.Generation
+	32, // 18: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
+	33, // 19: refold.v1.Operation.verification:type_name -> refold.v1.Verification
+	34, // 20: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
+	35, // 21: refold.v1.RowDifference.fields:type_name -> refold.v1.FieldDifference
+	39, // 22: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	38, // 23: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
+	40, // 24: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
+	39, // 25: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
+	39, // 26: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
+	2,  // 27: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
+	7,  // 28: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
+	6,  // 29: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
+	11, // 30: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
+	12, // 31: refold.v1.ControlService.CreateSnapshot:input_type -> refold.v1.CreateSnapshotRequest
+	13, // 32: refold.v1.ControlService.ListSnapshots:input_type -> refold.v1.ListSnapshotsRequest
+	16, // 33: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
+	18, // 34: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
+	19, // 35: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
+	20, // 36: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
+	21, // 37: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
+	24, // 38: refold.v1.ControlService.ListDifferences:input_type -> refold.v1.ListDifferencesRequest
+	22, // 39: refold.v1.ControlService.Drill:input_type -> refold.v1.DrillRequest
+	26, // 40: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
+	27, // 41: refold.v1.ControlService.GetCertificate:input_type -> refold.v1.GetCertificateRequest
+	29, // 42: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
+	30, // 43: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
+	36, // 44: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
+	3,  // 45: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
+	8,  // 46: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
+	31, // 47: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
+	31, // 48: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
+	15, // 49: refold.v1.ControlService.CreateSnapshot:output_type -> refold.v1.Snapshot
+	14, // 50: refold.v1.ControlService.ListSnapshots:output_type -> refold.v1.ListSnapshotsResponse
+	17, // 51: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
+	31, // 52: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
+	31, // 53: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
+	31, // 54: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
+	31, // 55: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
+	25, // 56: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
+	23, // 57: refold.v1.ControlService.Drill:output_type -> refold.v1.DrillResult
+	31, // 58: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
+	28, // 59: refold.v1.ControlService.GetCertificate:output_type -> refold.v1.Certificate
+	31, // 60: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
+	31, // 61: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
+	37, // 62: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
+	45, // [45:63] is the sub-list for method output_type
+	27, // [27:45] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_refold_v1_control_proto_init() }
@@ -2702,7 +3164,7 @@ func file_refold_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_refold_v1_control_proto_rawDesc), len(file_refold_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   31,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,12 +23,15 @@ const (
 	ControlService_PlanReplay_FullMethodName      = "/refold.v1.ControlService/PlanReplay"
 	ControlService_StartReplay_FullMethodName     = "/refold.v1.ControlService/StartReplay"
 	ControlService_GetOperation_FullMethodName    = "/refold.v1.ControlService/GetOperation"
+	ControlService_CreateSnapshot_FullMethodName  = "/refold.v1.ControlService/CreateSnapshot"
+	ControlService_ListSnapshots_FullMethodName   = "/refold.v1.ControlService/ListSnapshots"
 	ControlService_ListOperations_FullMethodName  = "/refold.v1.ControlService/ListOperations"
 	ControlService_Pause_FullMethodName           = "/refold.v1.ControlService/Pause"
 	ControlService_Resume_FullMethodName          = "/refold.v1.ControlService/Resume"
 	ControlService_Retry_FullMethodName           = "/refold.v1.ControlService/Retry"
 	ControlService_Cap_FullMethodName             = "/refold.v1.ControlService/Cap"
 	ControlService_ListDifferences_FullMethodName = "/refold.v1.ControlService/ListDifferences"
+	ControlService_Drill_FullMethodName           = "/refold.v1.ControlService/Drill"
 	ControlService_Promote_FullMethodName         = "/refold.v1.ControlService/Promote"
 	ControlService_GetCertificate_FullMethodName  = "/refold.v1.ControlService/GetCertificate"
 	ControlService_Rollback_FullMethodName        = "/refold.v1.ControlService/Rollback"
@@ -50,6 +53,10 @@ type ControlServiceClient interface {
 	StartReplay(ctx context.Context, in *StartReplayRequest, opts ...grpc.CallOption) (*Operation, error)
 	// GetOperation returns how far a replay is.
 	GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*Operation, error)
+	// CreateSnapshot writes the rows of the live generation to a file, for replays to begin with.
+	CreateSnapshot(ctx context.Context, in *CreateSnapshotRequest, opts ...grpc.CallOption) (*Snapshot, error)
+	// ListSnapshots returns the snapshots of a projection, oldest first.
+	ListSnapshots(ctx context.Context, in *ListSnapshotsRequest, opts ...grpc.CallOption) (*ListSnapshotsResponse, error)
 	// ListOperations returns the replays of a projection, or of all: those that run, then those that ended.
 	ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error)
 	// Pause stops a replay where it is until it is resumed, whatever restarts meanwhile.
@@ -62,6 +69,8 @@ type ControlServiceClient interface {
 	Cap(ctx context.Context, in *CapRequest, opts ...grpc.CallOption) (*Operation, error)
 	// ListDifferences compares a replay with the live generation as they are now, row by row.
 	ListDifferences(ctx context.Context, in *ListDifferencesRequest, opts ...grpc.CallOption) (*ListDifferencesResponse, error)
+	// Drill folds some keys of the live generation anew, as is done once a day, and compares them with its rows.
+	Drill(ctx context.Context, in *DrillRequest, opts ...grpc.CallOption) (*DrillResult, error)
 	// Promote makes the generation of a verified replay live.
 	Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*Operation, error)
 	// GetCertificate returns the signed proof of a replay that was promoted.
@@ -122,6 +131,26 @@ func (c *controlServiceClient) GetOperation(ctx context.Context, in *GetOperatio
 	return out, nil
 }
 
+func (c *controlServiceClient) CreateSnapshot(ctx context.Context, in *CreateSnapshotRequest, opts ...grpc.CallOption) (*Snapshot, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Snapshot)
+	err := c.cc.Invoke(ctx, ControlService_CreateSnapshot_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlServiceClient) ListSnapshots(ctx context.Context, in *ListSnapshotsRequest, opts ...grpc.CallOption) (*ListSnapshotsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSnapshotsResponse)
+	err := c.cc.Invoke(ctx, ControlService_ListSnapshots_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlServiceClient) ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListOperationsResponse)
@@ -176,6 +205,16 @@ func (c *controlServiceClient) ListDifferences(ctx context.Context, in *ListDiff
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDifferencesResponse)
 	err := c.cc.Invoke(ctx, ControlService_ListDifferences_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlServiceClient) Drill(ctx context.Context, in *DrillRequest, opts ...grpc.CallOption) (*DrillResult, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DrillResult)
+	err := c.cc.Invoke(ctx, ControlService_Drill_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -246,6 +285,10 @@ type ControlServiceServer interface {
 	StartReplay(context.Context, *StartReplayRequest) (*Operation, error)
 	// GetOperation returns how far a replay is.
 	GetOperation(context.Context, *GetOperationRequest) (*Operation, error)
+	// CreateSnapshot writes the rows of the live generation to a file, for replays to begin with.
+	CreateSnapshot(context.Context, *CreateSnapshotRequest) (*Snapshot, error)
+	// ListSnapshots returns the snapshots of a projection, oldest first.
+	ListSnapshots(context.Context, *ListSnapshotsRequest) (*ListSnapshotsResponse, error)
 	// ListOperations returns the replays of a projection, or of all: those that run, then those that ended.
 	ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error)
 	// Pause stops a replay where it is until it is resumed, whatever restarts meanwhile.
@@ -258,6 +301,8 @@ type ControlServiceServer interface {
 	Cap(context.Context, *CapRequest) (*Operation, error)
 	// ListDifferences compares a replay with the live generation as they are now, row by row.
 	ListDifferences(context.Context, *ListDifferencesRequest) (*ListDifferencesResponse, error)
+	// Drill folds some keys of the live generation anew, as is done once a day, and compares them with its rows.
+	Drill(context.Context, *DrillRequest) (*DrillResult, error)
 	// Promote makes the generation of a verified replay live.
 	Promote(context.Context, *PromoteRequest) (*Operation, error)
 	// GetCertificate returns the signed proof of a replay that was promoted.
@@ -290,6 +335,12 @@ func (UnimplementedControlServiceServer) StartReplay(context.Context, *StartRepl
 func (UnimplementedControlServiceServer) GetOperation(context.Context, *GetOperationRequest) (*Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOperation not implemented")
 }
+func (UnimplementedControlServiceServer) CreateSnapshot(context.Context, *CreateSnapshotRequest) (*Snapshot, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateSnapshot not implemented")
+}
+func (UnimplementedControlServiceServer) ListSnapshots(context.Context, *ListSnapshotsRequest) (*ListSnapshotsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSnapshots not implemented")
+}
 func (UnimplementedControlServiceServer) ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListOperations not implemented")
 }
@@ -307,6 +358,9 @@ func (UnimplementedControlServiceServer) Cap(context.Context, *CapRequest) (*Ope
 }
 func (UnimplementedControlServiceServer) ListDifferences(context.Context, *ListDifferencesRequest) (*ListDifferencesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDifferences not implemented")
+}
+func (UnimplementedControlServiceServer) Drill(context.Context, *DrillRequest) (*DrillResult, error) {
+	return nil, status.Error(codes.Unimplemented, "method Drill not implemented")
 }
 func (UnimplementedControlServiceServer) Promote(context.Context, *PromoteRequest) (*Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method Promote not implemented")
@@ -416,6 +470,42 @@ func _ControlService_GetOperation_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ControlService_CreateSnapshot_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateSnapshotRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).CreateSnapshot(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_CreateSnapshot_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).CreateSnapshot(ctx, req.(*CreateSnapshotRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ControlService_ListSnapshots_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSnapshotsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).ListSnapshots(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_ListSnapshots_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).ListSnapshots(ctx, req.(*ListSnapshotsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ControlService_ListOperations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListOperationsRequest)
 	if err := dec(in); err != nil {
@@ -520,6 +610,24 @@ func _ControlService_ListDifferences_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ControlServiceServer).ListDifferences(ctx, req.(*ListDifferencesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ControlService_Drill_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DrillRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).Drill(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_Drill_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).Drill(ctx, req.(*DrillRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -638,6 +746,14 @@ var ControlService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ControlService_GetOperation_Handler,
 		},
 		{
+			MethodName: "CreateSnapshot",
+			Handler:    _ControlService_CreateSnapshot_Handler,
+		},
+		{
+			MethodName: "ListSnapshots",
+			Handler:    _ControlService_ListSnapshots_Handler,
+		},
+		{
 			MethodName: "ListOperations",
 			Handler:    _ControlService_ListOperations_Handler,
 		},
@@ -660,6 +776,10 @@ var ControlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDifferences",
 			Handler:    _ControlService_ListDifferences_Handler,
+		},
+		{
+			MethodName: "Drill",
+			Handler:    _ControlService_Drill_Handler,
 		},
 		{
 			MethodName: "Promote",
