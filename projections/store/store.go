@@ -66,6 +66,9 @@ type Store interface {
 	Reader
 	// Save writes the rows that fill gives it and the checkpoint, atomically.
 	Save(task int32, c Checkpoint, fill func(Writer) error) error
+	// Ingest is Save for very many rows, which fill gives in order of their keys, each once. It is durable
+	// when it returns.
+	Ingest(task int32, c Checkpoint, fill func(Writer) error) error
 	// Snapshot returns the store as it is now.
 	Snapshot() (Snapshot, error)
 	// Close ends the store; everything saved is durable when it returns.

@@ -101,6 +101,11 @@ func (w writer) Set(key, value []byte) error {
 	return nil
 }
 
+// Ingest implements store.Store.
+func (s *Store) Ingest(n int32, c store.Checkpoint, fill func(store.Writer) error) error {
+	return s.Save(n, c, fill)
+}
+
 // Save implements store.Store.
 func (s *Store) Save(n int32, c store.Checkpoint, fill func(store.Writer) error) error {
 	changed := make(writer)

@@ -79,7 +79,7 @@ func (s *Stores) Open(g store.Generation) (store.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open rows of %s generation %d in %s: %w", g.Projection, g.Number, path, err)
 	}
-	return &rows{reader: reader{db}, db: db}, nil
+	return &rows{reader: reader{db}, db: db, path: path, opts: opts}, nil
 }
 
 // Drop implements store.Stores.
@@ -97,7 +97,7 @@ const (
 )
 
 func stored(task int32, kind byte, key []byte) []byte {
-	b := make([]byte, 0, 5+len(key))
+	b := make([]byte, 0, prefix+len(key))
 	b = binary.BigEndian.AppendUint32(b, uint32(task))
 	b = append(b, kind)
 	return append(b, key...)
@@ -178,7 +178,7 @@ func (r reader) Scan(task int32, from, to []byte, fn func(key, value []byte) boo
 		if err != nil {
 			return fmt.Errorf("scan task %d: %w", task, err)
 		}
-		if !fn(it.Key()[5:], v) {
+		if !fn(it.Key()[prefix:], v) {
 			return nil
 		}
 	}
@@ -188,7 +188,9 @@ func (r reader) Scan(task int32, from, to []byte, fn func(key, value []byte) boo
 // rows is the store of one generation.
 type rows struct {
 	reader
-	db *pebble.DB
+	db   *pebble.DB
+	path string
+	opts *pebble.Options
 }
 
 type writer struct {
@@ -197,10 +199,10 @@ type writer struct {
 }
 
 func (w writer) Set(key, value []byte) error {
-	op := w.batch.SetDeferred(5+len(key), len(value))
+	op := w.batch.SetDeferred(prefix+len(key), len(value))
 	binary.BigEndian.PutUint32(op.Key, uint32(w.task))
 	op.Key[4] = kindRow
-	copy(op.Key[5:], key)
+	copy(op.Key[prefix:], key)
 	copy(op.Value, value)
 	return op.Finish()
 }

@@ -24,6 +24,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Stores) {
 		"a scan is ordered and bounded":       scans,
 		"a snapshot stands still":             snapshots,
 		"a value may be reused by its giver":  reuse,
+		"many rows are taken at once":         ingests,
+		"a failed ingestion changes nothing":  failedIngestion,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}
@@ -218,4 +220,54 @@ func reuse(t *testing.T, open func(*testing.T) store.Stores) {
 	}
 	v[0] = '9'
 	expect(t, content(t, s, 0, nil, nil), "1 x=1 y=2")
+}
+
+// many gives rows of two kinds in order: those that were there before, and those that were not.
+func many(w store.Writer) error {
+	key := make([]byte, 0, 8)
+	for i := range 20_000 {
+		key = fmt.Appendf(key[:0], "k%05d", i)
+		if err := w.Set(key, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ingests(t *testing.T, open func(*testing.T) store.Stores) {
+	s := openOne(t, open(t), one)
+	save(t, s, 2, 1, "a=1", "k00001=old", "z=2")
+	save(t, s, 3, 4, "a=3")
+	before, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ingest(2, store.Checkpoint{Next: 5}, many); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, content(t, before, 2, nil, nil), "1 at 1 a=1 k00001=old z=2")
+	closeOne(t, before)
+	save(t, s, 2, 6, "k00002=new")
+	closeOne(t, s)
+	s = openOne(t, open(t), one)
+	defer closeOne(t, s)
+	expect(t, content(t, s, 2, nil, []byte("k00003")), "6 at 6 a=1 k00000=k00000 k00001=k00001 k00002=new")
+	expect(t, content(t, s, 2, []byte("k19999"), nil), "6 at 6 k19999=k19999 z=2")
+	expect(t, content(t, s, 3, nil, nil), "4 at 4 a=3")
+}
+
+func failedIngestion(t *testing.T, open func(*testing.T) store.Stores) {
+	s := openOne(t, open(t), one)
+	defer closeOne(t, s)
+	save(t, s, 0, 1, "a=1")
+	broken := errors.New("broken")
+	err := s.Ingest(0, store.Checkpoint{Next: 2}, func(w store.Writer) error { return errors.Join(many(w), broken) })
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v, want %v", err, broken)
+	}
+	expect(t, content(t, s, 0, nil, nil), "1 at 1 a=1")
+	if err := s.Ingest(0, store.Checkpoint{Next: 3}, func(w store.Writer) error { return w.Set([]byte("b"), []byte("2")) }); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, content(t, s, 0, nil, nil), "3 a=1 b=2")
 }
