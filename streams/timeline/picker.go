@@ -128,48 +128,79 @@ const (
 )
 
 // fetch returns records from the start of a span on, at least one batch, and the offset after those it looked at.
-func (p *Picker) fetch(ctx context.Context, at position.Partition, s Span) ([]*Record, int64, error) {
+func (p *Picker) fetch(ctx context.Context, at position.Partition, s Span) (records []*Record, through int64, err error) {
+	err = p.patiently(ctx, at, func() (*kmsg.FetchResponseTopicPartition, error) {
+		part, err := p.askOnce(ctx, at, s, nil)
+		if err != nil {
+			return part, err
+		}
+		opts := kgo.ProcessFetchPartitionOpts{Offset: s.Start, IsolationLevel: kgo.ReadCommitted(), Topic: at.Topic, Partition: at.Partition}
+		var got kgo.FetchPartition
+		got, through = kgo.ProcessFetchPartition(opts, part, p.decompress, nil)
+		records = got.Records
+		return part, got.Err
+	})
+	return records, through, err
+}
+
+// ask returns what the leader of a partition of a log answers to a fetch.
+func (p *Picker) ask(ctx context.Context, at position.Partition, log [16]byte, s Span) (part *kmsg.FetchResponseTopicPartition, err error) {
+	err = p.patiently(ctx, at, func() (*kmsg.FetchResponseTopicPartition, error) {
+		part, err = p.askOnce(ctx, at, s, &log)
+		return part, err
+	})
+	return part, err
+}
+
+// patiently tries again what fails in a way that passes. What is tried returns the answer that it failed by, where there
+// was one.
+func (p *Picker) patiently(ctx context.Context, at position.Partition, try func() (*kmsg.FetchResponseTopicPartition, error)) error {
 	begun := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		got, through, err := p.fetchOnce(ctx, at, s)
+		part, err := try()
 		if err == nil {
-			return got.Records, through, nil
+			return nil
 		}
 		p.forget(at.Topic)
 		switch {
-		case errors.Is(err, kerr.OffsetOutOfRange):
-			return nil, 0, fmt.Errorf("%w: the log begins at %d, after %d", ErrHole, got.LogStartOffset, s.Start)
+		case errors.Is(err, kerr.OffsetOutOfRange) && part != nil:
+			return fmt.Errorf("%w: the log begins at %d: %w", ErrHole, part.LogStartOffset, err)
 		case !errors.Is(err, errNoAnswer) && !passes(err) || time.Since(begun) > patience:
-			return nil, 0, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, 0, fmt.Errorf("%w: %w", ctx.Err(), err)
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
 		case <-time.After(pause):
 		}
 	}
 }
 
-func (p *Picker) fetchOnce(ctx context.Context, at position.Partition, s Span) (kgo.FetchPartition, int64, error) {
-	var none kgo.FetchPartition
+// askOnce asks the leader of a partition. With an id it is a hole where the topic has another one.
+func (p *Picker) askOnce(ctx context.Context, at position.Partition, s Span, log *[16]byte) (*kmsg.FetchResponseTopicPartition, error) {
 	detail, err := p.topic(ctx, at.Topic)
 	if err != nil {
-		return none, 0, err
+		return nil, err
+	}
+	if log != nil && *log != detail.ID {
+		return nil, fmt.Errorf("%w: the topic's id is %x, not %x", ErrHole, detail.ID, *log)
 	}
 	resp, err := p.client.Broker(int(detail.Partitions[at.Partition].Leader)).Request(ctx, fetchOf(detail, at.Partition, s))
 	if err != nil {
-		return none, 0, fmt.Errorf("fetch from %d: %w: %w", s.Start, errNoAnswer, err)
+		return nil, fmt.Errorf("fetch from %d: %w: %w", s.Start, errNoAnswer, err)
 	}
 	fetched := resp.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(fetched.ErrorCode); err != nil {
-		return none, 0, fmt.Errorf("fetch from %d: %w", s.Start, err)
+		return nil, fmt.Errorf("fetch from %d: %w", s.Start, err)
 	}
 	if len(fetched.Topics) == 0 || len(fetched.Topics[0].Partitions) == 0 {
-		return none, 0, fmt.Errorf("fetch from %d: the answer is empty", s.Start)
+		return nil, fmt.Errorf("fetch from %d: the answer is empty", s.Start)
 	}
-	opts := kgo.ProcessFetchPartitionOpts{Offset: s.Start, IsolationLevel: kgo.ReadCommitted(), Topic: at.Topic, Partition: at.Partition}
-	got, through := kgo.ProcessFetchPartition(opts, &fetched.Topics[0].Partitions[0], p.decompress, nil)
-	return got, through, got.Err
+	part := &fetched.Topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(part.ErrorCode); err != nil {
+		return part, fmt.Errorf("fetch from %d: %w", s.Start, err)
+	}
+	return part, nil
 }
 
 // fetchOf is a fetch of one span. Only the partition's bound counts: see the embedded broker.
