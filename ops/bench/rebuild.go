@@ -218,13 +218,18 @@ func rebuildAll(ctx context.Context, c cluster.Cluster, ends cluster.Offsets) (r
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	stores := pebble.New(dir, 32<<20, slog.New(slog.DiscardHandler))
 	defer stores.Close()
+	builder, err := engine.NewBuilder(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return 0, err
+	}
+	defer builder.Close()
 	definitions := []*projection.Definition{spending.Definition(), trail.Definition()}
 	found, problems := make([]int64, len(definitions)), make(chan error, len(definitions))
 	for i, d := range definitions {
 		go func() {
 			var err error
 			found[i], err = rebuildOne(ctx, stores, engine.FollowerConfig{
-				Cluster: c, Codec: cd, Definition: d, Logger: slog.New(slog.DiscardHandler),
+				Cluster: c, Codec: cd, Definition: d, Logger: slog.New(slog.DiscardHandler), Builder: builder,
 			}, ends)
 			problems <- err
 		}()

@@ -30,6 +30,16 @@ func (b *base) wrote(key []byte) {
 	}
 }
 
+// isEmpty tells whether a task has no rows.
+func isEmpty(s store.Store, partition int32) (bool, error) {
+	empty := true
+	err := s.Scan(partition, nil, nil, func(_, _ []byte) bool {
+		empty = false
+		return false
+	})
+	return empty, err
+}
+
 // filter is a Bloom filter of a fixed size: it may take a key for one that was added, and never the other way
 // round. Half a megabyte keeps a million keys to one mistake in seven; with many more it is of no use, and
 // costs no more memory.

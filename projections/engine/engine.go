@@ -59,6 +59,7 @@ type Engine struct {
 	dropped  map[store.Generation]bool // of the reconciling goroutine alone
 	emitters map[string]*emitter       // of the projections with effects
 	picker   func() (*timeline.Picker, error)
+	builder  func() (*Builder, error)
 	owners   owners
 
 	mu       sync.Mutex
@@ -95,6 +96,7 @@ func New(cfg Config) *Engine {
 		cfg:      cfg,
 		dropped:  make(map[store.Generation]bool),
 		picker:   sync.OnceValues(func() (*timeline.Picker, error) { return timeline.NewPicker(cfg.Cluster) }),
+		builder:  sync.OnceValues(func() (*Builder, error) { return NewBuilder(cfg.Cluster, cfg.Logger) }),
 		assigned: make(map[string][]int32),
 		running:  make(map[store.Generation]*running),
 		failed:   make(map[store.Generation]error),
@@ -115,6 +117,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer e.closeBuilder()
 	members := make(map[string]*group.Member)
 	defer func() {
 		for _, m := range members {
@@ -281,6 +284,10 @@ func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generatio
 	if err != nil {
 		return nil, err
 	}
+	builder, err := e.builder()
+	if err != nil {
+		return nil, err
+	}
 	s, err := e.openRows(id)
 	if err != nil {
 		return nil, err
@@ -291,7 +298,8 @@ func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generatio
 	}
 	gate := newThrottle(time.Now())
 	f, err := NewFollower(FollowerConfig{
-		Cluster: e.cfg.Cluster, Codec: e.cfg.Codec, Definition: d, Store: s, MaxRows: e.cfg.MaxRows, Gate: gate, Logger: e.cfg.Logger,
+		Cluster: e.cfg.Cluster, Codec: e.cfg.Codec, Definition: d, Store: s, MaxRows: e.cfg.MaxRows,
+		Gate: gate, Logger: e.cfg.Logger, Builder: builder,
 		emission: emission,
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/timeline"
 )
 
@@ -31,6 +32,8 @@ type FollowerConfig struct {
 	// Gate says when what was read may be folded; at once where it is nil.
 	Gate   Gate
 	Logger *slog.Logger
+	// Builder folds the tasks that have nothing yet; nil where they are folded as they follow.
+	Builder *Builder
 
 	// emission makes what takes the effects of a task; nil where they go nowhere.
 	emission func(partition int32, c store.Checkpoint) *emission
@@ -167,6 +170,10 @@ func (f *Follower) Assign(partitions []int32) error {
 		if f.cfg.emission != nil {
 			cfg.emission = func(c store.Checkpoint) *emission { return f.cfg.emission(p, c) }
 		}
+		if f.cfg.Builder != nil && f.cfg.emission == nil { // effects are for rounds
+			at := position.Partition{Topic: f.cfg.Definition.Topic, Partition: p}
+			cfg.build = func(ctx context.Context, t *task) error { return f.cfg.Builder.build(ctx, t, at, f.cfg.Gate) }
+		}
 		t, err := newTask(cfg)
 		if err != nil {
 			return fmt.Errorf("assign %s/%d: %w", f.cfg.Definition.Name, p, err)
@@ -264,10 +271,19 @@ func (f *Follower) begin(ctx context.Context) context.Context {
 	for p, w := range f.tasks {
 		if w.cancel != nil && !w.read && !w.waiting.Load() {
 			w.read = true
+			saved, _ := w.state()
+			w.from = max(w.from, saved.Next) // it may have been built meanwhile
 			f.reader.Add(f.cfg.Definition.Topic, p, w.from)
 		}
 	}
 	return ctx
+}
+
+// wakeUp has the dispatching goroutine look what there is to be read.
+func (f *Follower) wakeUp() {
+	if wake := f.wake.Load(); wake != nil {
+		(*wake)()
+	}
 }
 
 func (f *Follower) hand(ctx context.Context, b timeline.Batch) {
@@ -293,13 +309,6 @@ func (f *Follower) hand(ctx context.Context, b timeline.Batch) {
 		f.reader.Remove(f.cfg.Definition.Topic, b.Partition)
 	case <-w.done:
 	case <-ctx.Done():
-	}
-}
-
-// wakeUp has the dispatching goroutine look what there is to be read.
-func (f *Follower) wakeUp() {
-	if wake := f.wake.Load(); wake != nil {
-		(*wake)()
 	}
 }
 

@@ -44,16 +44,20 @@ type task struct {
 	done chan struct{} // closed when the task has ended
 
 	emission *emission
+	// build folds what there is before the task follows; nil where it follows from the start.
+	build func(context.Context, *task) error
 	// dropped is offered while the task waits for others to release: it takes nothing more meanwhile.
 	dropped chan struct{}
+	// waiting says that the task is not to be read for: it waits for others, or is being built.
 	waiting atomic.Bool
 	// resumed is told when it waits no more.
 	resumed func()
 
-	// Of the running goroutine alone.
+	// Of the running goroutine alone, or of the builder that it waits for.
 	pending *cut
 	held    *timeline.Batch // what the task may not fold yet
 	barred  <-chan struct{} // closed when it may be able to
+	room    int             // rows that may be in memory while the task is built; 0 where it is not
 	unsaved time.Time       // since when something is folded and not saved; zero where all is
 	event   time.Time
 	next    int64
@@ -82,6 +86,8 @@ type taskConfig struct {
 	folder    func(projection.Base) projection.Folder
 	learn     func(context.Context, *timeline.Record) error
 	failed    func(error)
+	// build folds what a task that has nothing yet is to begin with; nil where there is none.
+	build func(context.Context, *task) error
 	// emission returns what takes the effects; nil where there are none.
 	emission func(store.Checkpoint) *emission
 	resumed  func()
@@ -110,6 +116,10 @@ func newTask(cfg taskConfig) (*task, error) {
 	if empty {
 		t.base.written = newFilter()
 	}
+	if empty && saved.Next == 0 && cfg.build != nil {
+		t.build = cfg.build
+		t.waiting.Store(true)
+	}
 	t.folder = cfg.folder(t.base)
 	if cfg.emission != nil {
 		t.emission = cfg.emission(saved)
@@ -119,20 +129,16 @@ func newTask(cfg taskConfig) (*task, error) {
 	return t, nil
 }
 
-func isEmpty(s store.Store, partition int32) (bool, error) {
-	empty := true
-	err := s.Scan(partition, nil, nil, func(_, _ []byte) bool {
-		empty = false
-		return false
-	})
-	return empty, err
-}
-
 // run folds what comes in until ctx ends, then saves once more. A failure stops the task and is kept. The
 // rows must be those of the log that is read: the position of another log says nothing.
 func (t *task) run(ctx context.Context, log [16]byte) {
 	defer close(t.done)
 	err := t.bind(log)
+	if err == nil && t.build != nil {
+		err = t.build(ctx, t)
+		t.waiting.Store(false)
+		t.resumed()
+	}
 	if err == nil {
 		err = t.rounds(ctx)
 	}
@@ -292,7 +298,11 @@ func (t *task) save(ctx context.Context) error {
 		return nil
 	}
 	t.emission.stamp(&c)
-	err := t.store.Save(t.partition, c, func(w store.Writer) error {
+	write := t.store.Save
+	if t.room > 0 {
+		write = t.store.Ingest
+	}
+	err := write(t.partition, c, func(w store.Writer) error {
 		return t.folder.Changed(func(key, value []byte) error {
 			t.base.wrote(key)
 			return w.Set(key, value)
@@ -332,6 +342,9 @@ func (t *task) behind(now time.Time) time.Duration {
 // bound is how many rows the task may keep in memory: many while it rebuilds, so that each is read and
 // written seldom, few once it has caught up.
 func (t *task) bound() int {
+	if t.room > 0 {
+		return t.room
+	}
 	if t.end.Load()-t.next < farBehind {
 		return min(t.maxRows, max(t.maxRows/32, fewRows))
 	}
