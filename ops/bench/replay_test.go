@@ -15,6 +15,7 @@ import (
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/projections/store/pebble"
 	"github.com/refold/refold/projections/totals"
+	"github.com/refold/refold/projections/trail"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/streams/timeline"
 )
@@ -54,7 +55,7 @@ func BenchmarkFold(b *testing.B) {
 	cd := codec.New(new(codec.Local))
 	recs := records(b, cd)
 	for _, d := range []*projection.Definition{
-		ledger.Definition(), balances.Definition(), rewards.Definition(), spending.Definition(), shops.Definition(), totals.Definition(),
+		ledger.Definition(), balances.Definition(), rewards.Definition(), spending.Definition(), shops.Definition(), totals.Definition(), trail.Definition(),
 	} {
 		b.Run(d.Name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -33,8 +34,8 @@ type slot[R any] struct {
 type rows[R any] struct {
 	codec codec.Row[R]
 	base  Base
-	held  map[string]*slot[R]
-	older map[string]*slot[R]
+	held  index[R]
+	older index[R]
 	slab  []slot[R]
 	dirty []*slot[R]
 	// wanted are the only rows that are changed; nil is all.
@@ -46,11 +47,12 @@ const slabSize = 256
 
 // row returns the row of a key, from memory or the base or new. One that is fresh is not in the base.
 func (r *rows[R]) row(key []byte, fresh bool) (*slot[R], error) {
-	if s, ok := r.held[string(key)]; ok {
+	hash := r.held.hash(key)
+	if s := r.held.find(hash, key); s != nil {
 		return s, nil
 	}
-	if s, ok := r.older[string(key)]; ok {
-		return r.hold(*s), nil
+	if s := r.older.find(hash, key); s != nil {
+		return r.hold(hash, *s), nil
 	}
 	s := slot[R]{offset: -1}
 	if !fresh {
@@ -63,19 +65,24 @@ func (r *rows[R]) row(key []byte, fresh bool) (*slot[R], error) {
 		}
 	}
 	s.key = string(key)
-	return r.hold(s), nil
+	return r.hold(hash, s), nil
 }
 
 // hold puts a row into memory.
-func (r *rows[R]) hold(s slot[R]) *slot[R] {
+func (r *rows[R]) hold(hash uint64, s slot[R]) *slot[R] {
 	if len(r.slab) == 0 {
 		r.slab = make([]slot[R], slabSize)
 	}
 	at := &r.slab[0]
 	*at = s
 	r.slab = r.slab[1:]
-	r.held[at.key] = at
+	r.held.put(hash, at)
 	return at
+}
+
+// age makes what is held older, and holds nothing.
+func (r *rows[R]) age() {
+	r.older, r.held, r.slab = r.held, newIndex[R](r.held.seed), nil
 }
 
 func (r *rows[R]) touch(s *slot[R]) {
@@ -153,7 +160,7 @@ func newFolder[R any](c *codec.Codec, row codec.Row[R], base Base, handlers []Ha
 		codec: c,
 		binds: make(map[string]func(*codec.Schema, *timeline.Record, *rows[R]) error),
 		known: make(map[int]known[R]),
-		rows:  rows[R]{codec: row, base: base, held: make(map[string]*slot[R])},
+		rows:  rows[R]{codec: row, base: base, held: newIndex[R](maphash.MakeSeed())},
 	}
 	for _, h := range handlers {
 		f.binds[h.event] = h.bind()
@@ -202,20 +209,21 @@ func (f *folder[R]) Emit(sink func(Effect) error) { f.rows.emitter.sink = sink }
 
 func (f *folder[R]) Dirty() int { return len(f.rows.dirty) }
 
-func (f *folder[R]) Len() int { return len(f.rows.held) }
+func (f *folder[R]) Len() int { return f.rows.held.n }
 
 func (f *folder[R]) Shrink() {
 	if len(f.rows.dirty) == 0 {
-		f.rows.older, f.rows.held, f.rows.slab = f.rows.held, make(map[string]*slot[R]), nil
+		f.rows.age()
 	}
 }
 
 func (f *folder[R]) Stored(key []byte) ([]byte, error) {
-	s, ok := f.rows.held[string(key)]
-	if !ok {
-		s, ok = f.rows.older[string(key)]
+	hash := f.rows.held.hash(key)
+	s := f.rows.held.find(hash, key)
+	if s == nil {
+		s = f.rows.older.find(hash, key)
 	}
-	if !ok {
+	if s == nil {
 		return f.rows.base.Load(key)
 	}
 	if s.offset < 0 {
@@ -225,14 +233,11 @@ func (f *folder[R]) Stored(key []byte) ([]byte, error) {
 }
 
 func (f *folder[R]) Forget(offset int64) {
-	held := f.rows.held
-	f.rows.held, f.rows.slab = make(map[string]*slot[R]), nil
-	for key, s := range held {
-		if s.offset > offset {
-			f.rows.hold(*s)
-			delete(held, key)
+	f.rows.age()
+	for _, e := range f.rows.older.entries {
+		if e.slot != nil && e.slot.offset > offset {
+			f.rows.hold(e.hash, *e.slot)
 		}
 	}
-	f.rows.older = held
 	f.rows.dirty = f.rows.dirty[:0]
 }
