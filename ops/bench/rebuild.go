@@ -44,8 +44,8 @@ type read struct {
 	Records   int64   `json:"records"`
 	Rows      int64   `json:"rows"`
 	Seconds   float64 `json:"seconds"`
-	Processor float64 `json:"processor_seconds"`
-	Memory    float64 `json:"memory_mb"` // the most that it ever took
+	Processor float64 `json:"processor_seconds"` // with the broker's
+	Memory    float64 `json:"memory_mb"`         // the most that it ever took
 }
 
 // replays measures rebuilding spending with its trail and its digest, from records as the journal writes them
@@ -122,9 +122,11 @@ func (b *bench) replayed(ctx context.Context, l *journaled, kind string) error {
 	n := float64(raw.Records)
 	rate, limit := n/rebuilt.Seconds, "raw consume, "+kind
 	b.add(figure{Name: limit, Value: n / raw.Seconds, Unit: "records/s"})
-	b.add(figure{Name: "processor time of it", Value: 1e6 * raw.Processor / n, Unit: "µs a record, without the broker's"})
 	b.add(figure{Name: "rebuild spending, trail, digest, " + kind, Value: rate, Unit: "records/s", Ratio: rate / n * raw.Seconds, Of: limit, Goal: "at least 0.50"})
-	b.add(figure{Name: "processor time of it", Value: 1e6 * rebuilt.Processor / n, Unit: "µs a record, without the broker's"})
+	// Where other work is done on the same machine, the processor time says more than the rate.
+	spent := func(r read) float64 { return 1e6 * r.Processor / n }
+	b.add(figure{Name: "processor time of " + limit, Value: spent(raw), Unit: "µs a record, with the broker's"})
+	b.add(figure{Name: "processor time of the rebuild", Value: spent(rebuilt), Unit: "µs a record, with the broker's", Ratio: spent(raw) / spent(rebuilt), Of: "the records of raw consume in its time"})
 	b.add(figure{Name: "rows of it", Value: float64(rebuilt.Rows), Unit: "rows"})
 	b.add(figure{Name: "memory of it, highest", Value: rebuilt.Memory, Unit: "MB", Goal: "at most 1,536 MB"})
 	return nil
@@ -142,11 +144,14 @@ func (b *bench) reader(ctx context.Context, r reading) (out read, err error) {
 	}
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Env, cmd.Stderr = append(os.Environ(), asReader+"="+string(asked)), os.Stderr
+	before := processor()
 	answer, err := cmd.Output()
 	if err != nil {
 		return out, fmt.Errorf("read %s: %w", asked, err)
 	}
-	return out, json.Unmarshal(answer, &out)
+	err = json.Unmarshal(answer, &out)
+	out.Processor += (processor() - before).Seconds()
+	return out, err
 }
 
 // readAs is the program as a reader.
