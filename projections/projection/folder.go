@@ -92,6 +92,12 @@ func (r *rows[R]) touch(s *slot[R]) {
 	}
 }
 
+// clean forgets which rows have changed, and lets go of them.
+func (r *rows[R]) clean() {
+	clear(r.dirty)
+	r.dirty = r.dirty[:0]
+}
+
 // A stored row is the number of its sources (one), the offset it was folded to, and the row in Avro.
 const sources = 1
 
@@ -201,7 +207,7 @@ func (f *folder[R]) Changed(fn func(key, value []byte) error) error {
 		}
 		s.dirty = false
 	}
-	f.rows.dirty = f.rows.dirty[:0]
+	f.rows.clean()
 	return nil
 }
 
@@ -239,5 +245,5 @@ func (f *folder[R]) Forget(offset int64) {
 			f.rows.hold(e.hash, *e.slot)
 		}
 	}
-	f.rows.dirty = f.rows.dirty[:0]
+	f.rows.clean()
 }

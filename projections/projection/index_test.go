@@ -3,7 +3,11 @@ package projection
 import (
 	"fmt"
 	"hash/maphash"
+	"runtime"
 	"testing"
+	"weak"
+
+	"github.com/refold/refold/schemas/codec"
 )
 
 func TestIndex(t *testing.T) {
@@ -31,4 +35,31 @@ func TestIndex(t *testing.T) {
 	if x.n != rows {
 		t.Errorf("got %d rows, want %d", x.n, rows)
 	}
+}
+
+// What was shrunk twice is not kept by anything.
+func TestShrinkLetsGoOfRows(t *testing.T) {
+	row, err := codec.RowOf[fuzzedOne]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFolder(nil, row, nothing{}, []Handler[fuzzedOne]{})
+	s, err := f.rows.row([]byte("a"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.rows.touch(s)
+	kept := weak.Make(s)
+	if err := f.Changed(func(_, _ []byte) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	f.Shrink()
+	if runtime.GC(); kept.Value() == nil {
+		t.Error("a row is let go of at once")
+	}
+	f.Shrink()
+	if runtime.GC(); kept.Value() != nil {
+		t.Error("a row is kept that nobody uses")
+	}
+	runtime.KeepAlive(f)
 }
