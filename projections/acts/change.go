@@ -21,6 +21,7 @@ func changes() map[string]change {
 		event.ActGenerationResumed:   (*Projection).resume,
 		event.ActGenerationCapped:    (*Projection).limit,
 		event.ActGenerationRetried:   func(_ *Projection, g *Generation, a event.ActRecorded) string { g.Retried = &a; return "" },
+		event.ActEffectsReleased:     func(*Projection, *Generation, event.ActRecorded) string { return "" }, // it is kept by the log
 		event.ActSnapshotCreated: func(p *Projection, _ *Generation, a event.ActRecorded) string {
 			p.Snapshots = append(p.Snapshots, a)
 			return ""

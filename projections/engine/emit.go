@@ -80,7 +80,9 @@ type release struct {
 	since   *[]store.End
 	next    int64 // up to where the round has folded
 	effects []outgoing
-	done    chan error // holds the answer
+	// chosen says that an operator wants these published, whatever the marks say: all that are not there.
+	chosen bool
+	done   chan error // holds the answer
 }
 
 // outgoing is an effect as it will stand in its topic.
@@ -182,6 +184,13 @@ func (e *emitter) publishAs(ctx context.Context, batch []*release) (err error) {
 	if err := e.learn(ctx, batch); err != nil {
 		return fmt.Errorf("read the marks of %s: %w", e.cfg.projection, err)
 	}
+	for _, r := range batch {
+		if r.chosen {
+			if err := e.absent(ctx, r); err != nil {
+				return fmt.Errorf("look for chosen effects of %s: %w", e.cfg.projection, err)
+			}
+		}
+	}
 	records, after := e.unpublished(batch)
 	if len(records) > 0 {
 		done := effect.Done{Member: batch[0].member, Topic: e.cfg.source, Next: make(cluster.Offsets)}
@@ -211,7 +220,7 @@ func (e *emitter) unpublished(batch []*release) (records []effect.Record, after 
 		for _, o := range r.effects {
 			at := position.Partition{Topic: o.topic, Partition: topic.Of(o.key, after.partitions(o.topic))}
 			l := lane{r.partition, at}
-			if before.published(l, o.position) {
+			if !r.chosen && before.published(l, o.position) {
 				continue
 			}
 			after.note(l, o.position)

@@ -22,7 +22,10 @@ import (
 
 // teller is spending, telling each customer of every purchase, and of those of a modulus someone else, whose
 // effects go to another partition.
-func teller(t *testing.T) *projection.Definition {
+func teller(t *testing.T) *projection.Definition { t.Helper(); return tellerOf(t, 7) }
+
+// tellerOf is the teller in a version. After the seventh it also tells the boss of every seventh purchase.
+func tellerOf(t *testing.T, version int64) *projection.Definition {
 	t.Helper()
 	type posted struct {
 		CustomerID string       `avro:"customer_id"`
@@ -31,7 +34,7 @@ func teller(t *testing.T) *projection.Definition {
 			AmountMinor int64 `avro:"amount_minor"`
 		} `avro:"legs"`
 	}
-	d, err := projection.Define(spending.Name, 7, projection.Emit(topic.Transactions, event.NameEntryPosted,
+	d, err := projection.Define(spending.Name, version, projection.Emit(topic.Transactions, event.NameEntryPosted,
 		func(e *posted, k *projection.Keys) { k.Add(e.CustomerID, spending.Month(e.OccurredAt.Time())) },
 		func(k projection.Key, r *spending.Row, e *posted, _ projection.Meta, out *projection.Effects) error {
 			n := -e.Legs[0].AmountMinor
@@ -47,6 +50,9 @@ func teller(t *testing.T) *projection.Definition {
 			tell(k.Partition)
 			if n%5 == 0 {
 				tell("auditor " + strconv.FormatInt(n%3, 10))
+			}
+			if n%7 == 0 && version > 7 {
+				tell("boss")
 			}
 			return nil
 		}).To(topic.Notifications, event.NameNotificationRequested))

@@ -58,6 +58,7 @@ type Engine struct {
 
 	dropped  map[store.Generation]bool // of the reconciling goroutine alone
 	emitters map[string]*emitter       // of the projections with effects
+	effects  sync.Mutex                // held while effects are folded anew
 	picker   func() (*timeline.Picker, error)
 	builder  func() (*Builder, error)
 	owners   owners

@@ -3,6 +3,7 @@ package event
 // Kinds of acts, as they stand in ActRecorded.
 const (
 	ActOther               = "OTHER"
+	ActEffectsReleased     = "EFFECTS_RELEASED"
 	ActGenerationCreated   = "GENERATION_CREATED"
 	ActGenerationVerified  = "GENERATION_VERIFIED"
 	ActGenerationPromoted  = "GENERATION_PROMOTED"
@@ -39,6 +40,7 @@ type ActRecorded struct {
 	TouchedBy    string          `avro:"touched_by"`
 	MaxRate      int64           `avro:"max_rate"`
 	Buckets      []BucketDigest  `avro:"buckets"`
+	Effects      []string        `avro:"effects"`
 }
 
 // TopicPosition is the next offset to be read of one partition.

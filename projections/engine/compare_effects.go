@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/timeline"
+)
+
+// ErrNoEffects is wrapped where a projection has no effects that could be compared or released.
+var ErrNoEffects = errors.New("the projection has no effects")
+
+// Told is an effect as a generation would emit it.
+type Told struct {
+	event.Effect
+	Topic, Event string
+	// Text is the effect as JSON.
+	Text string
+
+	value []byte
+}
+
+// EffectDifference is an effect on which two generations do not agree.
+type EffectDifference struct {
+	// Less is what the one emits, More what the other does; nil where it emits nothing of that id.
+	Less, More *Told
+}
+
+// EffectComparison is what one generation would have emitted less and more than another.
+type EffectComparison struct {
+	Same, Less, More, Changed int64
+	// Differences are the first of them, at most as many as were asked for.
+	Differences []EffectDifference
+}
+
+// CompareEffects folds the source from its beginning by the folds of two generations, and compares what they emit
+// of the events from the beginning of the projection on. It changes nothing and publishes nothing.
+func (e *Engine) CompareEffects(ctx context.Context, name string, before, after int64, limit int) (*EffectComparison, error) {
+	out := &EffectComparison{}
+	err := e.refoldEffects(ctx, name, []int64{before, after}, func(told []map[string]*Told) {
+		for _, id := range slices.Sorted(maps.Keys(union(told))) {
+			out.note(told[0][id], told[1][id], limit)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("compare the effects of %s: %w", name, err)
+	}
+	return out, nil
+}
+
+func union(told []map[string]*Told) map[string]bool {
+	all := make(map[string]bool)
+	for _, some := range told {
+		for id := range some {
+			all[id] = true
+		}
+	}
+	return all
+}
+
+func (c *EffectComparison) note(less, more *Told, limit int) {
+	switch {
+	case more == nil:
+		c.Less++
+	case less == nil:
+		c.More++
+	case bytes.Equal(less.value, more.value) && less.Topic == more.Topic:
+		c.Same++
+		return
+	default:
+		c.Changed++
+	}
+	if len(c.Differences) < limit {
+		c.Differences = append(c.Differences, EffectDifference{Less: less, More: more})
+	}
+}
+
+// refoldEffects folds the source by the folds of generations side by side, and hands over what each emits of every
+// batch, by id. The rows are folded beside those that are stored, and forgotten.
+func (e *Engine) refoldEffects(ctx context.Context, name string, generations []int64, each func([]map[string]*Told)) error {
+	if _, err := e.newest(name); err != nil {
+		return err
+	}
+	if e.emitters[name] == nil {
+		return fmt.Errorf("%w: %s", ErrNoEffects, name)
+	}
+	e.effects.Lock() // the rows beside have a place for one
+	defer e.effects.Unlock()
+	state, _ := e.cfg.Acts.State()
+	p := state.Projection(name)
+	spans, err := timeline.Spans(ctx, e.cfg.Cluster, e.source(name))
+	if err != nil {
+		return err
+	}
+	var folds []*scratch
+	defer func() {
+		for _, f := range folds {
+			f.drop(e)
+		}
+	}()
+	for i, number := range generations {
+		f, err := e.newScratch(ctx, name, p, number, -1-int64(i))
+		if err != nil {
+			return err
+		}
+		folds = append(folds, f)
+	}
+	for partition, span := range spans {
+		span.Start = 0
+		err := timeline.Scan(ctx, e.cfg.Cluster, e.source(name), map[int32]timeline.Span{partition: span}, func(b timeline.Batch) error {
+			told := make([]map[string]*Told, len(folds))
+			for i, f := range folds {
+				if told[i], err = f.fold(ctx, b); err != nil {
+					return err
+				}
+			}
+			each(told)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scratch folds by the fold of a generation into rows that are dropped afterwards.
+type scratch struct {
+	id         store.Generation
+	store      store.Store
+	definition *projection.Definition
+	codec      *codec.Codec
+	encoders   map[projection.EffectKind]*codec.Encoder
+	reigns     []acts.Reign
+	maxRows    int
+	partition  int32
+	task       *Offline // of the partition that is folded
+}
+
+func (e *Engine) newScratch(ctx context.Context, name string, p acts.Projection, generation, number int64) (*scratch, error) {
+	g, ok := p.Generation(generation)
+	if !ok {
+		return nil, fmt.Errorf("%w: generation %d of %s", ErrUnknown, generation, name)
+	}
+	d, err := e.definition(name, g)
+	if err != nil {
+		return nil, err
+	}
+	f := &scratch{id: store.Generation{Projection: name, Number: number}, definition: d, codec: e.cfg.Codec, reigns: p.Reigns, maxRows: e.cfg.MaxRows}
+	if f.maxRows == 0 {
+		f.maxRows = 50_000
+	}
+	if f.encoders, err = encodersOf(ctx, e.cfg.Codec, d.Emits); err != nil {
+		return nil, err
+	}
+	if err := e.cfg.Stores.Drop(f.id); err != nil {
+		return nil, err
+	}
+	f.store, err = e.cfg.Stores.Open(f.id)
+	return f, err
+}
+
+func (f *scratch) drop(e *Engine) {
+	if err := errors.Join(f.store.Close(), e.cfg.Stores.Drop(f.id)); err != nil {
+		e.cfg.Logger.Warn("rows that were folded for a look are left over", "projection", f.id.Projection, "error", err)
+	}
+}
+
+// fold folds a batch and returns what is emitted of it, by id: nothing of what is below the projection's beginning.
+func (f *scratch) fold(ctx context.Context, b timeline.Batch) (map[string]*Told, error) {
+	if f.task == nil || f.partition != b.Partition {
+		var err error
+		if f.task, err = NewOffline(f.definition, f.codec, f.store, b.Partition, f.maxRows); err != nil {
+			return nil, err
+		}
+		f.partition = b.Partition
+	}
+	told := make(map[string]*Told)
+	f.task.t.folder.Emit(func(x projection.Effect) error {
+		t, err := f.told(ctx, x)
+		if err == nil && t.SourceOffset >= f.reigns[0].Begins(b.Topic, b.Partition) {
+			told[t.EffectID] = t
+		}
+		return err
+	})
+	if err := f.task.Fold(b); err != nil {
+		return nil, fmt.Errorf("%s version %d, partition %d: %w", f.definition.Name, f.definition.Version, b.Partition, err)
+	}
+	if f.task.t.folder.Dirty() >= f.maxRows/2 {
+		return told, f.task.Save()
+	}
+	return told, nil
+}
+
+func (f *scratch) told(ctx context.Context, x projection.Effect) (*Told, error) {
+	t := &Told{Topic: x.Topic, Event: x.Event.Name()}
+	var err error
+	if t.value, err = f.encoders[projection.EffectKind{Topic: t.Topic, Event: t.Event}].Append(nil, x.Event); err != nil {
+		return nil, err
+	}
+	schema, err := f.codec.Lookup(ctx, t.value)
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.Decode(t.value, &t.Effect); err != nil { // a copy: the event's strings are valid for this call only
+		return nil, err
+	}
+	_, text, err := f.codec.JSON(ctx, t.value)
+	t.Text = string(text)
+	return t, err
+}
