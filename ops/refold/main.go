@@ -114,7 +114,8 @@ func (c *cli) root() *cobra.Command {
 	flags.BoolVar(&c.json, "json", false, "print JSON")
 	flags.StringVar(&c.level, "log-level", "warn", "debug, info, warn or error; logs go to stderr")
 	root.AddCommand(c.up(), c.serve(), c.reset(), c.importFile(), c.status(), c.tail(),
-		c.replay(), c.promote(), c.rollback(), c.cancel(), c.certificate(), c.snapshot(), c.drill(), c.verify(), c.transfers(), c.score(), c.why(), c.export())
+		c.replay(), c.promote(), c.rollback(), c.cancel(), c.certificate(), c.snapshot(), c.drill(), c.verify(),
+		c.transfers(), c.score(), c.why(), c.effects(), c.export())
 	return root
 }
 

@@ -63,6 +63,7 @@ func meanings() []meaning {
 		{sentinel: position.ErrToken, code: codes.InvalidArgument, reason: "BAD_TOKEN", told: true, field: true},
 		{sentinel: engine.ErrUnknown, code: codes.NotFound, reason: "PROJECTION_NOT_FOUND", told: true},
 		{sentinel: engine.ErrWish, code: codes.InvalidArgument, reason: "BAD_REPLAY", told: true},
+		{sentinel: engine.ErrNoEffects, code: codes.FailedPrecondition, reason: "NO_EFFECTS", told: true},
 		{sentinel: engine.ErrFuture, code: codes.InvalidArgument, reason: "IN_THE_FUTURE", told: true},
 		{sentinel: engine.ErrImpure, code: codes.FailedPrecondition, reason: "FOLD_NOT_DETERMINISTIC", told: true},
 		{sentinel: engine.ErrNotHere, code: codes.Unavailable, reason: "NOT_HERE", retry: time.Second},

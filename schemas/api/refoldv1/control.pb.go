@@ -2746,6 +2746,359 @@ func (x *Cause) GetChanged() bool {
 	return false
 }
 
+type CompareEffectsRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	// The generations that are compared.
+	Before int64 `protobuf:"varint,2,opt,name=before,proto3" json:"before,omitempty"`
+	After  int64 `protobuf:"varint,3,opt,name=after,proto3" json:"after,omitempty"`
+	// How many differences to return; 100 where it is 0.
+	Limit         int32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareEffectsRequest) Reset() {
+	*x = CompareEffectsRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareEffectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareEffectsRequest) ProtoMessage() {}
+
+func (x *CompareEffectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareEffectsRequest.ProtoReflect.Descriptor instead.
+func (*CompareEffectsRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *CompareEffectsRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+func (x *CompareEffectsRequest) GetBefore() int64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *CompareEffectsRequest) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *CompareEffectsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type CompareEffectsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Effects that both emit alike, that only the one before emits, that only the one after emits, and that both emit
+	// and not alike.
+	Same    int64 `protobuf:"varint,1,opt,name=same,proto3" json:"same,omitempty"`
+	Less    int64 `protobuf:"varint,2,opt,name=less,proto3" json:"less,omitempty"`
+	More    int64 `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	Changed int64 `protobuf:"varint,4,opt,name=changed,proto3" json:"changed,omitempty"`
+	// The first of those that differ.
+	Differences   []*EffectDifference `protobuf:"bytes,5,rep,name=differences,proto3" json:"differences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareEffectsResponse) Reset() {
+	*x = CompareEffectsResponse{}
+	mi := &file_refold_v1_control_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareEffectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareEffectsResponse) ProtoMessage() {}
+
+func (x *CompareEffectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareEffectsResponse.ProtoReflect.Descriptor instead.
+func (*CompareEffectsResponse) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *CompareEffectsResponse) GetSame() int64 {
+	if x != nil {
+		return x.Same
+	}
+	return 0
+}
+
+func (x *CompareEffectsResponse) GetLess() int64 {
+	if x != nil {
+		return x.Less
+	}
+	return 0
+}
+
+func (x *CompareEffectsResponse) GetMore() int64 {
+	if x != nil {
+		return x.More
+	}
+	return 0
+}
+
+func (x *CompareEffectsResponse) GetChanged() int64 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *CompareEffectsResponse) GetDifferences() []*EffectDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+// EffectDifference is an effect on which two generations do not agree.
+type EffectDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The same in every generation.
+	EffectId string `protobuf:"bytes,1,opt,name=effect_id,json=effectId,proto3" json:"effect_id,omitempty"`
+	// Topic and event that it is emitted as.
+	Topic string `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	Event string `protobuf:"bytes,3,opt,name=event,proto3" json:"event,omitempty"`
+	// The event that it comes of.
+	SourcePartition int32 `protobuf:"varint,4,opt,name=source_partition,json=sourcePartition,proto3" json:"source_partition,omitempty"`
+	SourceOffset    int64 `protobuf:"varint,5,opt,name=source_offset,json=sourceOffset,proto3" json:"source_offset,omitempty"`
+	// The effect as JSON, as the generation before emits it and as the one after does; "" where it does not.
+	Before        string `protobuf:"bytes,6,opt,name=before,proto3" json:"before,omitempty"`
+	After         string `protobuf:"bytes,7,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EffectDifference) Reset() {
+	*x = EffectDifference{}
+	mi := &file_refold_v1_control_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EffectDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EffectDifference) ProtoMessage() {}
+
+func (x *EffectDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EffectDifference.ProtoReflect.Descriptor instead.
+func (*EffectDifference) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *EffectDifference) GetEffectId() string {
+	if x != nil {
+		return x.EffectId
+	}
+	return ""
+}
+
+func (x *EffectDifference) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *EffectDifference) GetEvent() string {
+	if x != nil {
+		return x.Event
+	}
+	return ""
+}
+
+func (x *EffectDifference) GetSourcePartition() int32 {
+	if x != nil {
+		return x.SourcePartition
+	}
+	return 0
+}
+
+func (x *EffectDifference) GetSourceOffset() int64 {
+	if x != nil {
+		return x.SourceOffset
+	}
+	return 0
+}
+
+func (x *EffectDifference) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *EffectDifference) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+type ReleaseEffectsRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	// Which effects.
+	EffectIds []string `protobuf:"bytes,2,rep,name=effect_ids,json=effectIds,proto3" json:"effect_ids,omitempty"`
+	// Why; kept in the record of acts.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseEffectsRequest) Reset() {
+	*x = ReleaseEffectsRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseEffectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseEffectsRequest) ProtoMessage() {}
+
+func (x *ReleaseEffectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseEffectsRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseEffectsRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ReleaseEffectsRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+func (x *ReleaseEffectsRequest) GetEffectIds() []string {
+	if x != nil {
+		return x.EffectIds
+	}
+	return nil
+}
+
+func (x *ReleaseEffectsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ReleaseEffectsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that were published now; the others were already.
+	EffectIds     []string `protobuf:"bytes,1,rep,name=effect_ids,json=effectIds,proto3" json:"effect_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseEffectsResponse) Reset() {
+	*x = ReleaseEffectsResponse{}
+	mi := &file_refold_v1_control_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseEffectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseEffectsResponse) ProtoMessage() {}
+
+func (x *ReleaseEffectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseEffectsResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseEffectsResponse) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ReleaseEffectsResponse) GetEffectIds() []string {
+	if x != nil {
+		return x.EffectIds
+	}
+	return nil
+}
+
 var File_refold_v1_control_proto protoreflect.FileDescriptor
 
 const file_refold_v1_control_proto_rawDesc = "" +
@@ -2987,7 +3340,40 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"recordedAt\x12;\n" +
 	"\voccurred_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x18\n" +
-	"\achanged\x18\b \x01(\bR\achanged*\x9f\x02\n" +
+	"\achanged\x18\b \x01(\bR\achanged\"\xb7\x01\n" +
+	"\x15CompareEffectsRequest\x12<\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
+	"projection\x12\x1f\n" +
+	"\x06before\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x06before\x12\x1d\n" +
+	"\x05after\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x05after\x12 \n" +
+	"\x05limit\x18\x04 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x05limit\"\xad\x01\n" +
+	"\x16CompareEffectsResponse\x12\x12\n" +
+	"\x04same\x18\x01 \x01(\x03R\x04same\x12\x12\n" +
+	"\x04less\x18\x02 \x01(\x03R\x04less\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\x03R\x04more\x12\x18\n" +
+	"\achanged\x18\x04 \x01(\x03R\achanged\x12=\n" +
+	"\vdifferences\x18\x05 \x03(\v2\x1b.refold.v1.EffectDifferenceR\vdifferences\"\xd9\x01\n" +
+	"\x10EffectDifference\x12\x1b\n" +
+	"\teffect_id\x18\x01 \x01(\tR\beffectId\x12\x14\n" +
+	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x14\n" +
+	"\x05event\x18\x03 \x01(\tR\x05event\x12)\n" +
+	"\x10source_partition\x18\x04 \x01(\x05R\x0fsourcePartition\x12#\n" +
+	"\rsource_offset\x18\x05 \x01(\x03R\fsourceOffset\x12\x16\n" +
+	"\x06before\x18\x06 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\a \x01(\tR\x05after\"\xa5\x01\n" +
+	"\x15ReleaseEffectsRequest\x12<\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
+	"projection\x12*\n" +
+	"\n" +
+	"effect_ids\x18\x02 \x03(\tB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\teffectIds\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\"7\n" +
+	"\x16ReleaseEffectsResponse\x12\x1d\n" +
+	"\n" +
+	"effect_ids\x18\x01 \x03(\tR\teffectIds*\x9f\x02\n" +
 	"\x0fGenerationState\x12 \n" +
 	"\x1cGENERATION_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15GENERATION_STATE_LIVE\x10\x01\x12\x1d\n" +
@@ -3002,7 +3388,7 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x15KNOWLEDGE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11KNOWLEDGE_UNKNOWN\x10\x01\x12\x17\n" +
 	"\x13KNOWLEDGE_ESTIMATED\x10\x02\x12\x15\n" +
-	"\x11KNOWLEDGE_COUNTED\x10\x032\xb6\x0f\n" +
+	"\x11KNOWLEDGE_COUNTED\x10\x032\xd5\x11\n" +
 	"\x0eControlService\x12q\n" +
 	"\x0fListProjections\x12!.refold.v1.ListProjectionsRequest\x1a\".refold.v1.ListProjectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/projections\x12f\n" +
 	"\n" +
@@ -3022,7 +3408,9 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x0eGetCertificate\x12 .refold.v1.GetCertificateRequest\x1a\x16.refold.v1.Certificate\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/operations/{id}/certificate\x12e\n" +
 	"\bRollback\x12\x1a.refold.v1.RollbackRequest\x1a\x14.refold.v1.Operation\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/operations/{id}:rollback\x12_\n" +
 	"\x06Cancel\x12\x18.refold.v1.CancelRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:cancel\x12~\n" +
-	"\x03Why\x12\x15.refold.v1.WhyRequest\x1a\x16.refold.v1.WhyResponse\"H\x82\xd3\xe4\x93\x02B\x12@/v1/projections/{projection}/rows/{partition_key}/{sort_key}:whyB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
+	"\x03Why\x12\x15.refold.v1.WhyRequest\x1a\x16.refold.v1.WhyResponse\"H\x82\xd3\xe4\x93\x02B\x12@/v1/projections/{projection}/rows/{partition_key}/{sort_key}:why\x12\x8b\x01\n" +
+	"\x0eCompareEffects\x12 .refold.v1.CompareEffectsRequest\x1a!.refold.v1.CompareEffectsResponse\"4\x82\xd3\xe4\x93\x02.\x12,/v1/projections/{projection}/effects:compare\x12\x8e\x01\n" +
+	"\x0eReleaseEffects\x12 .refold.v1.ReleaseEffectsRequest\x1a!.refold.v1.ReleaseEffectsResponse\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/projections/{projection}/effects:releaseB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
 
 var (
 	file_refold_v1_control_proto_rawDescOnce sync.Once
@@ -3037,7 +3425,7 @@ func file_refold_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_refold_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_refold_v1_control_proto_goTypes = []any{
 	(GenerationState)(0),            // 0: refold.v1.GenerationState
 	(Knowledge)(0),                  // 1: refold.v1.Knowledge
@@ -3078,15 +3466,20 @@ var file_refold_v1_control_proto_goTypes = []any{
 	(*WhyRequest)(nil),              // 36: refold.v1.WhyRequest
 	(*WhyResponse)(nil),             // 37: refold.v1.WhyResponse
 	(*Cause)(nil),                   // 38: refold.v1.Cause
-	(*timestamppb.Timestamp)(nil),   // 39: google.protobuf.Timestamp
-	(*Freshness)(nil),               // 40: refold.v1.Freshness
+	(*CompareEffectsRequest)(nil),   // 39: refold.v1.CompareEffectsRequest
+	(*CompareEffectsResponse)(nil),  // 40: refold.v1.CompareEffectsResponse
+	(*EffectDifference)(nil),        // 41: refold.v1.EffectDifference
+	(*ReleaseEffectsRequest)(nil),   // 42: refold.v1.ReleaseEffectsRequest
+	(*ReleaseEffectsResponse)(nil),  // 43: refold.v1.ReleaseEffectsResponse
+	(*timestamppb.Timestamp)(nil),   // 44: google.protobuf.Timestamp
+	(*Freshness)(nil),               // 45: refold.v1.Freshness
 }
 var file_refold_v1_control_proto_depIdxs = []int32{
 	4,  // 0: refold.v1.ListProjectionsResponse.projections:type_name -> refold.v1.Projection
 	5,  // 1: refold.v1.Projection.generations:type_name -> refold.v1.Generation
 	0,  // 2: refold.v1.Generation.state:type_name -> refold.v1.GenerationState
-	39, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
-	39, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
+	44, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
+	44, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
 	23, // 5: refold.v1.Generation.drill:type_name -> refold.v1.DrillResult
 	9,  // 6: refold.v1.Plan.stretches:type_name -> refold.v1.PlanStretch
 	10, // 7: refold.v1.Plan.events:type_name -> refold.v1.Figure
@@ -3095,61 +3488,66 @@ var file_refold_v1_control_proto_depIdxs = []int32{
 	10, // 10: refold.v1.Plan.silenced:type_name -> refold.v1.Figure
 	1,  // 11: refold.v1.Figure.known:type_name -> refold.v1.Knowledge
 	15, // 12: refold.v1.ListSnapshotsResponse.snapshots:type_name -> refold.v1.Snapshot
-	39, // 13: refold.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
+	44, // 13: refold.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
 	31, // 14: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
-	39, // 15: refold.v1.DrillResult.at:type_name -> google.protobuf.Timestamp
+	44, // 15: refold.v1.DrillResult.at:type_name -> google.protobuf.Timestamp
 	34, // 16: refold.v1.ListDifferencesResponse.rows:type_name -> refold.v1.RowDifference
 	5,  // 17: refold.v1.Operation.generation:type_name -> refold.v1.Generation
 	32, // 18: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
 	33, // 19: refold.v1.Operation.verification:type_name -> refold.v1.Verification
 	34, // 20: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
 	35, // 21: refold.v1.RowDifference.fields:type_name -> refold.v1.FieldDifference
-	39, // 22: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	44, // 22: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
 	38, // 23: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
-	40, // 24: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
-	39, // 25: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
-	39, // 26: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
-	2,  // 27: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
-	7,  // 28: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
-	6,  // 29: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
-	11, // 30: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
-	12, // 31: refold.v1.ControlService.CreateSnapshot:input_type -> refold.v1.CreateSnapshotRequest
-	13, // 32: refold.v1.ControlService.ListSnapshots:input_type -> refold.v1.ListSnapshotsRequest
-	16, // 33: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
-	18, // 34: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
-	19, // 35: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
-	20, // 36: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
-	21, // 37: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
-	24, // 38: refold.v1.ControlService.ListDifferences:input_type -> refold.v1.ListDifferencesRequest
-	22, // 39: refold.v1.ControlService.Drill:input_type -> refold.v1.DrillRequest
-	26, // 40: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
-	27, // 41: refold.v1.ControlService.GetCertificate:input_type -> refold.v1.GetCertificateRequest
-	29, // 42: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
-	30, // 43: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
-	36, // 44: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
-	3,  // 45: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
-	8,  // 46: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
-	31, // 47: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
-	31, // 48: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
-	15, // 49: refold.v1.ControlService.CreateSnapshot:output_type -> refold.v1.Snapshot
-	14, // 50: refold.v1.ControlService.ListSnapshots:output_type -> refold.v1.ListSnapshotsResponse
-	17, // 51: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
-	31, // 52: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
-	31, // 53: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
-	31, // 54: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
-	31, // 55: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
-	25, // 56: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
-	23, // 57: refold.v1.ControlService.Drill:output_type -> refold.v1.DrillResult
-	31, // 58: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
-	28, // 59: refold.v1.ControlService.GetCertificate:output_type -> refold.v1.Certificate
-	31, // 60: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
-	31, // 61: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
-	37, // 62: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
-	45, // [45:63] is the sub-list for method output_type
-	27, // [27:45] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	45, // 24: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
+	44, // 25: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
+	44, // 26: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
+	41, // 27: refold.v1.CompareEffectsResponse.differences:type_name -> refold.v1.EffectDifference
+	2,  // 28: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
+	7,  // 29: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
+	6,  // 30: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
+	11, // 31: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
+	12, // 32: refold.v1.ControlService.CreateSnapshot:input_type -> refold.v1.CreateSnapshotRequest
+	13, // 33: refold.v1.ControlService.ListSnapshots:input_type -> refold.v1.ListSnapshotsRequest
+	16, // 34: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
+	18, // 35: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
+	19, // 36: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
+	20, // 37: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
+	21, // 38: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
+	24, // 39: refold.v1.ControlService.ListDifferences:input_type -> refold.v1.ListDifferencesRequest
+	22, // 40: refold.v1.ControlService.Drill:input_type -> refold.v1.DrillRequest
+	26, // 41: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
+	27, // 42: refold.v1.ControlService.GetCertificate:input_type -> refold.v1.GetCertificateRequest
+	29, // 43: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
+	30, // 44: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
+	36, // 45: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
+	39, // 46: refold.v1.ControlService.CompareEffects:input_type -> refold.v1.CompareEffectsRequest
+	42, // 47: refold.v1.ControlService.ReleaseEffects:input_type -> refold.v1.ReleaseEffectsRequest
+	3,  // 48: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
+	8,  // 49: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
+	31, // 50: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
+	31, // 51: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
+	15, // 52: refold.v1.ControlService.CreateSnapshot:output_type -> refold.v1.Snapshot
+	14, // 53: refold.v1.ControlService.ListSnapshots:output_type -> refold.v1.ListSnapshotsResponse
+	17, // 54: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
+	31, // 55: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
+	31, // 56: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
+	31, // 57: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
+	31, // 58: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
+	25, // 59: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
+	23, // 60: refold.v1.ControlService.Drill:output_type -> refold.v1.DrillResult
+	31, // 61: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
+	28, // 62: refold.v1.ControlService.GetCertificate:output_type -> refold.v1.Certificate
+	31, // 63: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
+	31, // 64: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
+	37, // 65: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
+	40, // 66: refold.v1.ControlService.CompareEffects:output_type -> refold.v1.CompareEffectsResponse
+	43, // 67: refold.v1.ControlService.ReleaseEffects:output_type -> refold.v1.ReleaseEffectsResponse
+	48, // [48:68] is the sub-list for method output_type
+	28, // [28:48] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_refold_v1_control_proto_init() }
@@ -3164,7 +3562,7 @@ func file_refold_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_refold_v1_control_proto_rawDesc), len(file_refold_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   37,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,6 +37,8 @@ const (
 	ControlService_Rollback_FullMethodName        = "/refold.v1.ControlService/Rollback"
 	ControlService_Cancel_FullMethodName          = "/refold.v1.ControlService/Cancel"
 	ControlService_Why_FullMethodName             = "/refold.v1.ControlService/Why"
+	ControlService_CompareEffects_FullMethodName  = "/refold.v1.ControlService/CompareEffects"
+	ControlService_ReleaseEffects_FullMethodName  = "/refold.v1.ControlService/ReleaseEffects"
 )
 
 // ControlServiceClient is the client API for ControlService service.
@@ -81,6 +83,12 @@ type ControlServiceClient interface {
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*Operation, error)
 	// Why folds one row anew and returns the events that made it.
 	Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyResponse, error)
+	// CompareEffects folds the log anew by two generations of a projection, and returns what they do not both emit.
+	// It publishes nothing, and takes as long as two replays.
+	CompareEffects(ctx context.Context, in *CompareEffectsRequest, opts ...grpc.CallOption) (*CompareEffectsResponse, error)
+	// ReleaseEffects publishes chosen effects of the live generation that were never published. Asked again it
+	// publishes nothing twice.
+	ReleaseEffects(ctx context.Context, in *ReleaseEffectsRequest, opts ...grpc.CallOption) (*ReleaseEffectsResponse, error)
 }
 
 type controlServiceClient struct {
@@ -271,6 +279,26 @@ func (c *controlServiceClient) Why(ctx context.Context, in *WhyRequest, opts ...
 	return out, nil
 }
 
+func (c *controlServiceClient) CompareEffects(ctx context.Context, in *CompareEffectsRequest, opts ...grpc.CallOption) (*CompareEffectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CompareEffectsResponse)
+	err := c.cc.Invoke(ctx, ControlService_CompareEffects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlServiceClient) ReleaseEffects(ctx context.Context, in *ReleaseEffectsRequest, opts ...grpc.CallOption) (*ReleaseEffectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseEffectsResponse)
+	err := c.cc.Invoke(ctx, ControlService_ReleaseEffects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ControlServiceServer is the server API for ControlService service.
 // All implementations must embed UnimplementedControlServiceServer
 // for forward compatibility.
@@ -313,6 +341,12 @@ type ControlServiceServer interface {
 	Cancel(context.Context, *CancelRequest) (*Operation, error)
 	// Why folds one row anew and returns the events that made it.
 	Why(context.Context, *WhyRequest) (*WhyResponse, error)
+	// CompareEffects folds the log anew by two generations of a projection, and returns what they do not both emit.
+	// It publishes nothing, and takes as long as two replays.
+	CompareEffects(context.Context, *CompareEffectsRequest) (*CompareEffectsResponse, error)
+	// ReleaseEffects publishes chosen effects of the live generation that were never published. Asked again it
+	// publishes nothing twice.
+	ReleaseEffects(context.Context, *ReleaseEffectsRequest) (*ReleaseEffectsResponse, error)
 	mustEmbedUnimplementedControlServiceServer()
 }
 
@@ -376,6 +410,12 @@ func (UnimplementedControlServiceServer) Cancel(context.Context, *CancelRequest)
 }
 func (UnimplementedControlServiceServer) Why(context.Context, *WhyRequest) (*WhyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Why not implemented")
+}
+func (UnimplementedControlServiceServer) CompareEffects(context.Context, *CompareEffectsRequest) (*CompareEffectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CompareEffects not implemented")
+}
+func (UnimplementedControlServiceServer) ReleaseEffects(context.Context, *ReleaseEffectsRequest) (*ReleaseEffectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseEffects not implemented")
 }
 func (UnimplementedControlServiceServer) mustEmbedUnimplementedControlServiceServer() {}
 func (UnimplementedControlServiceServer) testEmbeddedByValue()                        {}
@@ -722,6 +762,42 @@ func _ControlService_Why_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ControlService_CompareEffects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CompareEffectsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).CompareEffects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_CompareEffects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).CompareEffects(ctx, req.(*CompareEffectsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ControlService_ReleaseEffects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseEffectsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).ReleaseEffects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_ReleaseEffects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).ReleaseEffects(ctx, req.(*ReleaseEffectsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ControlService_ServiceDesc is the grpc.ServiceDesc for ControlService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -800,6 +876,14 @@ var ControlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Why",
 			Handler:    _ControlService_Why_Handler,
+		},
+		{
+			MethodName: "CompareEffects",
+			Handler:    _ControlService_CompareEffects_Handler,
+		},
+		{
+			MethodName: "ReleaseEffects",
+			Handler:    _ControlService_ReleaseEffects_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
