@@ -108,12 +108,28 @@ func (e *emitter) limit(v voice, next int64) (int64, <-chan struct{}) {
 	return e.rule.limit(v, next), e.rule.changed
 }
 
-// passed notes that a task has released all effects below a position, if they were its to emit.
+// passed returns up to where a task that has folded everything below next has released what was its to emit: the end
+// of its last reign that began before, where it has gone beyond it. It may have done so before it knew of the next
+// reign, whose generation waits for it all the same.
+func (r *rule) passed(v voice, next int64) (released int64) {
+	for i, reign := range r.reigns {
+		end := next
+		if i+1 < len(r.reigns) {
+			end = min(next, r.reigns[i+1].Begins(r.source, v.partition))
+		}
+		if reign.Generation == v.generation && reign.Begins(r.source, v.partition) < end {
+			released = end
+		}
+	}
+	return released
+}
+
+// passed notes that a task has released all effects below a position that were its to emit.
 func (e *emitter) passed(v voice, next int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if next > e.rule.released[v.partition] && e.rule.emits(v, next-1) {
-		e.rule.released[v.partition] = next
+	if released := e.rule.passed(v, next); released > e.rule.released[v.partition] {
+		e.rule.released[v.partition] = released
 		e.rule.announce()
 	}
 }

@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"math"
+	"testing"
+
+	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/schemas/event"
+)
+
+func reigns(from ...int64) (out []acts.Reign) {
+	for i, offset := range from {
+		out = append(out, acts.Reign{Generation: int64(1 + i%2), From: []event.TopicPosition{{Topic: "t", Offset: offset}}})
+	}
+	return out
+}
+
+// A generation that has gone beyond the end of its reign before it knew of it does not wait for the next one, which
+// waits for it.
+func TestNoTwoGenerationsWaitForEachOther(t *testing.T) {
+	e := newEmitter(emitterConfig{source: "t"})
+	one, two := voice{1, 0}, voice{2, 0}
+	e.rules(reigns(0), nil)
+	e.passed(one, 5)
+	e.rules(reigns(0, 7), nil)
+	e.passed(one, 9) // it has learned of the new reign between its fold and its save
+	if got, _ := e.limit(two, 5); got != math.MaxInt64 {
+		t.Errorf("the new generation may fold up to %d", got)
+	}
+	if got, _ := e.limit(one, 9); got != 9 {
+		t.Errorf("the one before may fold up to %d, not 9", got)
+	}
+	e.passed(two, 12)
+	if got, _ := e.limit(one, 9); got != 12 {
+		t.Errorf("the one before may fold up to %d, not 12", got)
+	}
+}
+
+func TestWhoEmits(t *testing.T) {
+	e := newEmitter(emitterConfig{source: "t"})
+	e.rules(reigns(3, 7, 7, 9), nil) // the second reign is empty
+	for at, want := range map[int64]int64{2: 0, 3: 1, 6: 1, 7: 1, 8: 1, 9: 2, 100: 2} {
+		for _, generation := range []int64{1, 2} {
+			if got := e.emits(voice{generation, 0}, at); got != (generation == want) {
+				t.Errorf("generation %d, position %d: got %v", generation, at, got)
+			}
+		}
+	}
+	if got, _ := e.limit(voice{2, 0}, 0); got != 3 {
+		t.Errorf("it may fold up to %d, not 3", got)
+	}
+	e.stands(voice{1, 0}, true)
+	if got, _ := e.limit(voice{2, 0}, 0); got != math.MaxInt64 {
+		t.Errorf("it waits at %d for a task that stands still", got)
+	}
+}
