@@ -101,15 +101,40 @@ func (e *Engine) decide(name string, p acts.Projection) {
 	if emitter == nil {
 		return
 	}
+	emitter.rules(p.Reigns, nil)
 	out := make(map[int64]bool)
-	e.mu.Lock()
 	for _, g := range p.Generations {
-		if g.Cancelled || errors.Is(e.failed[store.Generation{Projection: name, Number: g.Number}], errNoFold) {
+		id := store.Generation{Projection: name, Number: g.Number}
+		if g.Cancelled && !e.owes(id) || e.unfoldable(id) {
 			out[g.Number] = true
 		}
 	}
-	e.mu.Unlock()
 	emitter.rules(p.Reigns, out)
+}
+
+func (e *Engine) unfoldable(id store.Generation) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return errors.Is(e.failed[id], errNoFold)
+}
+
+// owes tells whether a generation runs here and has yet to emit what is its to emit: one that is cancelled goes on
+// until it has. A process that ends before that leaves it unsaid, to be released by its ids.
+func (e *Engine) owes(id store.Generation) bool {
+	emitter, r := e.emitters[id.Projection], e.acquire(id)
+	if r == nil {
+		return false
+	}
+	defer r.readers.Done()
+	if emitter == nil {
+		return false
+	}
+	for _, t := range r.Progress() {
+		if t.Err == nil && emitter.owes(voice{id.Number, t.Partition}) {
+			return true
+		}
+	}
+	return false
 }
 
 // emissionOf returns what makes the emissions of a generation's tasks, nil where it has none.

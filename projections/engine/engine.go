@@ -236,6 +236,9 @@ func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) 
 	for _, g := range p.Generations {
 		id := store.Generation{Projection: name, Number: g.Number}
 		if g.Cancelled {
+			if e.owes(id) {
+				continue
+			}
 			if err := e.drop(id); err != nil {
 				return err
 			}

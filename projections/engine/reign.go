@@ -83,10 +83,13 @@ func (r *rule) limit(v voice, next int64) int64 {
 	return math.MaxInt64
 }
 
-// rules tells the emitter what was decided, and which generations cannot emit.
+// rules tells the emitter what was decided, and which generations cannot emit; nil is those that it knows of.
 func (e *emitter) rules(reigns []acts.Reign, out map[int64]bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if out == nil {
+		out = e.rule.out
+	}
 	if len(reigns) == len(e.rule.reigns) && len(out) == len(e.rule.out) {
 		return // both only grow
 	}
@@ -132,6 +135,22 @@ func (e *emitter) passed(v voice, next int64) {
 		e.rule.released[v.partition] = released
 		e.rule.announce()
 	}
+}
+
+// owes tells whether a task has yet to release what stands in a reign of its generation that has ended.
+func (e *emitter) owes(v voice) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, reign := range e.rule.reigns {
+		if i+1 == len(e.rule.reigns) || reign.Generation != v.generation {
+			continue
+		}
+		end := e.rule.reigns[i+1].Begins(e.rule.source, v.partition)
+		if reign.Begins(e.rule.source, v.partition) < end && e.rule.released[v.partition] < end {
+			return true
+		}
+	}
+	return false
 }
 
 // stands notes whether a task stands still.

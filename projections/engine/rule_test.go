@@ -54,3 +54,18 @@ func TestWhoEmits(t *testing.T) {
 		t.Errorf("it waits at %d for a task that stands still", got)
 	}
 }
+
+// A generation that is cancelled owes what it has not emitted of its reign.
+func TestACancelledGenerationOwesItsReign(t *testing.T) {
+	e := newEmitter(emitterConfig{source: "t"})
+	one, two := voice{1, 0}, voice{2, 0}
+	e.rules(reigns(0, 7), nil)
+	e.passed(one, 5)
+	if !e.owes(one) || e.owes(two) {
+		t.Errorf("before its end: got %v and %v", e.owes(one), e.owes(two))
+	}
+	e.passed(one, 8)
+	if e.owes(one) {
+		t.Error("it owes what it has released")
+	}
+}
