@@ -74,12 +74,11 @@ func (e *Engine) source(name string) string {
 
 // membership returns what this process is in a projection's group.
 func (e *Engine) membership(name string) group.Membership {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if m := e.members[name]; m != nil {
-		return m.Membership()
+	m, ok := e.members.Load(name)
+	if !ok {
+		return group.Membership{}
 	}
-	return group.Membership{}
+	return m.(*group.Member).Membership()
 }
 
 // readEffect returns what a record says of itself, and false where it is no effect: what nobody could have emitted

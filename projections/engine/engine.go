@@ -62,12 +62,14 @@ type Engine struct {
 	picker   func() (*timeline.Picker, error)
 	builder  func() (*Builder, error)
 	owners   owners
+	// members are the *group.Member of each projection. They are asked for while others wait for a task to end, who
+	// may hold mu.
+	members sync.Map
 
 	mu       sync.Mutex
 	assigned map[string][]int32            // guarded by mu; partitions by projection
 	running  map[store.Generation]*running // guarded by mu
 	failed   map[store.Generation]error    // guarded by mu; generations that cannot run here
-	members  map[string]*group.Member      // guarded by mu; by projection
 	rates    map[string]float64            // guarded by mu; records per second of the last rebuild, by projection
 	drills   map[string]Drill              // guarded by mu; the last of each projection
 	seeds    map[store.Generation]*seeding // guarded by mu
@@ -101,7 +103,6 @@ func New(cfg Config) *Engine {
 		assigned: make(map[string][]int32),
 		running:  make(map[store.Generation]*running),
 		failed:   make(map[store.Generation]error),
-		members:  make(map[string]*group.Member),
 		rates:    make(map[string]float64),
 		drills:   make(map[string]Drill),
 		seeds:    make(map[store.Generation]*seeding),
@@ -131,9 +132,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			return err
 		}
 		members[name] = m
-		e.mu.Lock()
-		e.members[name] = m
-		e.mu.Unlock()
+		e.members.Store(name, m)
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { e.verifyAll(ctx) })
@@ -320,14 +319,14 @@ func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generatio
 	return r, nil
 }
 
-// openRows opens the rows of a generation. Rows that cannot be opened are dropped and folded again: the log
-// is the truth, and nothing else is lost.
+// openRows opens the rows of a generation. Damaged rows are dropped and folded again: the log is the truth, and
+// nothing else is lost.
 func (e *Engine) openRows(id store.Generation) (store.Store, error) {
 	s, err := e.cfg.Stores.Open(id)
-	if err == nil {
-		return s, nil
+	if !errors.Is(err, store.ErrDamaged) {
+		return s, err
 	}
-	e.cfg.Logger.Error("rows cannot be opened and are folded again", "projection", id.Projection, "generation", id.Number, "error", err)
+	e.cfg.Logger.Error("damaged rows are folded again", "projection", id.Projection, "generation", id.Number, "error", err)
 	if dropped := e.cfg.Stores.Drop(id); dropped != nil {
 		return nil, errors.Join(err, dropped)
 	}
@@ -374,11 +373,12 @@ func (e *Engine) stopAll() error {
 		e.unseed(id)
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	running := slices.Collect(maps.Values(e.running))
+	clear(e.running) // nobody acquires them any more
+	e.mu.Unlock()
 	var problems []error
-	for id, r := range e.running {
+	for _, r := range running {
 		problems = append(problems, r.stop())
-		delete(e.running, id)
 	}
 	return errors.Join(problems...)
 }

@@ -3,7 +3,9 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/refold/refold/projections/acts"
@@ -181,23 +183,28 @@ func TestAnUnknownActStopsTheFold(t *testing.T) {
 	}
 }
 
-// damaged are stores of which one generation cannot be opened until it was dropped.
+// damaged are stores of which one generation cannot be opened, until it was dropped or for a while.
 type damaged struct {
 	*memory.Stores
-	broken atomic.Bool
+	broken, busy atomic.Bool
+	refused      atomic.Int64
+	drops        atomic.Int64
 }
-
-var errDamaged = errors.New("damaged")
 
 func (d *damaged) Open(g store.Generation) (store.Store, error) {
 	if d.broken.Load() {
-		return nil, errDamaged
+		return nil, fmt.Errorf("open: %w", store.ErrDamaged)
+	}
+	if d.busy.Load() {
+		d.refused.Add(1)
+		return nil, syscall.EMFILE
 	}
 	return d.Stores.Open(g)
 }
 
 func (d *damaged) Drop(g store.Generation) error {
 	d.broken.Store(false)
+	d.drops.Add(1)
 	return d.Stores.Drop(g)
 }
 
@@ -217,6 +224,27 @@ func TestKW15DamagedRowsAreFoldedAgain(t *testing.T) {
 	}
 	if stores.broken.Load() {
 		t.Error("the rows were never opened")
+	}
+}
+
+// KW-15: rows that cannot be opened for another reason are kept, and opened when they can be.
+func TestKW15RowsThatAreWholeAreKept(t *testing.T) {
+	b := newBank(t)
+	stores := &damaged{Stores: memory.New()}
+	e, stop := b.run(stores, spending.Definition())
+	b.post(30)
+	want, _ := b.total(e)
+	stop()
+	stores.busy.Store(true)
+	e, stop = b.run(stores, spending.Definition())
+	defer stop()
+	until(t, "they are refused", func() bool { return stores.refused.Load() > 1 })
+	if stores.drops.Load() > 0 {
+		t.Error("whole rows were dropped")
+	}
+	stores.busy.Store(false)
+	if got, _ := b.total(e); got != want {
+		t.Errorf("got %d, want %d", got, want)
 	}
 }
 

@@ -6,7 +6,14 @@
 // folds it again.
 package store
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrDamaged is wrapped where rows cannot be opened because of what was found of them. They are lost: drop them.
+// Where Open fails otherwise, they may be whole.
+var ErrDamaged = errors.New("the rows are damaged: drop them, and make them again from the log")
 
 // Checkpoint is up to where a task has saved its rows.
 type Checkpoint struct {

@@ -77,6 +77,9 @@ func (s *Stores) Open(g store.Generation) (store.Store, error) {
 	}
 	db, err := pebble.Open(path, opts)
 	if err != nil {
+		if s.damaging(path, err) {
+			err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
+		}
 		return nil, fmt.Errorf("open rows of %s generation %d in %s: %w", g.Projection, g.Number, path, err)
 	}
 	return &rows{reader: reader{db}, db: db, path: path, opts: opts}, nil

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-)
 
-// errDamaged says that a file was found to hold what was never written to it.
-var errDamaged = errors.New("the rows are damaged: drop them, and make them again from the log")
+	"github.com/refold/refold/projections/store"
+)
 
 // damageFile, in the folder of a generation, says that it is damaged, and how.
 const damageFile = "damaged"
@@ -26,7 +26,18 @@ func knownDamage(path string) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: %s", errDamaged, what)
+	return fmt.Errorf("%w: %s", store.ErrDamaged, what)
+}
+
+// damaging tells whether an error of opening is of what was found there: not of the machine (no right, no room,
+// no file handle), nor of who has it open.
+func (s *Stores) damaging(path string, err error) bool {
+	var errno syscall.Errno
+	if errors.As(err, &errno) && errno != syscall.ENOENT {
+		return false
+	}
+	lock, err := pebble.LockDirectory(path, s.files)
+	return err == nil && lock.Close() == nil
 }
 
 // damaged returns what is done where Pebble finds damage, which may be in any goroutine: write it down, and

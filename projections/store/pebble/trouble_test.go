@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -78,6 +80,32 @@ func TestKW24SaveWaitsForRoom(t *testing.T) {
 	}
 }
 
+// KW-15: rows that somebody has open, or that may not be read, are not taken for damaged; rows that lack a file are.
+func TestKW15WhatIsDamaged(t *testing.T) {
+	s := quiet(t)
+	g := store.Generation{Projection: "p", Number: 1}
+	rows, err := s.Open(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Open(g); err == nil || errors.Is(err, store.ErrDamaged) {
+		t.Errorf("opened twice: got %v", err)
+	}
+	if err := errors.Join(save(rows, 1), rows.Close()); err != nil {
+		t.Fatal(err)
+	}
+	manifests, err := filepath.Glob(filepath.Join(s.path(g), "MANIFEST-*"))
+	if err != nil || len(manifests) != 1 {
+		t.Fatal(manifests, err)
+	}
+	if err := os.Remove(manifests[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Open(g); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("without a file: got %v, want %v", err, store.ErrDamaged)
+	}
+}
+
 // KW-15: damage that is found ends the process, once: rows that are known to be damaged cannot be opened, and
 // can be dropped.
 func TestKW15KnownDamageIsNotOpened(t *testing.T) {
@@ -98,8 +126,8 @@ func TestKW15KnownDamageIsNotOpened(t *testing.T) {
 		}()
 		s.damaged(s.path(g))(pebble.DataCorruptionInfo{Path: "000007.sst", Details: errors.New("bad checksum")})
 	}()
-	if _, err := s.Open(g); !errors.Is(err, errDamaged) {
-		t.Errorf("got %v, want %v", err, errDamaged)
+	if _, err := s.Open(g); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("got %v, want %v", err, store.ErrDamaged)
 	}
 	if err := s.Drop(g); err != nil {
 		t.Fatal(err)
