@@ -19,6 +19,7 @@ func act(kind string, generation, live int64, change ...func(*event.ActRecorded)
 
 func differ(a *event.ActRecorded) { a.Differences = 3 }
 func force(a *event.ActRecorded)  { a.Forced = true }
+func blank(a *event.ActRecorded)  { a.Reason = " \t" }
 func because(a *event.ActRecorded) {
 	a.Forced = true
 	a.Reason = "because"
@@ -72,6 +73,9 @@ func TestFold(t *testing.T) {
 		"not what runs":                                    {[]event.ActRecorded{first, second}, act(resumed, 2, 1), "not paused", 1},
 		"what is promoted runs":                            {[]event.ActRecorded{first, second, same, act(paused, 2, 1), act(promoted, 2, 1)}, act(resumed, 2, 2), "not paused", 2},
 		"no cap on the live one":                           {[]event.ActRecorded{first}, act(capped, 1, 1), "as fast as it can", 1},
+		"no pause of what was live and may emit yet":       {[]event.ActRecorded{first, second, same, act(promoted, 2, 1), act(rolled, 2, 2)}, act(paused, 2, 1), "cannot be paused", 1},
+		"nor a cap":                                        {[]event.ActRecorded{first, second, same, act(promoted, 2, 1), act(rolled, 2, 2)}, act(capped, 2, 1), "as fast as it can", 1},
+		"a reason is more than spaces":                     {[]event.ActRecorded{first, second}, act(promoted, 2, 1, because, blank), "needs a reason", 1},
 		"promoted again after a roll-back":                 {[]event.ActRecorded{first, second, same, act(promoted, 2, 1), act(rolled, 2, 2)}, act(promoted, 2, 1), "", 2},
 		"the number after a cancelled one is the next":     {[]event.ActRecorded{first, second, act(cancelled, 2, 1)}, act(created, 3, 1), "", 1},
 	} {

@@ -3,6 +3,7 @@ package acts
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/refold/refold/schemas/event"
 )
@@ -78,8 +79,8 @@ func (p *Projection) cancel(g *Generation, a event.ActRecorded) string {
 // Emits tells whether effects may still be waited for from a generation: it is live, or was before and has to come
 // to where the reign of the live one begins.
 func (p Projection) Emits(number int64) bool {
-	live, _ := p.Generation(p.Live)
-	return number == p.Live || live.Promoted != nil && number == live.Before
+	n := len(p.Reigns)
+	return number == p.Live || n > 1 && number == p.Reigns[n-2].Generation
 }
 
 // pause and limit are for what is built beside the live generation: that one folds as fast as it can.
@@ -104,8 +105,8 @@ func (p *Projection) resume(g *Generation, a event.ActRecorded) string {
 
 func (p *Projection) limit(g *Generation, a event.ActRecorded) string {
 	switch {
-	case g.Number == p.Live:
-		return fmt.Sprintf("generation %d of %s is live and folds as fast as it can", g.Number, a.Projection)
+	case p.Emits(g.Number):
+		return fmt.Sprintf("generation %d of %s is live, or was before, and folds as fast as it can", g.Number, a.Projection)
 	case a.MaxRate < 0:
 		return "a rate is not less than 0"
 	}
@@ -117,7 +118,7 @@ func (p *Projection) promote(g *Generation, a event.ActRecorded) string {
 	switch {
 	case g.Number == p.Live:
 		return fmt.Sprintf("generation %d of %s is live already", g.Number, a.Projection)
-	case a.Forced && a.Reason == "":
+	case a.Forced && strings.TrimSpace(a.Reason) == "":
 		return "a forced promotion needs a reason"
 	case !a.Forced && g.Verified == nil:
 		return fmt.Sprintf("generation %d of %s was not compared with the live one", g.Number, a.Projection)

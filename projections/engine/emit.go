@@ -104,7 +104,7 @@ func (e *emitter) close() {
 	e.lose()
 }
 
-// publishWithin bounds one try to publish. The broker gives up a transaction after 10 s.
+// publishWithin bounds one transaction. The broker gives up a transaction after 10 s.
 const publishWithin = 8 * time.Second
 
 // release returns when the effects are published, each once. After an error they are, or not.
@@ -127,10 +127,7 @@ func (e *emitter) release(ctx context.Context, r *release) error {
 		batch := e.queue
 		e.queue = nil
 		e.mu.Unlock()
-		// Others wait for what is published here, who have not lost their patience.
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishWithin)
-		e.publish(bounded, batch)
-		cancel()
+		e.publish(ctx, batch)
 		<-e.turn
 	}
 }
@@ -144,7 +141,8 @@ func (e *emitter) withdraw(r *release) bool {
 	return len(e.queue) < waiting
 }
 
-// publish publishes what waits, those who began their rounds as the same member together, and answers.
+// publish publishes what waits, those who began their rounds as the same member together, and answers. Where ctx
+// ends before the marks are read, the others who wait try again.
 func (e *emitter) publish(ctx context.Context, batch []*release) {
 	for len(batch) > 0 {
 		var same, others []*release
@@ -197,7 +195,10 @@ func (e *emitter) publishAs(ctx context.Context, batch []*release) (err error) {
 		for _, r := range batch {
 			done.Next[r.partition] = max(done.Next[r.partition], r.next)
 		}
-		ends, err := e.outlet.Release(ctx, records, done)
+		// What is begun is ended: others wait for it, who have not lost their patience.
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishWithin)
+		defer cancel()
+		ends, err := e.outlet.Release(bounded, records, done)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,9 +135,10 @@ func patiently(ctx context.Context, fn func() error) error {
 // join waits for the tasks to end, and returns what they could not save.
 func (f *Follower) join() error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	tasks := maps.Clone(f.tasks)
+	f.mu.Unlock()
 	var problems []error
-	for p, w := range f.tasks {
+	for p, w := range tasks {
 		if w.cancel == nil {
 			continue
 		}
@@ -223,8 +225,8 @@ func (f *Follower) start(w *worker) {
 
 // Revoke stops folding partitions and returns when everything folded of them is saved.
 func (f *Follower) Revoke(partitions []int32) {
+	var ending []*worker
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	for _, p := range partitions {
 		w := f.tasks[p]
 		if w == nil {
@@ -234,8 +236,13 @@ func (f *Follower) Revoke(partitions []int32) {
 		f.reader.Remove(f.cfg.Definition.Topic, p)
 		if w.cancel != nil {
 			w.cancel()
-			<-w.done
+			ending = append(ending, w)
 		}
+	}
+	f.mu.Unlock()
+	// What a task still has to release may take a while, in which others ask how far the rest is.
+	for _, w := range ending {
+		<-w.done
 	}
 }
 

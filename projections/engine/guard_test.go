@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
@@ -58,5 +59,17 @@ func TestABatchOfBeforeIsNotHandedOver(t *testing.T) {
 		if got := len(w.in) == 1; got != read {
 			t.Errorf("handed over: %v, want %v", got, read)
 		}
+	}
+}
+
+// A task that has folded nothing yet is behind since it began, not since 1970.
+func TestATaskIsNotBehindForLongerThanItIs(t *testing.T) {
+	tk, err := newTask(taskConfig{store: memory.NewStore(), folder: func(projection.Base) projection.Folder { return &counter{} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tk.end.Store(10)
+	if got := tk.behind(tk.born.Add(time.Minute)).Round(time.Second); got != time.Minute {
+		t.Errorf("got %s, want %s", got, time.Minute)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
@@ -31,13 +32,14 @@ type seeding struct {
 // them where that has not begun.
 func (e *Engine) seeded(ctx context.Context, id store.Generation, g acts.Generation) bool {
 	whole := g.Created.Snapshot == "" && len(g.Created.Keys) == 0 && g.Created.TouchedBy == ""
-	state, _ := e.cfg.Acts.State()
-	if whole || state.Projection(id.Projection).Live == id.Number {
+	if whole {
 		return true
 	}
+	state, _ := e.cfg.Acts.State()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s := e.seeds[id]; s != nil {
+		// It may be live by now: its rows are open all the same until they are filled in.
 		select {
 		case <-s.done:
 			return true
@@ -45,7 +47,10 @@ func (e *Engine) seeded(ctx context.Context, id store.Generation, g acts.Generat
 			return false
 		}
 	}
-	partitions := e.assigned[id.Projection]
+	if state.Projection(id.Projection).Live == id.Number {
+		return true
+	}
+	partitions := slices.Clone(e.assigned[id.Projection])
 	if len(partitions) == 0 {
 		return false
 	}
@@ -123,11 +128,16 @@ func (e *Engine) seedTask(ctx context.Context, f filling) error {
 		return fmt.Errorf("rows of generation %d are of another fold", p.Live)
 	}
 	var v *View
+	var gone error
 	err := patiently(ctx, func() (err error) {
 		v, err = e.View(ctx, Query{Projection: f.id.Projection, Generation: p.Live, Partition: f.partition})
+		if state, _ := e.cfg.Acts.State(); errors.Is(err, ErrNotHere) && (!e.holds(f) || state.Projection(f.id.Projection).Live != p.Live) {
+			gone = err
+			return nil
+		}
 		return err
 	})
-	if err != nil {
+	if err = errors.Join(err, gone); err != nil {
 		return err
 	}
 	defer v.Close()
@@ -143,6 +153,13 @@ func (e *Engine) seedTask(ctx context.Context, f filling) error {
 		return err
 	}
 	return e.foldAnew(ctx, f, at, anew)
+}
+
+// holds tells whether a task is one of this process.
+func (e *Engine) holds(f filling) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Contains(e.assigned[f.id.Projection], f.partition)
 }
 
 // keysOf returns the partition keys whose rows of a task are folded anew.

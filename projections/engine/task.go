@@ -68,6 +68,7 @@ type task struct {
 	// failed is told why the task stands still, once.
 	failed func(error)
 
+	born   time.Time
 	folded atomic.Int64 // records folded since the start
 	end    atomic.Int64 // end of the source, as last seen; -1 before
 	level  atomic.Int64 // when the task was last at that end, in µs since 1970; 0 before
@@ -106,7 +107,7 @@ func newTask(cfg taskConfig) (*task, error) {
 		cuts:  make(chan cut),
 		done:  make(chan struct{}),
 		saved: saved, next: saved.Next, event: saved.EventTime, log: saved.Log,
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), born: time.Now(),
 		dropped: make(chan struct{}), resumed: cfg.resumed,
 	}
 	empty, err := isEmpty(s, partition)
@@ -329,13 +330,16 @@ func (t *task) save(ctx context.Context) error {
 
 // behind returns for how long there has been a record that is not folded and saved; 0 where there is none.
 // It counts from when the task was last at the end of its source, or, where that is longer ago than the
-// last folded record was recorded, from that.
+// last folded record was recorded, from that; and before the first, from when the task began.
 func (t *task) behind(now time.Time) time.Duration {
 	saved, _ := t.state()
 	if saved.Next >= t.end.Load() {
 		return 0
 	}
 	since := max(t.level.Load(), saved.EventTime.UnixMicro())
+	if saved.EventTime.IsZero() {
+		since = max(since, t.born.UnixMicro())
+	}
 	return max(now.Sub(time.UnixMicro(since)), 0)
 }
 

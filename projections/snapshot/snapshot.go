@@ -46,16 +46,18 @@ type Task struct {
 	EventTime time.Time `json:"event_time"`
 	// Log is the id that Kafka gave the topic.
 	Log [16]byte `json:"log"`
+	// More is the rest of the checkpoint.
+	store.More
 }
 
 // Checkpoint returns the checkpoint that belongs to the rows.
 func (t Task) Checkpoint() store.Checkpoint {
-	return store.Checkpoint{Next: t.Next, EventTime: t.EventTime, Log: t.Log}
+	return store.Checkpoint{Next: t.Next, EventTime: t.EventTime, Log: t.Log, More: t.More}
 }
 
 // TaskOf returns where a task's rows stand.
 func TaskOf(partition int32, c store.Checkpoint) Task {
-	return Task{Partition: partition, Next: c.Next, EventTime: c.EventTime, Log: c.Log}
+	return Task{Partition: partition, Next: c.Next, EventTime: c.EventTime, Log: c.Log, More: c.More}
 }
 
 const (

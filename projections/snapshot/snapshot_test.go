@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 func filled(t *testing.T, n int) (*memory.Store, snapshot.Header) {
 	t.Helper()
 	s := memory.NewStore()
-	at := store.Checkpoint{Next: 77, EventTime: time.Date(2024, 1, 2, 3, 4, 5, 6000, time.UTC), Log: [16]byte{1, 255}}
+	at := store.Checkpoint{Next: 77, EventTime: time.Date(2024, 1, 2, 3, 4, 5, 6000, time.UTC), Log: [16]byte{1, 255},
+		More: store.More{Effects: []store.End{{Topic: "e", Partition: 1, Offset: 9}}}}
 	err := s.Save(1, at, func(w store.Writer) error {
 		for i := range n {
 			if err := w.Set([]byte(fmt.Sprintf("key\x00%07d", i)), []byte{byte(i), 0, 255}); err != nil {
@@ -74,7 +76,7 @@ func TestRowsComeBack(t *testing.T) {
 		if task.Partition == 0 {
 			want = store.Checkpoint{Next: 5}
 		}
-		if got := task.Checkpoint(); got.Next != want.Next || !got.EventTime.Equal(want.EventTime) || got.Log != want.Log {
+		if got := task.Checkpoint(); got.Next != want.Next || !got.EventTime.Equal(want.EventTime) || got.Log != want.Log || !slices.Equal(got.Effects, want.Effects) {
 			t.Errorf("got %+v, want %+v", task.Checkpoint(), want)
 		}
 		rows := rowsOf(t, func(fn func(k, v []byte) bool) error { return got.Scan(task.Partition, fn) })

@@ -1,0 +1,111 @@
+package engine_test
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/spending"
+	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/projections/store/memory"
+	"github.com/refold/refold/projections/store/pebble"
+)
+
+// ends fails where what is done does not end.
+func ends(t *testing.T, what string, done func()) {
+	t.Helper()
+	ended := make(chan struct{})
+	go func() { defer close(ended); done() }()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s does not end", what)
+	}
+}
+
+// PJ-7: while releases fail an engine can be asked, shared out anew and stopped: nobody waits for a release who
+// holds what the release asks for.
+func TestReleasesThatFailHoldNobodyUp(t *testing.T) {
+	b := newBank(t)
+	stores := memory.New()
+	a, stop := b.tell("", stores)
+	b.post(1)
+	b.everybody(1)
+	handle := b.broker.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.IllegalGeneration, Count: -1})
+	b.post(50)
+	until(t, "releases fail", func() bool { return handle.Hits() > 1 })
+	other, stopOther := b.runAs("", stores, teller(t))
+	until(t, "the other has partitions", func() bool {
+		_, all, err := other.Statuses(spending.Name)
+		return err == nil && len(all) == 1 && len(all[0].Progress) > 0
+	})
+	ends(t, "a status", func() { _, _, _ = a.Statuses(spending.Name) })
+	ends(t, "the stop of what releases nothing", stop)
+	handle.Remove()
+	b.everybody(1)
+	stopOther()
+}
+
+// slowSeed are stores of which the second generation waits when it is filled in.
+type slowSeed struct {
+	store.Stores
+	opened, dropped atomic.Int64
+	hold            chan struct{}
+}
+
+type slowStore struct {
+	store.Store
+	of *slowSeed
+}
+
+func (s *slowSeed) Open(g store.Generation) (store.Store, error) {
+	in, err := s.Stores.Open(g)
+	if g.Number == 2 && err == nil {
+		s.opened.Add(1)
+		return slowStore{in, s}, nil
+	}
+	return in, err
+}
+
+func (s *slowSeed) Drop(g store.Generation) error {
+	if g.Number == 2 {
+		s.dropped.Add(1)
+	}
+	return s.Stores.Drop(g)
+}
+
+func (s slowStore) Save(task int32, c store.Checkpoint, fill func(store.Writer) error) error {
+	<-s.of.hold
+	return s.Store.Save(task, c, fill)
+}
+
+// A generation that is promoted before its rows are filled in is not opened twice, and never dropped.
+func TestPromotedWhileItIsSeeded(t *testing.T) {
+	b := newBank(t)
+	b.snapshots = t.TempDir()
+	stores := &slowSeed{Stores: pebble.New(t.TempDir(), 8<<20, slog.New(slog.DiscardHandler)), hold: make(chan struct{})}
+	e, stop := b.run(stores, spending.Definition())
+	defer stop()
+	b.post(100)
+	want, _ := b.total(e)
+	_, err := e.CreateSnapshot(t.Context(), spending.Name, "tester", "to see")
+	b.must(err)
+	op, err := e.Begin(t.Context(), engine.Order{Wish: engine.Wish{Projection: spending.Name, From: "snapshot"}})
+	b.must(err)
+	until(t, "it is seeded", func() bool { return stores.opened.Load() == 1 })
+	b.must(e.Promote(t.Context(), op, "tester", "hurry", true))
+	until(t, "it is live", func() bool { live, _, err := e.Statuses(spending.Name); return err == nil && live == 2 })
+	close(stores.hold)
+	if got, _ := b.total(e); got != want {
+		t.Errorf("got %d, want %d", got, want)
+	}
+	if n := stores.dropped.Load(); n > 0 {
+		t.Errorf("the rows of the live generation were dropped %d times", n)
+	}
+}
