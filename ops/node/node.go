@@ -112,7 +112,7 @@ const ledgerRows = 4_000
 // node without read models has one generation only.
 const (
 	blockCache       = 160 << 20
-	ledgerBlockCache = 64 << 20
+	ledgerBlockCache = 40 << 20
 )
 
 // Open starts a node and returns when it serves. The caller closes it.

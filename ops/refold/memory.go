@@ -17,7 +17,7 @@ const megabyte = 1 << 20
 
 func memoryFlag(cmd *cobra.Command, megabytes *int64) {
 	cmd.Flags().Int64Var(megabytes, "memory", 0, "soft limit of the heap, in MB: it is collected more often rather than let beyond that; "+
-		"0 is 224, and 768 with the role projections; GOMEMLIMIT has the last word. The rows' block cache comes on top: 64 MB, and 160 MB with projections")
+		"0 is 224, and 768 with the role projections; GOMEMLIMIT has the last word. The rows' block cache comes on top: 40 MB, and 160 MB with projections")
 }
 
 // nodeMemory is the limit of a node's heap, in MB, where none was asked for. What it keeps for long is far
