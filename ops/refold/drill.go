@@ -36,6 +36,10 @@ func (c *cli) drill() *cobra.Command {
 }
 
 func (c *cli) describeDrill(projection string, d *refoldv1.DrillResult) {
+	if d.GetKeys() == 0 {
+		fmt.Fprintf(c.stdout, "%s: nothing was folded anew: it has no rows yet, or none that the events of a single key make\n", projection)
+		return
+	}
 	fmt.Fprintf(c.stdout, "%s: %d keys were folded anew, %d of their rows have drifted\n", projection, d.GetKeys(), len(d.GetDrifted()))
 	for _, row := range d.GetDrifted() {
 		fmt.Fprintf(c.stdout, "  %s\n", row)

@@ -16,13 +16,16 @@ func (c *cli) runPlan(ctx context.Context, control refoldv1.ControlServiceClient
 	if c.json {
 		return c.printProto(p)
 	}
-	return c.printPlan(p)
+	return c.printPlan(p, w.from)
 }
 
-func (c *cli) printPlan(p *refoldv1.Plan) error {
+func (c *cli) printPlan(p *refoldv1.Plan, from string) error {
 	begins := "no rows, from the beginning of the log"
-	if p.GetSnapshot() != "" {
+	switch {
+	case p.GetSnapshot() != "":
 		begins = "snapshot " + p.GetSnapshot()
+	case from != "beginning":
+		begins += ", as no snapshot of this version is here that lies at or before " + from
 	}
 	eta := "unknown: nothing was rebuilt in this process yet"
 	if p.GetEtaSeconds() > 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,16 +82,31 @@ func (c *cli) listReplays() *cobra.Command {
 					return c.printProto(resp)
 				}
 				t := c.table()
-				fmt.Fprintln(t, "REPLAY\tSTATE\tDONE\tEVENTS/S\tTO GO\tBY\tREASON")
+				fmt.Fprintln(t, "REPLAY\tSTATE\tDONE\tEVENTS/S\tCAP\tTO GO\tBY\tREASON")
 				for _, op := range resp.GetOperations() {
 					g := op.GetGeneration()
-					fmt.Fprintf(t, "%s\t%s\t%s\t%.0f\t%s\t%s\t%s\n", op.GetId(), state(g.GetState()), share(op), g.GetEventsPerSecond(),
-						age(op.GetEtaSeconds()), g.GetPrincipal(), g.GetReason())
+					fmt.Fprintf(t, "%s\t%s\t%s\t%.0f\t%s\t%s\t%s\t%s\n", op.GetId(), state(g.GetState()), share(op), g.GetEventsPerSecond(), atMost(op.GetMaxRate()),
+						toGo(op.GetEtaSeconds(), g.GetLagEvents() > 0), g.GetPrincipal(), g.GetReason())
 				}
 				return t.Flush()
 			})
 		},
 	}
+}
+
+// toGo is how long work still takes, "-" where there is some and nobody knows.
+func toGo(seconds float64, some bool) string {
+	if seconds == 0 && some {
+		return "-"
+	}
+	return age(seconds)
+}
+
+func atMost(rate int64) string {
+	if rate == 0 {
+		return "-"
+	}
+	return strconv.FormatInt(rate, 10)
 }
 
 // share is how much of all is folded.
@@ -123,6 +139,9 @@ func (c *cli) printOperation(op *refoldv1.Operation) error {
 func (c *cli) describe(op *refoldv1.Operation) {
 	fmt.Fprintf(c.stdout, "%s: generation %d is %s; generation %d answers queries\n",
 		op.GetId(), op.GetGeneration().GetNumber(), state(op.GetGeneration().GetState()), op.GetLive())
+	if n := op.GetMaxRate(); n > 0 {
+		fmt.Fprintf(c.stdout, "it folds at most %d events a second\n", n)
+	}
 	if s := op.GetGeneration().GetState(); s == refoldv1.GenerationState_GENERATION_STATE_BUILDING || s == refoldv1.GenerationState_GENERATION_STATE_PAUSED {
 		c.describeProgress(op)
 	}
@@ -194,10 +213,14 @@ func (c *cli) printDifferences(id string, resp *refoldv1.ListDifferencesResponse
 
 // describeProgress shows how far every partition is.
 func (c *cli) describeProgress(op *refoldv1.Operation) {
+	if len(op.GetPartitions()) == 0 {
+		fmt.Fprintf(c.stdout, "it has not begun yet; see how far it is with: refold replay watch %s\n", op.GetId())
+		return
+	}
 	t := c.table()
 	fmt.Fprintln(t, "PARTITION\tAT\tEND\tEVENTS/S\tTO GO")
 	for _, p := range op.GetPartitions() {
-		fmt.Fprintf(t, "%d\t%d\t%d\t%.0f\t%s\n", p.GetPartition(), p.GetOffset(), max(p.GetEnd(), 0), p.GetEventsPerSecond(), age(p.GetEtaSeconds()))
+		fmt.Fprintf(t, "%d\t%d\t%d\t%.0f\t%s\n", p.GetPartition(), p.GetOffset(), max(p.GetEnd(), 0), p.GetEventsPerSecond(), toGo(p.GetEtaSeconds(), p.GetOffset() < p.GetEnd()))
 	}
 	_ = t.Flush() // stdout that is gone is no failure of the replay
 }

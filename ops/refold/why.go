@@ -58,7 +58,7 @@ func (c *cli) runWhy(ctx context.Context, control refoldv1.ControlServiceClient,
 
 func (c *cli) printWhy(resp *refoldv1.WhyResponse) error {
 	if len(resp.GetCauses()) == 0 {
-		fmt.Fprintln(c.stdout, "none: no event made such a row")
+		fmt.Fprintln(c.stdout, "none: no event made such a row. KEY is a customer or an account, SORT what the projection puts behind it")
 		return nil
 	}
 	fmt.Fprintf(c.stdout, "%s/%d, generation %d\n", resp.GetCauses()[0].GetTopic(), resp.GetCauses()[0].GetPartition(), resp.GetFreshness().GetGeneration())

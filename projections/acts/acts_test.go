@@ -34,6 +34,7 @@ const (
 	paused    = event.ActGenerationPaused
 	resumed   = event.ActGenerationResumed
 	capped    = event.ActGenerationCapped
+	retried   = event.ActGenerationRetried
 )
 
 func TestFold(t *testing.T) {
@@ -75,6 +76,7 @@ func TestFold(t *testing.T) {
 		"no cap on the live one":                           {[]event.ActRecorded{first}, act(capped, 1, 1), "as fast as it can", 1},
 		"no pause of what was live and may emit yet":       {[]event.ActRecorded{first, second, same, act(promoted, 2, 1), act(rolled, 2, 2)}, act(paused, 2, 1), "cannot be paused", 1},
 		"nor a cap":                                        {[]event.ActRecorded{first, second, same, act(promoted, 2, 1), act(rolled, 2, 2)}, act(capped, 2, 1), "as fast as it can", 1},
+		"not what is paused tries again":                   {[]event.ActRecorded{first, second, act(paused, 2, 1)}, act(retried, 2, 1), "resume it", 1},
 		"a reason is more than spaces":                     {[]event.ActRecorded{first, second}, act(promoted, 2, 1, because, blank), "needs a reason", 1},
 		"promoted again after a roll-back":                 {[]event.ActRecorded{first, second, same, act(promoted, 2, 1), act(rolled, 2, 2)}, act(promoted, 2, 1), "", 2},
 		"the number after a cancelled one is the next":     {[]event.ActRecorded{first, second, act(cancelled, 2, 1)}, act(created, 3, 1), "", 1},

@@ -21,7 +21,7 @@ func changes() map[string]change {
 		event.ActGenerationPaused:    (*Projection).pause,
 		event.ActGenerationResumed:   (*Projection).resume,
 		event.ActGenerationCapped:    (*Projection).limit,
-		event.ActGenerationRetried:   func(_ *Projection, g *Generation, a event.ActRecorded) string { g.Retried = &a; return "" },
+		event.ActGenerationRetried:   (*Projection).retry,
 		event.ActEffectsReleased:     func(*Projection, *Generation, event.ActRecorded) string { return "" }, // it is kept by the log
 		event.ActSnapshotCreated: func(p *Projection, _ *Generation, a event.ActRecorded) string {
 			p.Snapshots = append(p.Snapshots, a)
@@ -100,6 +100,14 @@ func (p *Projection) resume(g *Generation, a event.ActRecorded) string {
 		return fmt.Sprintf("generation %d of %s is not paused", g.Number, a.Projection)
 	}
 	g.Paused = nil
+	return ""
+}
+
+func (p *Projection) retry(g *Generation, a event.ActRecorded) string {
+	if g.Paused != nil {
+		return fmt.Sprintf("generation %d of %s is paused: resume it", g.Number, a.Projection)
+	}
+	g.Retried = &a
 	return ""
 }
 

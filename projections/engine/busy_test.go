@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/spending"
 	"github.com/refold/refold/projections/store"
@@ -50,6 +53,25 @@ func TestReleasesThatFailHoldNobodyUp(t *testing.T) {
 	handle.Remove()
 	b.everybody(1)
 	stopOther()
+}
+
+// A generation that does not come to where the live one stands is not waited for.
+func TestWhatIsPausedIsNotCompared(t *testing.T) {
+	b := newBank(t)
+	e, stop := b.run(memory.New(), spending.Definition())
+	defer stop()
+	b.post(20)
+	b.total(e)
+	op, err := e.Begin(t.Context(), engine.Order{Wish: engine.Wish{Projection: spending.Name}})
+	b.must(err)
+	b.must(e.Pause(t.Context(), op, "tester", ""))
+	_, _, err = e.Differences(t.Context(), op)
+	var refused *acts.Refusal
+	if !errors.As(err, &refused) || !strings.Contains(refused.Why, "paused") {
+		t.Errorf("got %v", err)
+	}
+	b.must(e.Resume(t.Context(), op, "tester", ""))
+	until(t, "it is compared", func() bool { n, _, err := e.Differences(t.Context(), op); return err == nil && n == 0 })
 }
 
 // slowSeed are stores of which the second generation waits when it is filled in.

@@ -21,7 +21,7 @@ func (e *Engine) Certificate(ctx context.Context, operation string) (c certifica
 	}
 	switch {
 	case g.Promoted == nil:
-		return c, &acts.Refusal{Why: fmt.Sprintf("generation %d of %s is not promoted: a certificate ends a replay", g.Number, name)}
+		return c, &acts.Refusal{Why: fmt.Sprintf("generation %d of %s was never promoted, or was rolled back: a certificate ends a replay", g.Number, name)}
 	case g.Verified == nil:
 		return c, &acts.Refusal{Why: fmt.Sprintf("generation %d of %s was never compared: there is nothing to certify", g.Number, name)}
 	}

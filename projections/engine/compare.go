@@ -94,11 +94,30 @@ func (e *Engine) Differences(ctx context.Context, operation string) (int64, []Di
 	if err != nil {
 		return 0, nil, err
 	}
+	if why := uncomparable(e.status(name, p, g)); why != "" {
+		return 0, nil, &acts.Refusal{Why: fmt.Sprintf("generation %d of %s cannot be compared: %s", g.Number, name, why)}
+	}
 	c, err := e.compare(ctx, name, g.Number, p.Live)
 	if err != nil {
 		return 0, nil, fmt.Errorf("compare generations %d and %d of %s: %w", p.Live, g.Number, name, err)
 	}
 	return c.differences, c.examples, nil
+}
+
+// uncomparable says why a generation will not soon stand where the live one does, "" where it will.
+func uncomparable(s Status) string {
+	switch s.State {
+	case Building:
+		return fmt.Sprintf("it has %d records to go", s.Lag)
+	case Paused:
+		return "it is paused"
+	case Stuck:
+		return fmt.Sprintf("it stands still: %v", s.Err)
+	case Cancelled:
+		return "it is cancelled and has no rows"
+	case Live, Ready, Verified, Standby:
+	}
+	return ""
 }
 
 // compare compares every task of two generations, and folds some rows of each twice.

@@ -67,6 +67,9 @@ func (e *Engine) wanted(ctx context.Context, topic, from string) (cluster.Offset
 	}
 	defer client.Close()
 	at, isTime := timeOf(from, time.Now())
+	if isTime && at.After(time.Now()) {
+		return nil, fmt.Errorf("%w: from %q lies in the future", ErrWish, from)
+	}
 	if isTime {
 		return cluster.At(ctx, client, topic, at)
 	}

@@ -103,7 +103,7 @@ func TestWishesThatCannotBe(t *testing.T) {
 	b.post(3)
 	b.total(e)
 	for _, w := range []engine.Wish{
-		{From: "end"}, {From: "24h"}, {From: "-1"}, {From: "snapshot:none"}, {From: "-1h", Keys: []string{"c1"}}, {TouchedBy: "bank.Nothing"},
+		{From: "end"}, {From: "2999-01-01T00:00:00Z"}, {From: "24h"}, {From: "-1"}, {From: "snapshot:none"}, {From: "-1h", Keys: []string{"c1"}}, {TouchedBy: "bank.Nothing"},
 	} {
 		w.Projection = spending.Name
 		if _, err := e.Plan(t.Context(), w); !errors.Is(err, engine.ErrWish) {
