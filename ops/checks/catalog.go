@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"go/ast"
 	"slices"
 )
 
@@ -23,13 +24,42 @@ func Catalog(t *Tree) []Problem {
 		}
 	}
 	var problems []Problem
-	for _, folder := range t.folders() {
-		name := segment(folder, 1)
-		if segment(folder, 0) != "projections" || name == "" || segment(folder, 2) != "" || !readModel(name) {
-			continue
-		}
+	for _, folder := range t.readModels() {
 		if !named[Module+"/"+folder] {
 			problems = append(problems, Problem{Path: folder, Text: fmt.Sprintf("is not named in %s", catalogFolder)})
+		}
+	}
+	return problems
+}
+
+// readModels returns the folders of the read models.
+func (t *Tree) readModels() []string {
+	return slices.DeleteFunc(t.folders(), func(folder string) bool {
+		name := segment(folder, 1)
+		return segment(folder, 0) != "projections" || name == "" || segment(folder, 2) != "" || !readModel(name)
+	})
+}
+
+// Harness finds read models that no test of theirs gives to the harness with their scripts.
+func Harness(t *Tree) []Problem {
+	run := map[string]bool{}
+	for _, file := range t.goFiles() {
+		if !file.Test() {
+			continue
+		}
+		ast.Inspect(file.Go, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Scripts" {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "harness" {
+					run[file.Folder()] = true
+				}
+			}
+			return true
+		})
+	}
+	var problems []Problem
+	for _, folder := range t.readModels() {
+		if !run[folder] {
+			problems = append(problems, Problem{Path: folder, Text: "has no test that calls harness.Scripts"})
 		}
 	}
 	return problems

@@ -45,6 +45,7 @@ func All() []Check {
 		{"libraries", Libraries},
 		{"siblings", Siblings},
 		{"catalog", Catalog},
+		{"harness", Harness},
 		{"docs", Docs},
 		{"length", Length},
 		{"generated", Generated},

@@ -1,14 +1,14 @@
 // Package harness runs a projection through everything that may happen to it, and finds that its rows
 // come out the same: all at once, one record at a time, in batches of any size, with a crash and with a
-// stop at every record, with the checkpoint lost, twice, and with next to no memory. Where it has effects, the
-// same ones come out once each, whatever else happens to what publishes them.
+// stop at every record, with the checkpoint lost, twice, on two instances that hand over to each other, beside
+// another task of the same process, and with next to no memory. Where it has effects, the same ones come out
+// once each, whatever else happens to what publishes them.
 package harness
 
 import (
 	"bytes"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -45,12 +45,21 @@ func (r run) open(t *testing.T) *engine.Offline {
 	return o
 }
 
-// fold gives records to a task and spoils them afterwards, so that a fold that keeps a string of a record
-// without cloning it is found out.
+// fold gives records to a task and spoils them afterwards, as a reader does that uses its memory again.
 func fold(t *testing.T, o *engine.Offline, records []*timeline.Record) {
 	t.Helper()
+	for _, c := range foldCopies(t, o, records) {
+		for i := range c.Value {
+			c.Value[i] = 0xee
+		}
+	}
+}
+
+// foldCopies gives copies of records to a task, in one batch, and returns them.
+func foldCopies(t *testing.T, o *engine.Offline, records []*timeline.Record) []*timeline.Record {
+	t.Helper()
 	if len(records) == 0 {
-		return
+		return nil
 	}
 	copies := make([]*timeline.Record, len(records))
 	for i, rec := range records {
@@ -63,11 +72,7 @@ func fold(t *testing.T, o *engine.Offline, records []*timeline.Record) {
 	if err := o.Fold(b); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range copies {
-		for i := range c.Value {
-			c.Value[i] = 0xee
-		}
-	}
+	return copies
 }
 
 func save(t *testing.T, o *engine.Offline) {
@@ -127,97 +132,5 @@ func Run(t *testing.T, d *projection.Definition, c *codec.Codec, records []*time
 				t.Errorf("got effects\n%swant\n%s", got, told)
 			}
 		})
-	}
-}
-
-// ways returns the ways of folding the same records.
-func ways() map[string]func(*testing.T, run, []*timeline.Record) {
-	return map[string]func(*testing.T, run, []*timeline.Record){
-		"one by one":                    oneByOne,
-		"batches of any size":           anySize,
-		"a stop at every record":        stopEverywhere,
-		"a crash at every record":       crashEverywhere,
-		"rows kept and checkpoint lost": checkpointLost,
-		"twice":                         twice,
-		"next to no memory":             noMemory,
-	}
-}
-
-func oneByOne(t *testing.T, r run, records []*timeline.Record) {
-	t.Helper()
-	o := r.open(t)
-	for i := range records {
-		fold(t, o, records[i:i+1])
-		save(t, o)
-	}
-}
-
-func anySize(t *testing.T, r run, records []*timeline.Record) {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	o := r.open(t)
-	for rest := records; len(rest) > 0; {
-		n := 1 + random.IntN(len(rest))
-		fold(t, o, rest[:n])
-		if random.IntN(2) == 0 {
-			save(t, o)
-		}
-		rest = rest[n:]
-	}
-	save(t, o)
-}
-
-func stopEverywhere(t *testing.T, r run, records []*timeline.Record) {
-	t.Helper()
-	for i := range records {
-		o := r.open(t)
-		fold(t, o, records[i:i+1])
-		save(t, o)
-	}
-}
-
-func crashEverywhere(t *testing.T, r run, records []*timeline.Record) {
-	t.Helper()
-	for i := range records {
-		lost := r.open(t)
-		fold(t, lost, records[:i+1]) // never saved
-		o := r.open(t)
-		fold(t, o, records[:i+1])
-		save(t, o)
-	}
-}
-
-func checkpointLost(t *testing.T, r run, records []*timeline.Record) {
-	t.Helper()
-	for i := range records {
-		o := r.open(t)
-		fold(t, o, records[:i+1])
-		save(t, o)
-		r.store.Forget(r.partition)
-	}
-	o := r.open(t)
-	fold(t, o, records)
-	save(t, o)
-}
-
-func twice(t *testing.T, r run, records []*timeline.Record) {
-	t.Helper()
-	o := r.open(t)
-	fold(t, o, records)
-	fold(t, o, records)
-	save(t, o)
-	fold(t, o, records)
-	save(t, o)
-}
-
-func noMemory(t *testing.T, r run, records []*timeline.Record) {
-	t.Helper()
-	r.maxRows = 1
-	o := r.open(t)
-	for i := range records {
-		fold(t, o, records[i:i+1])
-		save(t, o)
 	}
 }
