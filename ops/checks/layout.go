@@ -53,20 +53,24 @@ func Depth(t *Tree) []Problem {
 
 // Names finds folders and packages whose name says nothing about what is in them.
 func Names(t *Tree) []Problem {
-	empty := []string{
-		"internal", "pkg", "cmd", "util", "utils", "common", "shared", "base",
-		"helper", "helpers", "types", "models", "core", "misc", "lib",
-	}
 	var problems []Problem
 	for _, folder := range t.folders() {
-		if name := path.Base(folder); slices.Contains(empty, name) {
+		if name := path.Base(folder); SaysNothing(name) {
 			problems = append(problems, Problem{Path: folder, Text: fmt.Sprintf("folder name %s says nothing", name)})
 		}
 	}
 	for _, file := range t.goFiles() {
-		if name := file.Go.Name.Name; slices.Contains(empty, name) {
+		if name := file.Go.Name.Name; SaysNothing(name) {
 			problems = append(problems, Problem{Path: file.Path, Text: fmt.Sprintf("package name %s says nothing", name)})
 		}
 	}
 	return problems
+}
+
+// SaysNothing tells whether a name of a folder or package says nothing about what is in it.
+func SaysNothing(name string) bool {
+	return slices.Contains([]string{
+		"internal", "pkg", "cmd", "util", "utils", "common", "shared", "base",
+		"helper", "helpers", "types", "models", "core", "misc", "lib",
+	}, name)
 }
