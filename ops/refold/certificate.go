@@ -53,6 +53,9 @@ func (c *cli) verifyCertificate(file, key string) error {
 	if err != nil {
 		return fmt.Errorf("verify certificate: %w", err)
 	}
+	if !certificate.Is(b) {
+		return fmt.Errorf("%w: %s is no certificate, such as `refold certificate show` prints", errUsage, file)
+	}
 	doc, by, err := certificate.Verify(b)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotAllWell, err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
 
@@ -24,8 +23,8 @@ func (c *cli) effects() *cobra.Command {
 			if !compare {
 				return fmt.Errorf("%w: --compare and two generations are needed", errUsage)
 			}
-			if err = cmp.Or(problem, err); err != nil {
-				return fmt.Errorf("%w: generations are numbers: %w", errUsage, err)
+			if problem != nil || err != nil {
+				return fmt.Errorf("%w: generations are numbers, such as 1 and 2: not %q and %q", errUsage, a[1], a[2])
 			}
 			r := &refoldv1.CompareEffectsRequest{Projection: a[0], Before: before, After: after, Limit: limit}
 			return c.withControl(func(control refoldv1.ControlServiceClient) error {

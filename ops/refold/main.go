@@ -1,7 +1,7 @@
 // Command refold runs Refold and talks to it. `refold help` lists what it can do.
 //
-// Exit codes: 0 all is well; 1 it could not be done; 2 it was asked wrongly; 3 it was done and not all is
-// well: rows were rejected, records do not verify, generations differ.
+// Exit codes: 0 all is well; 1 it could not be done; 2 it was asked wrongly, or of what there is not; 3 it was
+// done and not all is well: rows were rejected, records do not verify, generations differ.
 package main
 
 import (
@@ -30,7 +30,7 @@ const (
 // errNotAllWell is wrapped where a command did its work and what it found is not well.
 var errNotAllWell = errors.New("not all is well")
 
-// errUsage is wrapped where a command was asked wrongly.
+// errUsage is wrapped where a command was asked wrongly. A server says so by the code of its status.
 var errUsage = errors.New("usage")
 
 func main() {
@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch {
 	case errors.Is(err, errNotAllWell):
 		return exitNotAllWell
-	case errors.Is(err, errUsage):
+	case errors.Is(err, errUsage), status.Code(err) == codes.InvalidArgument, status.Code(err) == codes.NotFound:
 		return exitUsage
 	}
 	return exitFailed
@@ -107,7 +107,8 @@ func (c *cli) root() *cobra.Command {
 		},
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", maxColumns)))
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.SetFlagErrorFunc(flagProblem)
+	root.PersistentPreRunE = c.checkFlags
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.data, "data", "refold-data", "data folder")
 	flags.StringVar(&c.server, "server", "", "gRPC address of a running refold, HOST:PORT; without it the data folder says where one listens")
@@ -126,7 +127,7 @@ const maxColumns = 100
 func args(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, got []string) error {
 		if len(got) > n && cmd.HasSubCommands() {
-			return fmt.Errorf("%w: there is no command %q: see refold help %s", errUsage, cmd.Name()+" "+got[n], cmd.Name())
+			return fmt.Errorf("%w: there is no command %q: see refold help %s", errUsage, cmd.Name()+" "+got[0], cmd.Name())
 		}
 		if len(got) != n {
 			return fmt.Errorf("%w: %s", errUsage, cmd.UseLine())
@@ -138,7 +139,7 @@ func args(n int) cobra.PositionalArgs {
 func (c *cli) logger() (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.level)); err != nil {
-		return nil, fmt.Errorf("%w: --log-level: %w", errUsage, err)
+		return nil, fmt.Errorf("%w: --log-level: %q is none of debug, info, warn, error", errUsage, c.level)
 	}
 	return slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: level})), nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"runtime/debug"
 	"slices"
@@ -23,24 +22,12 @@ func memoryFlag(cmd *cobra.Command, megabytes *int64) {
 // nodeMemory is the limit of a node's heap, in MB, where none was asked for. What it keeps for long is far
 // below: most of what is on the heap is what was just fetched, decoded and folded, and the collector by itself
 // would let that grow to as much again.
-func nodeMemory(roles []node.Role, asked int64) (int64, error) {
-	if asked < 0 {
-		return 0, fmt.Errorf("%w: --memory: %d MB are less than nothing", errUsage, asked)
-	}
+func nodeMemory(roles []node.Role, asked int64) int64 {
 	usual := int64(224)
 	if len(roles) == 0 || slices.Contains(roles, node.Projections) {
 		usual = 768
 	}
-	return cmp.Or(asked, usual), nil
-}
-
-// limitNode limits the memory of a node.
-func limitNode(roles []node.Role, asked int64) error {
-	megabytes, err := nodeMemory(roles, asked)
-	if err == nil {
-		limitMemory(megabytes)
-	}
-	return err
+	return cmp.Or(asked, usual)
 }
 
 // limitMemory lets the collector work harder before the heap takes more than so many MB. Who has set GOMEMLIMIT

@@ -51,7 +51,7 @@ func (c *cli) create() *cobra.Command {
 // writeProjection writes a projection into the module that a folder lies in. It is written beside and renamed, and
 // the catalog comes last: of a run that was cut short between the two, the next one does the rest.
 func (c *cli) writeProjection(folder, name string) error {
-	if problem := unfit(name); problem != "" {
+	if problem := c.unfit(name); problem != "" {
 		return fmt.Errorf("%w: %s", errUsage, problem)
 	}
 	root, err := moduleRoot(folder)
@@ -93,12 +93,19 @@ projections/README.md walks through it.
 }
 
 // unfit says why a projection cannot have a name; "" where it can.
-func unfit(name string) string {
+func (c *cli) unfit(name string) string {
+	// What these take for a command cannot be the name of a projection after them.
+	commands := besideReplay()
+	for _, cmd := range slices.Concat(c.replay().Commands(), c.effects().Commands()) {
+		commands = append(commands, cmd.Name())
+	}
 	switch {
 	case !regexp.MustCompile(`^[a-z][a-z0-9]{0,39}$`).MatchString(name):
 		return fmt.Sprintf("%q is no name of a projection: lower-case letters and digits, a letter first, 40 at most", name)
 	case token.IsKeyword(name) || types.Universe.Lookup(name) != nil || slices.Contains([]string{"init", "main", "testdata", "vendor"}, name):
 		return fmt.Sprintf("%q has a meaning in Go and cannot name a projection", name)
+	case slices.Contains(commands, name):
+		return fmt.Sprintf("%q is a command of refold, which would be taken for it", name)
 	case checks.SaysNothing(name):
 		return fmt.Sprintf("%q says nothing: name what the rows are", name)
 	}

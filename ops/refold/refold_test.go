@@ -68,7 +68,7 @@ func TestDemoReplayPromoteRollback(t *testing.T) {
 	if code, _, stderr := refold(t, data, "cancel", "spending"); code == 0 || !strings.Contains(stderr, "no replay") {
 		t.Errorf("cancel what stands by: got %d, %q", code, stderr)
 	}
-	if code, _, stderr := refold(t, data, "replay", "spending", "--from", "end"); code != exitFailed || !strings.Contains(stderr, "beginning") {
+	if code, _, stderr := refold(t, data, "replay", "spending", "--from", "end"); code != exitUsage || !strings.Contains(stderr, "beginning") {
 		t.Errorf("replay from the end: got %d, %q", code, stderr)
 	}
 	if out := well(t, data, "status"); !strings.Contains(out, "spending") || !strings.Contains(out, "live") {
@@ -270,7 +270,7 @@ func TestBadInput(t *testing.T) {
 		"unknown format":   {[]string{"import", bad, "--format", "x"}, exitUsage, "--format"},
 		"rejected rows":    {[]string{"import", bad, "--format", "birmingham", "--rejects", rejects}, exitNotAllWell, "1 of 2 rows were rejected"},
 		"no file":          {[]string{"import", "none.csv", "--format", "sparkov"}, exitFailed, "none.csv"},
-		"unknown replay":   {[]string{"replay", "nothing"}, exitFailed, "no such projection"},
+		"unknown replay":   {[]string{"replay", "nothing"}, exitUsage, "no such projection"},
 		"nothing to go to": {[]string{"rollback", "spending"}, exitFailed, "no generation of spending to go back to"},
 		"unknown command":  {[]string{"fly"}, exitUsage, "fly"},
 		"unknown role":     {[]string{"up", "--role", "clerk"}, exitUsage, "clerk"},

@@ -34,7 +34,7 @@ func (c *cli) replay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay PROJECTION",
 		Short: "Fold a projection anew beside the live one, and compare the two",
-		Args:  args(1),
+		Args:  replayArgs,
 		RunE: func(cmd *cobra.Command, a []string) error {
 			if plan {
 				return c.withControl(func(control refoldv1.ControlServiceClient) error { return c.runPlan(cmd.Context(), control, a[0], w) })
@@ -47,6 +47,17 @@ func (c *cli) replay() *cobra.Command {
 	cmd.AddCommand(c.startPlan())
 	cmd.AddCommand(c.steering()...)
 	return cmd
+}
+
+// besideReplay are the commands that act upon a replay and are not below it.
+func besideReplay() []string { return []string{"promote", "rollback", "cancel"} }
+
+// replayArgs checks the arguments of replay, which may be words of a command beside it.
+func replayArgs(cmd *cobra.Command, got []string) error {
+	if len(got) > 0 && slices.Contains(besideReplay(), got[0]) {
+		return fmt.Errorf("%w: there is no command \"replay %[2]s\": it is refold %[2]s", errUsage, got[0])
+	}
+	return args(1)(cmd, got)
 }
 
 // startPlan is the command that starts what was planned, and nothing else.

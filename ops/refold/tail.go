@@ -60,8 +60,14 @@ func (c *cli) runTail(ctx context.Context, t tailing) error {
 	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	ends, err := cluster.Ends(bounded, client, t.topic)
+	if errors.Is(err, cluster.ErrNoTopic) {
+		return fmt.Errorf("%w: there is no topic %q", errUsage, t.topic)
+	}
 	if err != nil {
 		return err
+	}
+	if _, there := ends[t.partition]; t.partition >= 0 && !there {
+		return fmt.Errorf("%w: --partition: %s has %s, from 0 on, and no %d", errUsage, t.topic, count(int64(len(ends)), "partition"), t.partition)
 	}
 	starts, err := begin(t.from, ends, func(at time.Time) (cluster.Offsets, error) { return cluster.At(bounded, client, t.topic, at) },
 		func() (cluster.Offsets, error) { return cluster.Starts(bounded, client, t.topic) })

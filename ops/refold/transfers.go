@@ -24,9 +24,6 @@ func (c *cli) transfers() *cobra.Command {
 }
 
 func (c *cli) runTransfers(ctx context.Context, older time.Duration) error {
-	if older < 0 {
-		return fmt.Errorf("%w: --older-than: must not be negative", errUsage)
-	}
 	conn, err := c.dial()
 	if err != nil {
 		return err

@@ -46,9 +46,7 @@ func (c *cli) up() *cobra.Command {
 			if cfg.Roles, err = parseRoles(roles); err != nil {
 				return err
 			}
-			if err = limitNode(cfg.Roles, memory); err != nil {
-				return err
-			}
+			limitMemory(nodeMemory(cfg.Roles, memory))
 			return c.runNode(cmd.Context(), cfg, func(ctx context.Context, n *node.Node) {
 				fmt.Fprintln(c.stdout, "The embedded broker is one node without replicas: what this disk loses is lost.")
 				if withDemo {
@@ -83,9 +81,7 @@ func (c *cli) serve() *cobra.Command {
 			if cfg.Kafka == "" {
 				return fmt.Errorf("%w: --kafka says where the broker is", errUsage)
 			}
-			if err = limitNode(cfg.Roles, memory); err != nil {
-				return err
-			}
+			limitMemory(nodeMemory(cfg.Roles, memory))
 			return c.runNode(cmd.Context(), cfg, func(context.Context, *node.Node) {})
 		},
 	}

@@ -32,7 +32,7 @@ func (c *cli) why() *cobra.Command {
 			if at != "" {
 				t, err := time.Parse(time.RFC3339Nano, at)
 				if err != nil {
-					return fmt.Errorf("%w: --at: such as 2024-01-31T12:00:00Z: %w", errUsage, err)
+					return fmt.Errorf("%w: --at: %q is no time such as 2024-01-31T12:00:00Z", errUsage, at)
 				}
 				r.AsOfTime = timestamppb.New(t)
 			}

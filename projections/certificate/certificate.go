@@ -112,6 +112,12 @@ func Sign(c Certificate, key ed25519.PrivateKey) ([]byte, error) {
 // Text returns a public key as it stands in documents.
 func Text(key ed25519.PublicKey) string { return base64.StdEncoding.EncodeToString(key) }
 
+// Is tells whether a document says that it is a certificate, be it true or forged.
+func Is(b []byte) bool {
+	var d document
+	return json.Unmarshal(b, &d) == nil && len(d.Certificate) > 0 && d.PublicKey != "" && d.Signature != ""
+}
+
 // Verify returns the certificate of a document and the public key in it, if that key has signed it and its
 // digests agree. Whether the key is to be trusted is for the caller to know.
 func Verify(b []byte) (Certificate, ed25519.PublicKey, error) {

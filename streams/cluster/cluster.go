@@ -4,11 +4,13 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -50,6 +52,9 @@ func backoff(tries int) time.Duration {
 // Offsets maps the partitions of one topic to offsets.
 type Offsets map[int32]int64
 
+// ErrNoTopic is wrapped where a topic is asked about that the broker does not have.
+var ErrNoTopic = errors.New("there is no such topic")
+
 // Ends returns the last stable offset of every partition of a topic: the offset after the last record
 // that a reader of committed records can see.
 func Ends(ctx context.Context, client *kgo.Client, topic string) (Offsets, error) {
@@ -85,6 +90,9 @@ func LogID(ctx context.Context, client *kgo.Client, topic string) ([16]byte, err
 func offsets(topic, what string, listed kadm.ListedOffsets, err error) (Offsets, error) {
 	if err == nil {
 		err = listed.Error()
+	}
+	if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.InvalidTopicException) {
+		err = fmt.Errorf("%w: %w", ErrNoTopic, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list %s offsets of %s: %w", what, topic, err)
