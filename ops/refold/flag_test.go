@@ -30,6 +30,7 @@ func TestAskedWrongly(t *testing.T) {
 		"replay cap spending --max-rate=-5":              "--max-rate: -5 is less than nothing",
 		"replay spending --max-rate abc":                 `--max-rate: "abc" is not a whole number`,
 		"replay spending --max-rate 9999999999999999999": `or is one too large`,
+		"replay cap spending":                            "--max-rate says how many records a second",
 		"replay spending --key= --plan":                  "--key: there is nothing in it",
 		"replay spending --from nonsense":                `"nonsense" is no beginning`,
 		"replay cancel":                                  `"replay cancel": it is refold cancel`,

@@ -125,6 +125,12 @@ func (c *cli) steering() []*cobra.Command {
 		return control.Cap(ctx, &refoldv1.CapRequest{Id: on.id, Reason: on.reason, MaxRate: maxRate})
 	})
 	limit.Flags().Int64Var(&maxRate, "max-rate", 0, "records a second; 0 is any number")
+	limit.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !cmd.Flags().Changed("max-rate") {
+			return fmt.Errorf("%w: --max-rate says how many records a second; 0 is any number", errUsage)
+		}
+		return nil
+	}
 	return []*cobra.Command{
 		limit,
 		c.act("pause", "Stop a replay where it is until it is resumed", func(ctx context.Context, control refoldv1.ControlServiceClient, on target) (*refoldv1.Operation, error) {
