@@ -130,7 +130,9 @@ func (c *cli) printOperation(op *refoldv1.Operation) error {
 	} else {
 		c.describe(op)
 	}
-	if n := op.GetVerification().GetDifferences(); n > 0 {
+	// One that was made live all the same was forced to be.
+	n := op.GetVerification().GetDifferences()
+	if n > 0 && op.GetGeneration().GetState() != refoldv1.GenerationState_GENERATION_STATE_LIVE {
 		return fmt.Errorf("%w: %d of %d rows differ", errNotAllWell, n, op.GetVerification().GetRows())
 	}
 	return nil
@@ -150,7 +152,12 @@ func (c *cli) describe(op *refoldv1.Operation) {
 		return
 	}
 	fmt.Fprintf(c.stdout, "compared %d rows at equal positions: %d differ; digest %s\n", v.GetRows(), v.GetDifferences(), v.GetDigest())
-	c.describeRows(v.GetExamples())
+	if shown := v.GetExamples(); len(shown) > fewRows {
+		c.describeRows(shown[:fewRows])
+		fmt.Fprintf(c.stdout, "  and more: refold replay differences %s\n", op.GetId())
+	} else {
+		c.describeRows(shown)
+	}
 	switch {
 	case op.GetGeneration().GetState() != refoldv1.GenerationState_GENERATION_STATE_VERIFIED:
 	case v.GetDifferences() > 0:
@@ -159,6 +166,9 @@ func (c *cli) describe(op *refoldv1.Operation) {
 		fmt.Fprintf(c.stdout, "make it live with: refold promote %s\n", op.GetId())
 	}
 }
+
+// fewRows bounds the rows that are shown where they are not what was asked for.
+const fewRows = 5
 
 func orNone(s string) string {
 	if s == "" {
