@@ -56,6 +56,9 @@ func (c *cli) printStatus(projections []*refoldv1.Projection) error {
 			if alarm := g.GetDrill().GetAlarm(); alarm != "" {
 				fmt.Fprintf(&problems, "%s: the drill of %s: %s\n", name, when(g.GetDrill().GetAt().AsTime()), strings.ReplaceAll(alarm, "\n", "; "))
 			}
+			if n := g.GetParkedRows(); n > 0 {
+				fmt.Fprintf(&problems, "%s: %d rows are parked, see refold parked list %s\n", name, n, p.GetName())
+			}
 			if g.GetError() != "" {
 				fmt.Fprintf(&problems, "%s is %s: %s\n", name, state(g.GetState()), strings.ReplaceAll(g.GetError(), "\n", "; "))
 			}

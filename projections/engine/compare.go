@@ -140,7 +140,7 @@ func (e *Engine) compare(ctx context.Context, name string, candidate, live int64
 		keys := &sampler{}
 		err := c.task(ctx, t.Partition, keys)
 		if err == nil {
-			err = e.foldTwice(ctx, b.cfg.Definition, c.positions[len(c.positions)-1], keys)
+			err = e.foldTwice(ctx, b, c.positions[len(c.positions)-1], keys)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("partition %d: %w", t.Partition, err)
@@ -229,17 +229,6 @@ func cutPair(ctx context.Context, first, second *Follower, partition int32) (one
 	return r1.snapshot, r2.snapshot, r1.at, nil
 }
 
-type pair struct{ key, value []byte }
-
-// scan yields copies of a task's rows in order of their keys; *err is set when it ends early.
-func scan(s store.Reader, partition int32, err *error) iter.Seq[pair] {
-	return func(yield func(pair) bool) {
-		*err = s.Scan(partition, nil, nil, func(k, v []byte) bool {
-			return yield(pair{bytes.Clone(k), bytes.Clone(v)})
-		})
-	}
-}
-
 // merging is the task that is compared, and who picks some of its keys.
 type merging struct {
 	partition int32
@@ -260,13 +249,13 @@ func (c *comparison) merge(ctx context.Context, a, b store.Snapshot, m merging) 
 		order := order(ra, okA, rb, okB)
 		c.rows++
 		if order <= 0 {
-			inA.Add(ra.key, ra.value)
+			inA.Add(ra.key, ra.whole())
 		}
 		if order >= 0 {
-			inB.Add(rb.key, rb.value)
+			inB.Add(rb.key, rb.whole())
 			m.keys.see(rb.key)
 		}
-		if order != 0 || !bytes.Equal(ra.value, rb.value) {
+		if order != 0 || !bytes.Equal(ra.whole(), rb.whole()) {
 			if err := c.differ(m.partition, order, ra, rb); err != nil {
 				return err
 			}
@@ -305,28 +294,21 @@ func (c *comparison) differ(partition int32, order int, a, b pair) (err error) {
 		d.Key = projection.DecodeKey(string(b.key))
 	}
 	if order <= 0 {
-		if d.Live, err = c.live.cfg.Definition.Text(a.value); err != nil {
+		if d.Live, err = a.text(c.live.cfg.Definition); err != nil {
 			return err
 		}
 	}
 	if order >= 0 {
-		if d.Candidate, err = c.candidate.cfg.Definition.Text(b.value); err != nil {
+		if d.Candidate, err = b.text(c.candidate.cfg.Definition); err != nil {
 			return err
 		}
 	}
-	if d.Fields, err = fields(d.Live, d.Candidate); err != nil {
-		return err
+	if d.Live != d.Candidate {
+		if d.Fields, err = fields(d.Live, d.Candidate); err != nil {
+			return err
+		}
 	}
-	if d.Live == d.Candidate {
-		d.Fields = append(d.Fields, c.position(a, b)...)
-	}
+	d.Fields = append(d.Fields, standing(order, a, b)...)
 	c.examples = append(c.examples, d)
 	return nil
-}
-
-// position is the difference of rows that differ in nothing but how far they were folded, or were written.
-func (c *comparison) position(a, b pair) []Field {
-	before, _ := projection.StoredOffset(a.value)
-	after, _ := projection.StoredOffset(b.value)
-	return []Field{{Path: "(folded to)", Live: fmt.Sprint(before), Candidate: fmt.Sprint(after)}}
 }

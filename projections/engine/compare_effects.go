@@ -142,8 +142,10 @@ type scratch struct {
 	encoders   map[projection.EffectKind]*codec.Encoder
 	reigns     []acts.Reign
 	maxRows    int
-	partition  int32
-	task       *Offline // of the partition that is folded
+	// parking returns the rows of a task of the generation that stand still: what they have not told is not told here.
+	parking   func(partition int32) (parking, error)
+	partition int32
+	task      *Offline // of the partition that is folded
 }
 
 func (e *Engine) newScratch(ctx context.Context, name string, p acts.Projection, generation, number int64) (*scratch, error) {
@@ -158,6 +160,9 @@ func (e *Engine) newScratch(ctx context.Context, name string, p acts.Projection,
 	f := &scratch{id: store.Generation{Projection: name, Number: number}, definition: d, codec: e.cfg.Codec, reigns: p.Reigns, maxRows: e.cfg.MaxRows}
 	if f.maxRows == 0 {
 		f.maxRows = 50_000
+	}
+	f.parking = func(partition int32) (parking, error) {
+		return e.parking(store.Generation{Projection: name, Number: generation}, partition)
 	}
 	if f.encoders, err = encodersOf(ctx, e.cfg.Codec, d.Emits); err != nil {
 		return nil, err
@@ -182,6 +187,11 @@ func (f *scratch) fold(ctx context.Context, b timeline.Batch) (map[string]*Told,
 		if f.task, err = NewOffline(f.definition, f.codec, f.store, b.Partition, f.maxRows); err != nil {
 			return nil, err
 		}
+		parked, err := f.parking(b.Partition)
+		if err != nil {
+			return nil, err
+		}
+		parked.leave(f.task.t.folder)
 		f.partition = b.Partition
 	}
 	told := make(map[string]*Told)

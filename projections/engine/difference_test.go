@@ -3,6 +3,8 @@ package engine
 import (
 	"slices"
 	"testing"
+
+	"github.com/refold/refold/projections/store"
 )
 
 func TestFieldsThatDiffer(t *testing.T) {
@@ -25,5 +27,18 @@ func TestFieldsThatDiffer(t *testing.T) {
 	}
 	if _, err := fields("{", "{}"); err == nil {
 		t.Error("what is no JSON was compared")
+	}
+}
+
+// A row that stands still is not the row that goes on, though both were folded to the same event.
+func TestStandingStillIsPartOfARow(t *testing.T) {
+	goesOn := pair{value: []byte("row")}
+	parked := pair{value: []byte("row"), parked: &store.Parked{Position: 3}}
+	if string(goesOn.whole()) == string(parked.whole()) {
+		t.Error("they are alike")
+	}
+	later := pair{value: []byte("row"), parked: &store.Parked{Position: 4}}
+	if string(later.whole()) == string(parked.whole()) {
+		t.Error("rows that stand still since other events are alike")
 	}
 }

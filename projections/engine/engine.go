@@ -17,6 +17,7 @@ import (
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/projections/trail"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/group"
@@ -302,7 +303,7 @@ func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generatio
 	gate := newThrottle(time.Now())
 	f, err := NewFollower(FollowerConfig{
 		Cluster: e.cfg.Cluster, Codec: e.cfg.Codec, Definition: d, Store: s, MaxRows: e.cfg.MaxRows,
-		Gate: gate, Logger: e.cfg.Logger, Builder: builder,
+		Gate: gate, Logger: e.cfg.Logger, Builder: builder, Parks: id.Projection != trail.Name,
 		emission: emission,
 	})
 	if err != nil {

@@ -36,6 +36,9 @@ type FollowerConfig struct {
 	// Builder folds the tasks that have nothing yet; nil where they are folded as they follow.
 	Builder *Builder
 
+	// Parks says that a row whose fold fails is parked and all others go on. Otherwise its task stands still.
+	Parks bool
+
 	// emission makes what takes the effects of a task; nil where they go nowhere.
 	emission func(partition int32, c store.Checkpoint) *emission
 }
@@ -50,6 +53,8 @@ type Follower struct {
 	running context.Context   // guarded by mu; nil before Run has found the log
 	log     [16]byte          // guarded by mu; the id of the source
 	tasks   map[int32]*worker // guarded by mu
+
+	runs sync.WaitGroup // of the tasks
 
 	wake atomic.Pointer[context.CancelFunc] // ends the Poll under way
 }
@@ -134,15 +139,12 @@ func patiently(ctx context.Context, fn func() error) error {
 
 // join waits for the tasks to end, and returns what they could not save.
 func (f *Follower) join() error {
+	f.runs.Wait()
 	f.mu.Lock()
 	tasks := maps.Clone(f.tasks)
 	f.mu.Unlock()
 	var problems []error
 	for p, w := range tasks {
-		if w.cancel == nil {
-			continue
-		}
-		<-w.done
 		if _, err := w.state(); err != nil {
 			problems = append(problems, fmt.Errorf("%s/%d: %w", f.cfg.Definition.Name, p, err))
 		}
@@ -161,32 +163,47 @@ func (f *Follower) Assign(partitions []int32) error {
 		if f.tasks[p] != nil {
 			continue
 		}
-		cfg := taskConfig{
-			partition: p, store: f.cfg.Store, maxRows: f.cfg.MaxRows, learn: f.learner(),
-			folder: func(b projection.Base) projection.Folder { return f.cfg.Definition.NewFolder(f.cfg.Codec, b) },
-			failed: func(err error) {
-				f.cfg.Logger.Error("a task stands still", "projection", f.cfg.Definition.Name, "partition", p, "error", err)
-			},
-			resumed: f.wakeUp,
-		}
-		if f.cfg.emission != nil {
-			cfg.emission = func(c store.Checkpoint) *emission { return f.cfg.emission(p, c) }
-		}
-		if f.cfg.Builder != nil && f.cfg.emission == nil { // effects are for rounds
-			at := position.Partition{Topic: f.cfg.Definition.Topic, Partition: p}
-			cfg.build = func(ctx context.Context, t *task) error { return f.cfg.Builder.build(ctx, t, at, f.cfg.Gate) }
-		}
-		t, err := newTask(cfg)
+		w, err := f.newWorker(p, f.config(p))
 		if err != nil {
-			return fmt.Errorf("assign %s/%d: %w", f.cfg.Definition.Name, p, err)
+			return err
 		}
-		w := &worker{task: t, from: t.next}
 		f.tasks[p] = w
 		if f.running != nil {
 			f.start(w)
 		}
 	}
 	return nil
+}
+
+func (f *Follower) newWorker(partition int32, cfg taskConfig) (*worker, error) {
+	t, err := newTask(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("assign %s/%d: %w", f.cfg.Definition.Name, partition, err)
+	}
+	return &worker{task: t, from: t.next}, nil
+}
+
+// config returns what the task of a partition is made of.
+func (f *Follower) config(p int32) taskConfig {
+	cfg := taskConfig{
+		partition: p, store: f.cfg.Store, maxRows: f.cfg.MaxRows, learn: f.learner(),
+		folder: func(b projection.Base) projection.Folder { return f.cfg.Definition.NewFolder(f.cfg.Codec, b) },
+		failed: func(err error) {
+			f.cfg.Logger.Error("a task stands still", "projection", f.cfg.Definition.Name, "partition", p, "error", err)
+		},
+		resumed: f.wakeUp,
+	}
+	if f.cfg.Parks {
+		cfg.replace = f.replace
+	}
+	if f.cfg.emission != nil {
+		cfg.emission = func(c store.Checkpoint) *emission { return f.cfg.emission(p, c) }
+	}
+	if f.cfg.Builder != nil && f.cfg.emission == nil { // effects are for rounds
+		at := position.Partition{Topic: f.cfg.Definition.Topic, Partition: p}
+		cfg.build = func(ctx context.Context, t *task) error { return f.cfg.Builder.build(ctx, t, at, f.cfg.Gate) }
+	}
+	return cfg
 }
 
 // learner returns a function that makes sure that the schema of a record is known. A registry that cannot
@@ -219,7 +236,7 @@ func (f *Follower) start(w *worker) {
 	ctx, cancel := context.WithCancel(f.running)
 	w.cancel = cancel
 	log := f.log
-	go w.run(ctx, log)
+	f.runs.Go(func() { w.run(ctx, log) })
 	f.wakeUp()
 }
 
@@ -347,9 +364,21 @@ func (f *Follower) Position(partition int32) int64 {
 // Wait returns when everything below an offset is folded and saved, or the task stands still, or ctx
 // ends.
 func (f *Follower) Wait(ctx context.Context, partition int32, offset int64) error {
+	_, err := f.reach(ctx, partition, offset)
+	return err
+}
+
+// reach is Wait, and returns the task. One that was replaced meanwhile is waited for in its successor.
+func (f *Follower) reach(ctx context.Context, partition int32, offset int64) (*task, error) {
 	t, err := f.task(partition)
-	if err != nil {
-		return err
+	for err == nil {
+		if err = t.wait(ctx, offset); !errors.Is(err, ErrNotHere) {
+			return t, err
+		}
+		before := t
+		if t, err = f.task(partition); t == before {
+			return nil, fmt.Errorf("%s/%d: %w", f.cfg.Definition.Name, partition, ErrNotHere)
+		}
 	}
-	return t.wait(ctx, offset)
+	return nil, err
 }

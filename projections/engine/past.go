@@ -53,6 +53,7 @@ type pastFold struct {
 	generation int64
 	folder     projection.Folder
 	moment     Moment
+	parked     parking
 	// next is the position up to which records were folded, at when the last of them was recorded.
 	next    int64
 	at      time.Time
@@ -70,7 +71,8 @@ func (e *Engine) past(ctx context.Context, q Query) (*View, error) {
 		return nil, err
 	}
 	rows := memory.NewStore()
-	err = rows.Save(q.Partition, store.Checkpoint{Next: f.next, EventTime: f.at}, func(w store.Writer) error { return f.folder.Changed(w.Set) })
+	c := store.Checkpoint{Next: f.next, EventTime: f.at, More: store.More{Parked: f.parked.below(f.next)}}
+	err = rows.Save(q.Partition, c, func(w store.Writer) error { return f.folder.Changed(w.Set) })
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +82,7 @@ func (e *Engine) past(ctx context.Context, q Query) (*View, error) {
 	}
 	return &View{
 		Generation: f.generation, Version: f.definition.Version, Topic: f.definition.Topic, Partition: q.Partition,
-		Next: f.next, EventTime: f.at, Scanned: f.scanned, snapshot: snapshot, release: func() {},
+		Next: f.next, EventTime: f.at, Scanned: f.scanned, snapshot: snapshot, parked: c.Parked, release: func() {},
 	}, nil
 }
 
@@ -113,7 +115,10 @@ func (e *Engine) foldOf(q Query, wanted func(projection.Key) bool) (*pastFold, e
 		if err != nil {
 			return nil, err
 		}
-		return &pastFold{definition: d, generation: number, folder: d.Only(e.cfg.Codec, wanted), moment: *q.AsOf}, nil
+		f := &pastFold{definition: d, generation: number, folder: d.Only(e.cfg.Codec, wanted), moment: *q.AsOf}
+		f.parked, err = e.parking(store.Generation{Projection: q.Projection, Number: number}, q.Partition)
+		f.parked.leave(f.folder)
+		return f, err
 	}
 	return nil, fmt.Errorf("%s generation %d: %w", q.Projection, number, ErrNotHere)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/streams/cluster"
 )
 
@@ -20,6 +21,8 @@ type Progress struct {
 	Rate float64
 	// Behind is for how long there has been a record that is not folded.
 	Behind time.Duration
+	// Parked are the rows that stand still.
+	Parked []store.Parked
 	// Err is why the task stands still.
 	Err error
 }
@@ -50,7 +53,7 @@ func (f *Follower) Progress() []Progress {
 	for _, p := range slices.Sorted(maps.Keys(f.tasks)) {
 		t := f.tasks[p]
 		saved, err := t.state()
-		out = append(out, Progress{Partition: p, Next: saved.Next, End: t.end.Load(), EventTime: saved.EventTime, Rate: t.rate.perSecond(), Behind: t.behind(time.Now()), Err: err})
+		out = append(out, Progress{Partition: p, Next: saved.Next, End: t.end.Load(), EventTime: saved.EventTime, Rate: t.rate.perSecond(), Behind: t.behind(time.Now()), Parked: saved.Parked, Err: err})
 	}
 	return out
 }

@@ -40,6 +40,8 @@ type Status struct {
 	State    State
 	Progress []Progress
 	Lag      int64
+	// Parked is how many rows stand still, each since an event that could not be folded.
+	Parked int
 	// Behind is for how long there has been a record that is not folded.
 	Behind    time.Duration
 	Rate      float64
@@ -114,6 +116,7 @@ func (s *Status) sum() {
 			s.EventTime = t.EventTime
 		}
 		s.Behind = max(s.Behind, t.Behind)
+		s.Parked += len(t.Parked)
 	}
 }
 

@@ -196,7 +196,7 @@ type filler struct {
 
 // take writes a row, sooner or later, and tells whether it could.
 func (f *filler) take(key, value []byte) bool {
-	f.batch = append(f.batch, pair{bytes.Clone(key), bytes.Clone(value)})
+	f.batch = append(f.batch, pair{key: bytes.Clone(key), value: bytes.Clone(value)})
 	if f.size += len(key) + len(value); f.size >= fillBytes {
 		f.broken = f.end(store.Checkpoint{})
 	}
@@ -235,6 +235,7 @@ func (e *Engine) foldAnew(ctx context.Context, f filling, at store.Checkpoint, a
 	fold := func(key string, wanted func(projection.Key) bool) error {
 		past := &pastFold{definition: f.definition, folder: f.definition.Only(e.cfg.Codec, wanted), moment: Moment{Position: at.Next}}
 		folders = append(folders, past.folder)
+		parkedOf(at).leave(past.folder)
 		q := Query{Projection: f.id.Projection, Partition: f.partition, Key: key, AsOf: &past.moment}
 		return e.refold(ctx, q, past, func(s step) error { return past.folder.Fold(s.Record) })
 	}

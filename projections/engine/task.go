@@ -67,6 +67,10 @@ type task struct {
 	learn func(context.Context, *timeline.Record) error
 	// failed is told why the task stands still, once.
 	failed func(error)
+	// parked are the rows that stand still; see park.go. A task that has ended because it parked one is given to
+	// replace, which is nil where a fold that fails stops the task.
+	parked  parking
+	replace func(*task)
 
 	born   time.Time
 	folded atomic.Int64 // records folded since the start
@@ -87,6 +91,9 @@ type taskConfig struct {
 	folder    func(projection.Base) projection.Folder
 	learn     func(context.Context, *timeline.Record) error
 	failed    func(error)
+	// parked are rows that stand still beside those that the checkpoint names.
+	parked  parking
+	replace func(*task)
 	// build folds what a task that has nothing yet is to begin with; nil where there is none.
 	build func(context.Context, *task) error
 	// emission returns what takes the effects; nil where there are none.
@@ -122,6 +129,7 @@ func newTask(cfg taskConfig) (*task, error) {
 		t.waiting.Store(true)
 	}
 	t.folder = cfg.folder(t.base)
+	t.park(saved, cfg)
 	if cfg.emission != nil {
 		t.emission = cfg.emission(saved)
 		t.folder.Emit(t.emission.take)
@@ -153,8 +161,12 @@ func (t *task) run(ctx context.Context, log [16]byte) {
 	if t.pending != nil {
 		t.pending.reply <- cutResult{err: fmt.Errorf("task %d ended before %d: %w", t.partition, t.pending.at, errors.Join(ErrNotHere, err))}
 	}
+	if t.parks(err) {
+		t.replace(t)
+		return
+	}
 	if err != nil {
-		t.stop(err)
+		t.stop(t.crowded(err))
 		t.refuseCuts(ctx)
 	}
 }
@@ -290,7 +302,7 @@ func (t *task) save(ctx context.Context) error {
 	if err := t.emission.release(ctx, t.next); err != nil {
 		return err
 	}
-	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log}
+	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.below(t.next)}}
 	t.mu.Lock()
 	same := t.saved.Next == c.Next
 	t.mu.Unlock()
@@ -328,21 +340,6 @@ func (t *task) save(ctx context.Context) error {
 	return nil
 }
 
-// behind returns for how long there has been a record that is not folded and saved; 0 where there is none.
-// It counts from when the task was last at the end of its source, or, where that is longer ago than the
-// last folded record was recorded, from that; and before the first, from when the task began.
-func (t *task) behind(now time.Time) time.Duration {
-	saved, _ := t.state()
-	if saved.Next >= t.end.Load() {
-		return 0
-	}
-	since := max(t.level.Load(), saved.EventTime.UnixMicro())
-	if saved.EventTime.IsZero() {
-		since = max(since, t.born.UnixMicro())
-	}
-	return max(now.Sub(time.UnixMicro(since)), 0)
-}
-
 // bound is how many rows the task may keep in memory: many while it rebuilds, so that each is read and
 // written seldom, few once it has caught up.
 func (t *task) bound() int {
@@ -353,48 +350,4 @@ func (t *task) bound() int {
 		return min(t.maxRows, max(t.maxRows/32, fewRows))
 	}
 	return t.maxRows
-}
-
-// announce wakes those who wait for a change. The caller holds mu.
-func (t *task) announce() {
-	close(t.changed)
-	t.changed = make(chan struct{})
-}
-
-func (t *task) stop(err error) {
-	t.emission.stood()
-	t.failed(err)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.err = err
-	t.announce()
-}
-
-// state returns the saved checkpoint and why the task stands still, if it does.
-func (t *task) state() (store.Checkpoint, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.saved, t.err
-}
-
-// wait returns when everything below an offset is saved, or the task stands still, or ctx ends.
-func (t *task) wait(ctx context.Context, offset int64) error {
-	for {
-		t.mu.Lock()
-		saved, err, changed := t.saved.Next, t.err, t.changed
-		t.mu.Unlock()
-		if saved >= offset {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-t.done:
-			return fmt.Errorf("task %d ended: %w", t.partition, ErrNotHere)
-		case <-ctx.Done():
-			return fmt.Errorf("task %d is at %d, not yet at %d: %w", t.partition, saved, offset, ctx.Err())
-		}
-	}
 }

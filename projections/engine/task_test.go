@@ -48,6 +48,7 @@ func (c *counter) Stored([]byte) ([]byte, error) { return nil, nil }
 func (c *counter) Forget(int64)                  {}
 
 func (c *counter) Emit(func(projection.Effect) error) {}
+func (c *counter) Skip(func(string, int64) bool)      {}
 
 // fixture is a running task.
 type fixture struct {

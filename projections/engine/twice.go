@@ -28,10 +28,14 @@ const patience = time.Minute
 
 // foldTwice folds some keys of a task twice, up to where its rows were compared, and says which row came out
 // in two ways.
-func (e *Engine) foldTwice(ctx context.Context, d *projection.Definition, at event.TopicPosition, keys *sampler) error {
+func (e *Engine) foldTwice(ctx context.Context, r *running, at event.TopicPosition, keys *sampler) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	rows, err := e.foldKeys(ctx, d, at, keys.set())
+	c, err := r.store.Checkpoint(at.Partition)
+	if err != nil {
+		return err
+	}
+	rows, err := e.foldKeys(ctx, keysAt{definition: r.cfg.Definition, at: at, parked: parkedOf(c), keys: keys.set()})
 	if errors.Is(err, timeline.ErrHole) {
 		return nil // what the rows were folded from is gone, and with it what could be folded again
 	}
@@ -62,9 +66,10 @@ func (r refolded) agree() error {
 
 // foldKeys folds the rows of some partition keys twice over: each by its trail, or all in one reading of the
 // partition where one of them has none.
-func (e *Engine) foldKeys(ctx context.Context, d *projection.Definition, at event.TopicPosition, keys map[string]bool) (refolded, error) {
+func (e *Engine) foldKeys(ctx context.Context, of keysAt) (refolded, error) {
+	keys := of.keys
 	out := refolded{make(map[string][]byte), make(map[string][]byte)}
-	trailed := e.trailed(d, keys)
+	trailed := e.trailed(of.definition, keys)
 	wanted := map[string]func(projection.Key) bool{"": func(k projection.Key) bool { return keys[k.Partition] }}
 	if trailed {
 		wanted = make(map[string]func(projection.Key) bool)
@@ -72,24 +77,33 @@ func (e *Engine) foldKeys(ctx context.Context, d *projection.Definition, at even
 			wanted[key] = func(k projection.Key) bool { return k.Partition == key }
 		}
 	}
-	for key, of := range wanted {
-		if err := e.foldKey(ctx, pastKey{definition: d, at: at, key: key, wanted: of}, out); err != nil {
+	for key, wanted := range wanted {
+		if err := e.foldKey(ctx, pastKey{keysAt: of, key: key, wanted: wanted}, out); err != nil {
 			return out, err
 		}
 	}
 	return out, nil
 }
 
-// pastKey is a key whose rows are folded up to a position; "" is every key that is wanted.
-type pastKey struct {
+// keysAt are partition keys whose rows are folded up to a position, but for those that stand still before it.
+type keysAt struct {
 	definition *projection.Definition
 	at         event.TopicPosition
-	key        string
-	wanted     func(projection.Key) bool
+	parked     parking
+	keys       map[string]bool
+}
+
+// pastKey is one of them; "" is every key that is wanted.
+type pastKey struct {
+	keysAt
+	key    string
+	wanted func(projection.Key) bool
 }
 
 func (e *Engine) foldKey(ctx context.Context, k pastKey, out refolded) error {
 	once, again := k.definition.Only(e.cfg.Codec, k.wanted), k.definition.Only(e.cfg.Codec, k.wanted)
+	k.parked.leave(once)
+	k.parked.leave(again)
 	f := &pastFold{definition: k.definition, folder: once, moment: Moment{Position: k.at.Offset}}
 	q := Query{Projection: k.definition.Name, Partition: k.at.Partition, Key: k.key, AsOf: &f.moment}
 	err := e.refold(ctx, q, f, func(s step) error { return errors.Join(once.Fold(s.Record), again.Fold(s.Record)) })

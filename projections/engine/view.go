@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,8 @@ type View struct {
 	Behind time.Duration
 
 	snapshot store.Snapshot
+	parked   []store.Parked
+	still    *store.Parked // of those that were read, the one that stands still for the longest
 	release  func()
 }
 
@@ -81,11 +84,8 @@ func (e *Engine) View(ctx context.Context, q Query) (*View, error) {
 }
 
 func (r *running) view(ctx context.Context, q Query) (*View, error) {
-	t, err := r.task(q.Partition)
-	if err != nil {
-		return nil, err
-	}
-	switch err := t.wait(ctx, q.MinOffset); {
+	t, err := r.reach(ctx, q.Partition, q.MinOffset)
+	switch {
 	case err == nil:
 	case errors.Is(err, ErrNotHere):
 		return nil, err
@@ -105,12 +105,13 @@ func (r *running) view(ctx context.Context, q Query) (*View, error) {
 	return &View{
 		Generation: q.Generation, Version: r.cfg.Definition.Version,
 		Topic: r.cfg.Definition.Topic, Partition: q.Partition, Next: c.Next, EventTime: c.EventTime,
-		Lag: max(t.end.Load()-c.Next, 0), Behind: t.behind(time.Now()), snapshot: s, release: r.readers.Done,
+		Lag: max(t.end.Load()-c.Next, 0), Behind: t.behind(time.Now()), snapshot: s, parked: c.Parked, release: r.readers.Done,
 	}, nil
 }
 
 // Load returns the stored value of a row, or nil where there is none.
 func (v *View) Load(k projection.Key) ([]byte, error) {
+	v.meet(k.Encode(), append(k.Encode(), 0))
 	return v.snapshot.Load(v.Partition, k.Encode())
 }
 
@@ -123,9 +124,28 @@ func (v *View) Scan(partition, from, to string, fn func(k projection.Key, value 
 	if to == "" {
 		upper = append([]byte(partition), 1)
 	}
+	v.meet(lower, upper)
 	return v.snapshot.Scan(v.Partition, lower, upper, func(k, value []byte) bool {
 		return fn(projection.DecodeKey(string(k)), value)
 	})
+}
+
+// meet notes rows that stand still among those from one key up to, not including, another.
+func (v *View) meet(from, to []byte) {
+	for i, p := range v.parked {
+		if bytes.Compare(p.Key, from) >= 0 && bytes.Compare(p.Key, to) < 0 && (v.still == nil || p.Since.Before(v.still.Since)) {
+			v.still = &v.parked[i]
+		}
+	}
+}
+
+// ParkedSince returns since which event a row stands still that was read, by when it was recorded: what the view says
+// of it is older than the rest. It is false where all rows go on.
+func (v *View) ParkedSince() (time.Time, bool) {
+	if v.still == nil {
+		return time.Time{}, false
+	}
+	return v.still.Since, true
 }
 
 // Close releases the view.

@@ -39,7 +39,9 @@ type rows[R any] struct {
 	slab  []slot[R]
 	dirty []*slot[R]
 	// wanted are the only rows that are changed; nil is all.
-	wanted  func(Key) bool
+	wanted func(Key) bool
+	// skip says which rows are left alone at which offsets; nil is none.
+	skip    func(key string, offset int64) bool
 	emitter emitter
 }
 
@@ -212,6 +214,8 @@ func (f *folder[R]) Changed(fn func(key, value []byte) error) error {
 }
 
 func (f *folder[R]) Emit(sink func(Effect) error) { f.rows.emitter.sink = sink }
+
+func (f *folder[R]) Skip(fn func(key string, offset int64) bool) { f.rows.skip = fn }
 
 func (f *folder[R]) Dirty() int { return len(f.rows.dirty) }
 

@@ -81,14 +81,15 @@ func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E
 				if err != nil {
 					return err
 				}
-				if rec.Offset <= row.offset {
+				if rec.Offset <= row.offset || out.skip != nil && out.skip(row.key, rec.Offset) {
 					continue
 				}
-				if err := foldOne(out, row, e, meta, fold); err != nil {
-					return err
+				err = foldOne(out, row, e, meta, fold)
+				if err == nil {
+					err = out.emitter.hand(s, rec, row.key)
 				}
-				if err := out.emitter.hand(s, rec, row.key); err != nil {
-					return err
+				if err != nil {
+					return &RowError{Key: row.key, Offset: rec.Offset, At: rec.Timestamp, Err: err}
 				}
 			}
 			return nil
@@ -100,7 +101,7 @@ func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E
 func foldOne[E, R any](out *rows[R], s *slot[R], e *E, meta Meta, fold folding[E, R]) error {
 	out.emitter.effects.list = out.emitter.effects.list[:0]
 	if err := fold(DecodeKey(s.key), &s.row, e, meta, &out.emitter.effects); err != nil {
-		return fmt.Errorf("fold row %q: %w", s.key, err)
+		return err
 	}
 	s.offset = meta.Offset
 	out.touch(s)
@@ -143,7 +144,8 @@ func (nothing) Load([]byte) ([]byte, error) { return nil, nil }
 
 // Folder folds the records of one partition into rows in memory. It is used by one goroutine at a time.
 type Folder interface {
-	// Fold folds one record. Rows that have seen the record's offset already are left alone.
+	// Fold folds one record. Rows that have seen the record's offset already are left alone. After an error the
+	// rows in memory are worth nothing: the folder must be thrown away. A *RowError says which row failed.
 	Fold(rec *timeline.Record) error
 	// Changed calls fn for every row changed since the last call, in order of their keys, with its
 	// stored form. Key and value are valid during the call.
@@ -158,6 +160,9 @@ type Folder interface {
 	Shrink()
 	// Stored returns the present form of a row, held in memory or not; nil where there is none.
 	Stored(key []byte) ([]byte, error)
+	// Skip has the folder leave rows alone, each by its encoded key, at the offsets that fn says. Nil is for none, as
+	// at the beginning.
+	Skip(fn func(key string, offset int64) bool)
 	// Emit has the effects of what is folded from now on handed to sink, in the order of the records, for each
 	// record that changed a row. Nil is for folds whose effects are not wanted, as at the beginning.
 	Emit(sink func(Effect) error)

@@ -31,10 +31,23 @@ type More struct {
 	// Effects are where the topics that the projection emits to ended at some time before anything was emitted for
 	// a record that is not folded. A partition that is not among them is taken to have ended at 0.
 	Effects []End `json:"effects,omitempty"`
+	// Parked are the rows that stand still since an event below Next, in order of their keys.
+	Parked []Parked `json:"parked,omitempty"`
 }
 
 // Empty tells whether there is nothing of it.
-func (m More) Empty() bool { return len(m.Effects) == 0 }
+func (m More) Empty() bool { return len(m.Effects) == 0 && len(m.Parked) == 0 }
+
+// Parked is a row that is not folded any more since an event that failed. The row is stored as it was before, or
+// not at all where the event was its first.
+type Parked struct {
+	// Key is the encoded key of the row.
+	Key []byte `json:"key"`
+	// Position is the offset of the event, Since when it was recorded, Reason why the fold failed.
+	Position int64     `json:"position"`
+	Since    time.Time `json:"since"`
+	Reason   string    `json:"reason"`
+}
 
 // End is where a partition of a topic ended.
 type End struct {

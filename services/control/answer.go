@@ -48,6 +48,7 @@ func generation(g engine.Status) *refoldv1.Generation {
 		Principal:       g.Created.Principal,
 		CreatedAt:       timestamppb.New(g.Created.RecordedAt.Time()),
 		Reason:          g.Created.Reason,
+		ParkedRows:      int64(g.Parked),
 	}
 	if !g.EventTime.IsZero() {
 		out.EventTime = timestamppb.New(g.EventTime)

@@ -99,6 +99,9 @@ func (f *bankFreshness) add(v *engine.View) {
 	f.out.LagEvents += v.Lag
 	f.out.LagSeconds = max(f.out.LagSeconds, v.Behind.Seconds())
 	f.out.Generation = v.Generation
+	if since, parked := v.ParkedSince(); parked && (f.out.ParkedSince == nil || since.Before(f.out.ParkedSince.AsTime())) {
+		f.out.ParkedSince = timestamppb.New(since)
+	}
 	if at := timestamppb.New(v.EventTime); !v.EventTime.IsZero() && (f.out.EventTime == nil || at.AsTime().After(f.out.EventTime.AsTime())) {
 		f.out.EventTime = at
 	}

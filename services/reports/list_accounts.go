@@ -17,7 +17,7 @@ func (s *Server) ListAccounts(ctx context.Context, r *bankv1.ListAccountsRequest
 		return nil, err
 	}
 	defer v.Close()
-	out := &bankv1.ListAccountsResponse{Freshness: freshness(v)}
+	out := &bankv1.ListAccountsResponse{}
 	var broken error
 	err = v.Scan(r.GetCustomerId(), "", "", func(k projection.Key, stored []byte) bool {
 		var a *bankv1.Account
@@ -29,5 +29,6 @@ func (s *Server) ListAccounts(ctx context.Context, r *bankv1.ListAccountsRequest
 	if err := errors.Join(err, broken); err != nil {
 		return nil, err
 	}
+	out.Freshness = freshness(v)
 	return out, nil
 }

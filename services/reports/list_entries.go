@@ -111,7 +111,7 @@ func (s *Server) expired(ctx context.Context, q question, err error) error {
 
 // statement returns one page of lines.
 func (s *Server) statement(v *engine.View, r *bankv1.ListEntriesRequest, span stretch) (*bankv1.ListEntriesResponse, error) {
-	out := &bankv1.ListEntriesResponse{Freshness: freshness(v)}
+	out := &bankv1.ListEntriesResponse{}
 	last := position.Page{Generation: v.Generation, Next: v.Next}
 	var broken error
 	err := v.Scan(r.GetAccountId(), span.from, span.to, func(k projection.Key, stored []byte) bool {
@@ -130,6 +130,7 @@ func (s *Server) statement(v *engine.View, r *bankv1.ListEntriesRequest, span st
 	if err := errors.Join(err, broken); err != nil {
 		return nil, err
 	}
+	out.Freshness = freshness(v)
 	return out, nil
 }
 

@@ -321,7 +321,9 @@ type Generation struct {
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	Reason    string                 `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Of the live generation: what the last drill in this process found; unset before the first.
-	Drill         *DrillResult `protobuf:"bytes,14,opt,name=drill,proto3" json:"drill,omitempty"`
+	Drill *DrillResult `protobuf:"bytes,14,opt,name=drill,proto3" json:"drill,omitempty"`
+	// Rows that stand still, each since an event that could not be folded; all others go on.
+	ParkedRows    int64 `protobuf:"varint,15,opt,name=parked_rows,json=parkedRows,proto3" json:"parked_rows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -454,6 +456,199 @@ func (x *Generation) GetDrill() *DrillResult {
 	return nil
 }
 
+func (x *Generation) GetParkedRows() int64 {
+	if x != nil {
+		return x.ParkedRows
+	}
+	return 0
+}
+
+type ListParkedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Projection    string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListParkedRequest) Reset() {
+	*x = ListParkedRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListParkedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListParkedRequest) ProtoMessage() {}
+
+func (x *ListParkedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListParkedRequest.ProtoReflect.Descriptor instead.
+func (*ListParkedRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListParkedRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+type ListParkedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In order of generations, partitions and keys. Each partition has at most 100; a task with more stands still.
+	Rows          []*ParkedRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListParkedResponse) Reset() {
+	*x = ListParkedResponse{}
+	mi := &file_refold_v1_control_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListParkedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListParkedResponse) ProtoMessage() {}
+
+func (x *ListParkedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListParkedResponse.ProtoReflect.Descriptor instead.
+func (*ListParkedResponse) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListParkedResponse) GetRows() []*ParkedRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// ParkedRow is a row that stands still since an event that could not be folded.
+type ParkedRow struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Generation int64                  `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Partition  int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Partition key and sort key with a slash between; a sort key that is no text in hex.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// Offset of the event, and when it was recorded.
+	Position int64                  `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
+	Since    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	// Why it could not be folded.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The row as JSON, as it was before the event; empty where there was none.
+	Row           string `protobuf:"bytes,7,opt,name=row,proto3" json:"row,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParkedRow) Reset() {
+	*x = ParkedRow{}
+	mi := &file_refold_v1_control_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParkedRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParkedRow) ProtoMessage() {}
+
+func (x *ParkedRow) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParkedRow.ProtoReflect.Descriptor instead.
+func (*ParkedRow) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ParkedRow) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ParkedRow) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *ParkedRow) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ParkedRow) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ParkedRow) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ParkedRow) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ParkedRow) GetRow() string {
+	if x != nil {
+		return x.Row
+	}
+	return ""
+}
+
 type StartReplayRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
@@ -477,7 +672,7 @@ type StartReplayRequest struct {
 
 func (x *StartReplayRequest) Reset() {
 	*x = StartReplayRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[4]
+	mi := &file_refold_v1_control_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +684,7 @@ func (x *StartReplayRequest) String() string {
 func (*StartReplayRequest) ProtoMessage() {}
 
 func (x *StartReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[4]
+	mi := &file_refold_v1_control_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +697,7 @@ func (x *StartReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartReplayRequest.ProtoReflect.Descriptor instead.
 func (*StartReplayRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{4}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StartReplayRequest) GetProjection() string {
@@ -569,7 +764,7 @@ type PlanReplayRequest struct {
 
 func (x *PlanReplayRequest) Reset() {
 	*x = PlanReplayRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[5]
+	mi := &file_refold_v1_control_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -581,7 +776,7 @@ func (x *PlanReplayRequest) String() string {
 func (*PlanReplayRequest) ProtoMessage() {}
 
 func (x *PlanReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[5]
+	mi := &file_refold_v1_control_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -594,7 +789,7 @@ func (x *PlanReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanReplayRequest.ProtoReflect.Descriptor instead.
 func (*PlanReplayRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{5}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PlanReplayRequest) GetProjection() string {
@@ -655,7 +850,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_refold_v1_control_proto_msgTypes[6]
+	mi := &file_refold_v1_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +862,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[6]
+	mi := &file_refold_v1_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +875,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{6}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Plan) GetProjection() string {
@@ -792,7 +987,7 @@ type PlanStretch struct {
 
 func (x *PlanStretch) Reset() {
 	*x = PlanStretch{}
-	mi := &file_refold_v1_control_proto_msgTypes[7]
+	mi := &file_refold_v1_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -804,7 +999,7 @@ func (x *PlanStretch) String() string {
 func (*PlanStretch) ProtoMessage() {}
 
 func (x *PlanStretch) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[7]
+	mi := &file_refold_v1_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -817,7 +1012,7 @@ func (x *PlanStretch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanStretch.ProtoReflect.Descriptor instead.
 func (*PlanStretch) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{7}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PlanStretch) GetTopic() string {
@@ -873,7 +1068,7 @@ type Figure struct {
 
 func (x *Figure) Reset() {
 	*x = Figure{}
-	mi := &file_refold_v1_control_proto_msgTypes[8]
+	mi := &file_refold_v1_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +1080,7 @@ func (x *Figure) String() string {
 func (*Figure) ProtoMessage() {}
 
 func (x *Figure) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[8]
+	mi := &file_refold_v1_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +1093,7 @@ func (x *Figure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Figure.ProtoReflect.Descriptor instead.
 func (*Figure) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{8}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Figure) GetValue() int64 {
@@ -924,7 +1119,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[9]
+	mi := &file_refold_v1_control_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1131,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[9]
+	mi := &file_refold_v1_control_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1144,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{9}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetOperationRequest) GetId() string {
@@ -969,7 +1164,7 @@ type CreateSnapshotRequest struct {
 
 func (x *CreateSnapshotRequest) Reset() {
 	*x = CreateSnapshotRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[10]
+	mi := &file_refold_v1_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1176,7 @@ func (x *CreateSnapshotRequest) String() string {
 func (*CreateSnapshotRequest) ProtoMessage() {}
 
 func (x *CreateSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[10]
+	mi := &file_refold_v1_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1189,7 @@ func (x *CreateSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*CreateSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateSnapshotRequest) GetProjection() string {
@@ -1020,7 +1215,7 @@ type ListSnapshotsRequest struct {
 
 func (x *ListSnapshotsRequest) Reset() {
 	*x = ListSnapshotsRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[11]
+	mi := &file_refold_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1227,7 @@ func (x *ListSnapshotsRequest) String() string {
 func (*ListSnapshotsRequest) ProtoMessage() {}
 
 func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[11]
+	mi := &file_refold_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1240,7 @@ func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsRequest.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListSnapshotsRequest) GetProjection() string {
@@ -1064,7 +1259,7 @@ type ListSnapshotsResponse struct {
 
 func (x *ListSnapshotsResponse) Reset() {
 	*x = ListSnapshotsResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[12]
+	mi := &file_refold_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1271,7 @@ func (x *ListSnapshotsResponse) String() string {
 func (*ListSnapshotsResponse) ProtoMessage() {}
 
 func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[12]
+	mi := &file_refold_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1284,7 @@ func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsResponse.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListSnapshotsResponse) GetSnapshots() []*Snapshot {
@@ -1125,7 +1320,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_refold_v1_control_proto_msgTypes[13]
+	mi := &file_refold_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1332,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[13]
+	mi := &file_refold_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1345,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Snapshot) GetName() string {
@@ -1247,7 +1442,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[14]
+	mi := &file_refold_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1454,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[14]
+	mi := &file_refold_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1467,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListOperationsRequest) GetProjection() string {
@@ -1291,7 +1486,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[15]
+	mi := &file_refold_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1498,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[15]
+	mi := &file_refold_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1511,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListOperationsResponse) GetOperations() []*Operation {
@@ -1336,7 +1531,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[16]
+	mi := &file_refold_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1543,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[16]
+	mi := &file_refold_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1556,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PauseRequest) GetId() string {
@@ -1388,7 +1583,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[17]
+	mi := &file_refold_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1595,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[17]
+	mi := &file_refold_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1608,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResumeRequest) GetId() string {
@@ -1440,7 +1635,7 @@ type RetryRequest struct {
 
 func (x *RetryRequest) Reset() {
 	*x = RetryRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[18]
+	mi := &file_refold_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1647,7 @@ func (x *RetryRequest) String() string {
 func (*RetryRequest) ProtoMessage() {}
 
 func (x *RetryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[18]
+	mi := &file_refold_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1660,7 @@ func (x *RetryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryRequest.ProtoReflect.Descriptor instead.
 func (*RetryRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RetryRequest) GetId() string {
@@ -1494,7 +1689,7 @@ type CapRequest struct {
 
 func (x *CapRequest) Reset() {
 	*x = CapRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[19]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1701,7 @@ func (x *CapRequest) String() string {
 func (*CapRequest) ProtoMessage() {}
 
 func (x *CapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[19]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1714,7 @@ func (x *CapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapRequest.ProtoReflect.Descriptor instead.
 func (*CapRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CapRequest) GetId() string {
@@ -1552,7 +1747,7 @@ type DrillRequest struct {
 
 func (x *DrillRequest) Reset() {
 	*x = DrillRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[20]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1759,7 @@ func (x *DrillRequest) String() string {
 func (*DrillRequest) ProtoMessage() {}
 
 func (x *DrillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[20]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1772,7 @@ func (x *DrillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrillRequest.ProtoReflect.Descriptor instead.
 func (*DrillRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DrillRequest) GetProjection() string {
@@ -1603,7 +1798,7 @@ type DrillResult struct {
 
 func (x *DrillResult) Reset() {
 	*x = DrillResult{}
-	mi := &file_refold_v1_control_proto_msgTypes[21]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1615,7 +1810,7 @@ func (x *DrillResult) String() string {
 func (*DrillResult) ProtoMessage() {}
 
 func (x *DrillResult) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[21]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1628,7 +1823,7 @@ func (x *DrillResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrillResult.ProtoReflect.Descriptor instead.
 func (*DrillResult) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DrillResult) GetAt() *timestamppb.Timestamp {
@@ -1668,7 +1863,7 @@ type ListDifferencesRequest struct {
 
 func (x *ListDifferencesRequest) Reset() {
 	*x = ListDifferencesRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[22]
+	mi := &file_refold_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +1875,7 @@ func (x *ListDifferencesRequest) String() string {
 func (*ListDifferencesRequest) ProtoMessage() {}
 
 func (x *ListDifferencesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[22]
+	mi := &file_refold_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +1888,7 @@ func (x *ListDifferencesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDifferencesRequest.ProtoReflect.Descriptor instead.
 func (*ListDifferencesRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListDifferencesRequest) GetId() string {
@@ -1715,7 +1910,7 @@ type ListDifferencesResponse struct {
 
 func (x *ListDifferencesResponse) Reset() {
 	*x = ListDifferencesResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[23]
+	mi := &file_refold_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +1922,7 @@ func (x *ListDifferencesResponse) String() string {
 func (*ListDifferencesResponse) ProtoMessage() {}
 
 func (x *ListDifferencesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[23]
+	mi := &file_refold_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +1935,7 @@ func (x *ListDifferencesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDifferencesResponse.ProtoReflect.Descriptor instead.
 func (*ListDifferencesResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListDifferencesResponse) GetDifferences() int64 {
@@ -1769,7 +1964,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[24]
+	mi := &file_refold_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1976,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[24]
+	mi := &file_refold_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +1989,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PromoteRequest) GetId() string {
@@ -1827,7 +2022,7 @@ type GetCertificateRequest struct {
 
 func (x *GetCertificateRequest) Reset() {
 	*x = GetCertificateRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[25]
+	mi := &file_refold_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +2034,7 @@ func (x *GetCertificateRequest) String() string {
 func (*GetCertificateRequest) ProtoMessage() {}
 
 func (x *GetCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[25]
+	mi := &file_refold_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +2047,7 @@ func (x *GetCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCertificateRequest.ProtoReflect.Descriptor instead.
 func (*GetCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetCertificateRequest) GetId() string {
@@ -1875,7 +2070,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_refold_v1_control_proto_msgTypes[26]
+	mi := &file_refold_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2082,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[26]
+	mi := &file_refold_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2095,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Certificate) GetDocument() string {
@@ -1927,7 +2122,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[27]
+	mi := &file_refold_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +2134,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[27]
+	mi := &file_refold_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2147,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RollbackRequest) GetId() string {
@@ -1979,7 +2174,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[28]
+	mi := &file_refold_v1_control_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2186,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[28]
+	mi := &file_refold_v1_control_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2199,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CancelRequest) GetId() string {
@@ -2048,7 +2243,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_refold_v1_control_proto_msgTypes[29]
+	mi := &file_refold_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2255,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[29]
+	mi := &file_refold_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2268,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Operation) GetId() string {
@@ -2178,7 +2373,7 @@ type PartitionProgress struct {
 
 func (x *PartitionProgress) Reset() {
 	*x = PartitionProgress{}
-	mi := &file_refold_v1_control_proto_msgTypes[30]
+	mi := &file_refold_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2190,7 +2385,7 @@ func (x *PartitionProgress) String() string {
 func (*PartitionProgress) ProtoMessage() {}
 
 func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[30]
+	mi := &file_refold_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2203,7 +2398,7 @@ func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionProgress.ProtoReflect.Descriptor instead.
 func (*PartitionProgress) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PartitionProgress) GetPartition() int32 {
@@ -2260,7 +2455,7 @@ type Verification struct {
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_refold_v1_control_proto_msgTypes[31]
+	mi := &file_refold_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2467,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[31]
+	mi := &file_refold_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2480,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Verification) GetRows() int64 {
@@ -2348,7 +2543,7 @@ type RowDifference struct {
 
 func (x *RowDifference) Reset() {
 	*x = RowDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[32]
+	mi := &file_refold_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +2555,7 @@ func (x *RowDifference) String() string {
 func (*RowDifference) ProtoMessage() {}
 
 func (x *RowDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[32]
+	mi := &file_refold_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,7 +2568,7 @@ func (x *RowDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowDifference.ProtoReflect.Descriptor instead.
 func (*RowDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RowDifference) GetPartition() int32 {
@@ -2425,7 +2620,7 @@ type FieldDifference struct {
 
 func (x *FieldDifference) Reset() {
 	*x = FieldDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[33]
+	mi := &file_refold_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2437,7 +2632,7 @@ func (x *FieldDifference) String() string {
 func (*FieldDifference) ProtoMessage() {}
 
 func (x *FieldDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[33]
+	mi := &file_refold_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2450,7 +2645,7 @@ func (x *FieldDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldDifference.ProtoReflect.Descriptor instead.
 func (*FieldDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FieldDifference) GetPath() string {
@@ -2495,7 +2690,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[34]
+	mi := &file_refold_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2702,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[34]
+	mi := &file_refold_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2715,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *WhyRequest) GetProjection() string {
@@ -2587,7 +2782,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[35]
+	mi := &file_refold_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2599,7 +2794,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[35]
+	mi := &file_refold_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2612,7 +2807,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WhyResponse) GetRow() string {
@@ -2662,7 +2857,7 @@ type Cause struct {
 
 func (x *Cause) Reset() {
 	*x = Cause{}
-	mi := &file_refold_v1_control_proto_msgTypes[36]
+	mi := &file_refold_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2674,7 +2869,7 @@ func (x *Cause) String() string {
 func (*Cause) ProtoMessage() {}
 
 func (x *Cause) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[36]
+	mi := &file_refold_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2687,7 +2882,7 @@ func (x *Cause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cause.ProtoReflect.Descriptor instead.
 func (*Cause) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Cause) GetTopic() string {
@@ -2760,7 +2955,7 @@ type CompareEffectsRequest struct {
 
 func (x *CompareEffectsRequest) Reset() {
 	*x = CompareEffectsRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[37]
+	mi := &file_refold_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2772,7 +2967,7 @@ func (x *CompareEffectsRequest) String() string {
 func (*CompareEffectsRequest) ProtoMessage() {}
 
 func (x *CompareEffectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[37]
+	mi := &file_refold_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2785,7 +2980,7 @@ func (x *CompareEffectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareEffectsRequest.ProtoReflect.Descriptor instead.
 func (*CompareEffectsRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CompareEffectsRequest) GetProjection() string {
@@ -2832,7 +3027,7 @@ type CompareEffectsResponse struct {
 
 func (x *CompareEffectsResponse) Reset() {
 	*x = CompareEffectsResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[38]
+	mi := &file_refold_v1_control_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2844,7 +3039,7 @@ func (x *CompareEffectsResponse) String() string {
 func (*CompareEffectsResponse) ProtoMessage() {}
 
 func (x *CompareEffectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[38]
+	mi := &file_refold_v1_control_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2857,7 +3052,7 @@ func (x *CompareEffectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareEffectsResponse.ProtoReflect.Descriptor instead.
 func (*CompareEffectsResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CompareEffectsResponse) GetSame() int64 {
@@ -2915,7 +3110,7 @@ type EffectDifference struct {
 
 func (x *EffectDifference) Reset() {
 	*x = EffectDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[39]
+	mi := &file_refold_v1_control_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2927,7 +3122,7 @@ func (x *EffectDifference) String() string {
 func (*EffectDifference) ProtoMessage() {}
 
 func (x *EffectDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[39]
+	mi := &file_refold_v1_control_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2940,7 +3135,7 @@ func (x *EffectDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EffectDifference.ProtoReflect.Descriptor instead.
 func (*EffectDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *EffectDifference) GetEffectId() string {
@@ -3005,7 +3200,7 @@ type ReleaseEffectsRequest struct {
 
 func (x *ReleaseEffectsRequest) Reset() {
 	*x = ReleaseEffectsRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[40]
+	mi := &file_refold_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3017,7 +3212,7 @@ func (x *ReleaseEffectsRequest) String() string {
 func (*ReleaseEffectsRequest) ProtoMessage() {}
 
 func (x *ReleaseEffectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[40]
+	mi := &file_refold_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3030,7 +3225,7 @@ func (x *ReleaseEffectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseEffectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseEffectsRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ReleaseEffectsRequest) GetProjection() string {
@@ -3064,7 +3259,7 @@ type ReleaseEffectsResponse struct {
 
 func (x *ReleaseEffectsResponse) Reset() {
 	*x = ReleaseEffectsResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[41]
+	mi := &file_refold_v1_control_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3076,7 +3271,7 @@ func (x *ReleaseEffectsResponse) String() string {
 func (*ReleaseEffectsResponse) ProtoMessage() {}
 
 func (x *ReleaseEffectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[41]
+	mi := &file_refold_v1_control_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3089,7 +3284,7 @@ func (x *ReleaseEffectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseEffectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseEffectsResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{41}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReleaseEffectsResponse) GetEffectIds() []string {
@@ -3111,7 +3306,7 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"Projection\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04live\x18\x02 \x01(\x03R\x04live\x127\n" +
-	"\vgenerations\x18\x03 \x03(\v2\x15.refold.v1.GenerationR\vgenerations\"\xfc\x03\n" +
+	"\vgenerations\x18\x03 \x03(\v2\x15.refold.v1.GenerationR\vgenerations\"\x9d\x04\n" +
 	"\n" +
 	"Generation\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x18\n" +
@@ -3132,7 +3327,25 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x16\n" +
 	"\x06reason\x18\r \x01(\tR\x06reason\x12,\n" +
-	"\x05drill\x18\x0e \x01(\v2\x16.refold.v1.DrillResultR\x05drill\"\xc1\x02\n" +
+	"\x05drill\x18\x0e \x01(\v2\x16.refold.v1.DrillResultR\x05drill\x12\x1f\n" +
+	"\vparked_rows\x18\x0f \x01(\x03R\n" +
+	"parkedRows\"Q\n" +
+	"\x11ListParkedRequest\x12<\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
+	"projection\">\n" +
+	"\x12ListParkedResponse\x12(\n" +
+	"\x04rows\x18\x01 \x03(\v2\x14.refold.v1.ParkedRowR\x04rows\"\xd3\x01\n" +
+	"\tParkedRow\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x03R\n" +
+	"generation\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12\x1a\n" +
+	"\bposition\x18\x04 \x01(\x03R\bposition\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x10\n" +
+	"\x03row\x18\a \x01(\tR\x03row\"\xc1\x02\n" +
 	"\x12StartReplayRequest\x12<\n" +
 	"\n" +
 	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
@@ -3388,7 +3601,7 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x15KNOWLEDGE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11KNOWLEDGE_UNKNOWN\x10\x01\x12\x17\n" +
 	"\x13KNOWLEDGE_ESTIMATED\x10\x02\x12\x15\n" +
-	"\x11KNOWLEDGE_COUNTED\x10\x032\xd5\x11\n" +
+	"\x11KNOWLEDGE_COUNTED\x10\x032\xcd\x12\n" +
 	"\x0eControlService\x12q\n" +
 	"\x0fListProjections\x12!.refold.v1.ListProjectionsRequest\x1a\".refold.v1.ListProjectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/projections\x12f\n" +
 	"\n" +
@@ -3408,7 +3621,9 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x0eGetCertificate\x12 .refold.v1.GetCertificateRequest\x1a\x16.refold.v1.Certificate\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/operations/{id}/certificate\x12e\n" +
 	"\bRollback\x12\x1a.refold.v1.RollbackRequest\x1a\x14.refold.v1.Operation\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/operations/{id}:rollback\x12_\n" +
 	"\x06Cancel\x12\x18.refold.v1.CancelRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:cancel\x12~\n" +
-	"\x03Why\x12\x15.refold.v1.WhyRequest\x1a\x16.refold.v1.WhyResponse\"H\x82\xd3\xe4\x93\x02B\x12@/v1/projections/{projection}/rows/{partition_key}/{sort_key}:why\x12\x8b\x01\n" +
+	"\x03Why\x12\x15.refold.v1.WhyRequest\x1a\x16.refold.v1.WhyResponse\"H\x82\xd3\xe4\x93\x02B\x12@/v1/projections/{projection}/rows/{partition_key}/{sort_key}:why\x12v\n" +
+	"\n" +
+	"ListParked\x12\x1c.refold.v1.ListParkedRequest\x1a\x1d.refold.v1.ListParkedResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/projections/{projection}/parked\x12\x8b\x01\n" +
 	"\x0eCompareEffects\x12 .refold.v1.CompareEffectsRequest\x1a!.refold.v1.CompareEffectsResponse\"4\x82\xd3\xe4\x93\x02.\x12,/v1/projections/{projection}/effects:compare\x12\x8e\x01\n" +
 	"\x0eReleaseEffects\x12 .refold.v1.ReleaseEffectsRequest\x1a!.refold.v1.ReleaseEffectsResponse\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/projections/{projection}/effects:releaseB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
 
@@ -3425,7 +3640,7 @@ func file_refold_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_refold_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_refold_v1_control_proto_goTypes = []any{
 	(GenerationState)(0),            // 0: refold.v1.GenerationState
 	(Knowledge)(0),                  // 1: refold.v1.Knowledge
@@ -3433,121 +3648,128 @@ var file_refold_v1_control_proto_goTypes = []any{
 	(*ListProjectionsResponse)(nil), // 3: refold.v1.ListProjectionsResponse
 	(*Projection)(nil),              // 4: refold.v1.Projection
 	(*Generation)(nil),              // 5: refold.v1.Generation
-	(*StartReplayRequest)(nil),      // 6: refold.v1.StartReplayRequest
-	(*PlanReplayRequest)(nil),       // 7: refold.v1.PlanReplayRequest
-	(*Plan)(nil),                    // 8: refold.v1.Plan
-	(*PlanStretch)(nil),             // 9: refold.v1.PlanStretch
-	(*Figure)(nil),                  // 10: refold.v1.Figure
-	(*GetOperationRequest)(nil),     // 11: refold.v1.GetOperationRequest
-	(*CreateSnapshotRequest)(nil),   // 12: refold.v1.CreateSnapshotRequest
-	(*ListSnapshotsRequest)(nil),    // 13: refold.v1.ListSnapshotsRequest
-	(*ListSnapshotsResponse)(nil),   // 14: refold.v1.ListSnapshotsResponse
-	(*Snapshot)(nil),                // 15: refold.v1.Snapshot
-	(*ListOperationsRequest)(nil),   // 16: refold.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil),  // 17: refold.v1.ListOperationsResponse
-	(*PauseRequest)(nil),            // 18: refold.v1.PauseRequest
-	(*ResumeRequest)(nil),           // 19: refold.v1.ResumeRequest
-	(*RetryRequest)(nil),            // 20: refold.v1.RetryRequest
-	(*CapRequest)(nil),              // 21: refold.v1.CapRequest
-	(*DrillRequest)(nil),            // 22: refold.v1.DrillRequest
-	(*DrillResult)(nil),             // 23: refold.v1.DrillResult
-	(*ListDifferencesRequest)(nil),  // 24: refold.v1.ListDifferencesRequest
-	(*ListDifferencesResponse)(nil), // 25: refold.v1.ListDifferencesResponse
-	(*PromoteRequest)(nil),          // 26: refold.v1.PromoteRequest
-	(*GetCertificateRequest)(nil),   // 27: refold.v1.GetCertificateRequest
-	(*Certificate)(nil),             // 28: refold.v1.Certificate
-	(*RollbackRequest)(nil),         // 29: refold.v1.RollbackRequest
-	(*CancelRequest)(nil),           // 30: refold.v1.CancelRequest
-	(*Operation)(nil),               // 31: refold.v1.Operation
-	(*PartitionProgress)(nil),       // 32: refold.v1.PartitionProgress
-	(*Verification)(nil),            // 33: refold.v1.Verification
-	(*RowDifference)(nil),           // 34: refold.v1.RowDifference
-	(*FieldDifference)(nil),         // 35: refold.v1.FieldDifference
-	(*WhyRequest)(nil),              // 36: refold.v1.WhyRequest
-	(*WhyResponse)(nil),             // 37: refold.v1.WhyResponse
-	(*Cause)(nil),                   // 38: refold.v1.Cause
-	(*CompareEffectsRequest)(nil),   // 39: refold.v1.CompareEffectsRequest
-	(*CompareEffectsResponse)(nil),  // 40: refold.v1.CompareEffectsResponse
-	(*EffectDifference)(nil),        // 41: refold.v1.EffectDifference
-	(*ReleaseEffectsRequest)(nil),   // 42: refold.v1.ReleaseEffectsRequest
-	(*ReleaseEffectsResponse)(nil),  // 43: refold.v1.ReleaseEffectsResponse
-	(*timestamppb.Timestamp)(nil),   // 44: google.protobuf.Timestamp
-	(*Freshness)(nil),               // 45: refold.v1.Freshness
+	(*ListParkedRequest)(nil),       // 6: refold.v1.ListParkedRequest
+	(*ListParkedResponse)(nil),      // 7: refold.v1.ListParkedResponse
+	(*ParkedRow)(nil),               // 8: refold.v1.ParkedRow
+	(*StartReplayRequest)(nil),      // 9: refold.v1.StartReplayRequest
+	(*PlanReplayRequest)(nil),       // 10: refold.v1.PlanReplayRequest
+	(*Plan)(nil),                    // 11: refold.v1.Plan
+	(*PlanStretch)(nil),             // 12: refold.v1.PlanStretch
+	(*Figure)(nil),                  // 13: refold.v1.Figure
+	(*GetOperationRequest)(nil),     // 14: refold.v1.GetOperationRequest
+	(*CreateSnapshotRequest)(nil),   // 15: refold.v1.CreateSnapshotRequest
+	(*ListSnapshotsRequest)(nil),    // 16: refold.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),   // 17: refold.v1.ListSnapshotsResponse
+	(*Snapshot)(nil),                // 18: refold.v1.Snapshot
+	(*ListOperationsRequest)(nil),   // 19: refold.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),  // 20: refold.v1.ListOperationsResponse
+	(*PauseRequest)(nil),            // 21: refold.v1.PauseRequest
+	(*ResumeRequest)(nil),           // 22: refold.v1.ResumeRequest
+	(*RetryRequest)(nil),            // 23: refold.v1.RetryRequest
+	(*CapRequest)(nil),              // 24: refold.v1.CapRequest
+	(*DrillRequest)(nil),            // 25: refold.v1.DrillRequest
+	(*DrillResult)(nil),             // 26: refold.v1.DrillResult
+	(*ListDifferencesRequest)(nil),  // 27: refold.v1.ListDifferencesRequest
+	(*ListDifferencesResponse)(nil), // 28: refold.v1.ListDifferencesResponse
+	(*PromoteRequest)(nil),          // 29: refold.v1.PromoteRequest
+	(*GetCertificateRequest)(nil),   // 30: refold.v1.GetCertificateRequest
+	(*Certificate)(nil),             // 31: refold.v1.Certificate
+	(*RollbackRequest)(nil),         // 32: refold.v1.RollbackRequest
+	(*CancelRequest)(nil),           // 33: refold.v1.CancelRequest
+	(*Operation)(nil),               // 34: refold.v1.Operation
+	(*PartitionProgress)(nil),       // 35: refold.v1.PartitionProgress
+	(*Verification)(nil),            // 36: refold.v1.Verification
+	(*RowDifference)(nil),           // 37: refold.v1.RowDifference
+	(*FieldDifference)(nil),         // 38: refold.v1.FieldDifference
+	(*WhyRequest)(nil),              // 39: refold.v1.WhyRequest
+	(*WhyResponse)(nil),             // 40: refold.v1.WhyResponse
+	(*Cause)(nil),                   // 41: refold.v1.Cause
+	(*CompareEffectsRequest)(nil),   // 42: refold.v1.CompareEffectsRequest
+	(*CompareEffectsResponse)(nil),  // 43: refold.v1.CompareEffectsResponse
+	(*EffectDifference)(nil),        // 44: refold.v1.EffectDifference
+	(*ReleaseEffectsRequest)(nil),   // 45: refold.v1.ReleaseEffectsRequest
+	(*ReleaseEffectsResponse)(nil),  // 46: refold.v1.ReleaseEffectsResponse
+	(*timestamppb.Timestamp)(nil),   // 47: google.protobuf.Timestamp
+	(*Freshness)(nil),               // 48: refold.v1.Freshness
 }
 var file_refold_v1_control_proto_depIdxs = []int32{
 	4,  // 0: refold.v1.ListProjectionsResponse.projections:type_name -> refold.v1.Projection
 	5,  // 1: refold.v1.Projection.generations:type_name -> refold.v1.Generation
 	0,  // 2: refold.v1.Generation.state:type_name -> refold.v1.GenerationState
-	44, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
-	44, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
-	23, // 5: refold.v1.Generation.drill:type_name -> refold.v1.DrillResult
-	9,  // 6: refold.v1.Plan.stretches:type_name -> refold.v1.PlanStretch
-	10, // 7: refold.v1.Plan.events:type_name -> refold.v1.Figure
-	10, // 8: refold.v1.Plan.bytes:type_name -> refold.v1.Figure
-	10, // 9: refold.v1.Plan.rows:type_name -> refold.v1.Figure
-	10, // 10: refold.v1.Plan.silenced:type_name -> refold.v1.Figure
-	1,  // 11: refold.v1.Figure.known:type_name -> refold.v1.Knowledge
-	15, // 12: refold.v1.ListSnapshotsResponse.snapshots:type_name -> refold.v1.Snapshot
-	44, // 13: refold.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
-	31, // 14: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
-	44, // 15: refold.v1.DrillResult.at:type_name -> google.protobuf.Timestamp
-	34, // 16: refold.v1.ListDifferencesResponse.rows:type_name -> refold.v1.RowDifference
-	5,  // 17: refold.v1.Operation.generation:type_name -> refold.v1.Generation
-	32, // 18: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
-	33, // 19: refold.v1.Operation.verification:type_name -> refold.v1.Verification
-	34, // 20: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
-	35, // 21: refold.v1.RowDifference.fields:type_name -> refold.v1.FieldDifference
-	44, // 22: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	38, // 23: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
-	45, // 24: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
-	44, // 25: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
-	44, // 26: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
-	41, // 27: refold.v1.CompareEffectsResponse.differences:type_name -> refold.v1.EffectDifference
-	2,  // 28: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
-	7,  // 29: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
-	6,  // 30: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
-	11, // 31: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
-	12, // 32: refold.v1.ControlService.CreateSnapshot:input_type -> refold.v1.CreateSnapshotRequest
-	13, // 33: refold.v1.ControlService.ListSnapshots:input_type -> refold.v1.ListSnapshotsRequest
-	16, // 34: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
-	18, // 35: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
-	19, // 36: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
-	20, // 37: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
-	21, // 38: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
-	24, // 39: refold.v1.ControlService.ListDifferences:input_type -> refold.v1.ListDifferencesRequest
-	22, // 40: refold.v1.ControlService.Drill:input_type -> refold.v1.DrillRequest
-	26, // 41: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
-	27, // 42: refold.v1.ControlService.GetCertificate:input_type -> refold.v1.GetCertificateRequest
-	29, // 43: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
-	30, // 44: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
-	36, // 45: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
-	39, // 46: refold.v1.ControlService.CompareEffects:input_type -> refold.v1.CompareEffectsRequest
-	42, // 47: refold.v1.ControlService.ReleaseEffects:input_type -> refold.v1.ReleaseEffectsRequest
-	3,  // 48: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
-	8,  // 49: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
-	31, // 50: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
-	31, // 51: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
-	15, // 52: refold.v1.ControlService.CreateSnapshot:output_type -> refold.v1.Snapshot
-	14, // 53: refold.v1.ControlService.ListSnapshots:output_type -> refold.v1.ListSnapshotsResponse
-	17, // 54: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
-	31, // 55: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
-	31, // 56: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
-	31, // 57: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
-	31, // 58: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
-	25, // 59: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
-	23, // 60: refold.v1.ControlService.Drill:output_type -> refold.v1.DrillResult
-	31, // 61: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
-	28, // 62: refold.v1.ControlService.GetCertificate:output_type -> refold.v1.Certificate
-	31, // 63: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
-	31, // 64: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
-	37, // 65: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
-	40, // 66: refold.v1.ControlService.CompareEffects:output_type -> refold.v1.CompareEffectsResponse
-	43, // 67: refold.v1.ControlService.ReleaseEffects:output_type -> refold.v1.ReleaseEffectsResponse
-	48, // [48:68] is the sub-list for method output_type
-	28, // [28:48] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	47, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
+	47, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
+	26, // 5: refold.v1.Generation.drill:type_name -> refold.v1.DrillResult
+	8,  // 6: refold.v1.ListParkedResponse.rows:type_name -> refold.v1.ParkedRow
+	47, // 7: refold.v1.ParkedRow.since:type_name -> google.protobuf.Timestamp
+	12, // 8: refold.v1.Plan.stretches:type_name -> refold.v1.PlanStretch
+	13, // 9: refold.v1.Plan.events:type_name -> refold.v1.Figure
+	13, // 10: refold.v1.Plan.bytes:type_name -> refold.v1.Figure
+	13, // 11: refold.v1.Plan.rows:type_name -> refold.v1.Figure
+	13, // 12: refold.v1.Plan.silenced:type_name -> refold.v1.Figure
+	1,  // 13: refold.v1.Figure.known:type_name -> refold.v1.Knowledge
+	18, // 14: refold.v1.ListSnapshotsResponse.snapshots:type_name -> refold.v1.Snapshot
+	47, // 15: refold.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
+	34, // 16: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
+	47, // 17: refold.v1.DrillResult.at:type_name -> google.protobuf.Timestamp
+	37, // 18: refold.v1.ListDifferencesResponse.rows:type_name -> refold.v1.RowDifference
+	5,  // 19: refold.v1.Operation.generation:type_name -> refold.v1.Generation
+	35, // 20: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
+	36, // 21: refold.v1.Operation.verification:type_name -> refold.v1.Verification
+	37, // 22: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
+	38, // 23: refold.v1.RowDifference.fields:type_name -> refold.v1.FieldDifference
+	47, // 24: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	41, // 25: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
+	48, // 26: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
+	47, // 27: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
+	47, // 28: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
+	44, // 29: refold.v1.CompareEffectsResponse.differences:type_name -> refold.v1.EffectDifference
+	2,  // 30: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
+	10, // 31: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
+	9,  // 32: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
+	14, // 33: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
+	15, // 34: refold.v1.ControlService.CreateSnapshot:input_type -> refold.v1.CreateSnapshotRequest
+	16, // 35: refold.v1.ControlService.ListSnapshots:input_type -> refold.v1.ListSnapshotsRequest
+	19, // 36: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
+	21, // 37: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
+	22, // 38: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
+	23, // 39: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
+	24, // 40: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
+	27, // 41: refold.v1.ControlService.ListDifferences:input_type -> refold.v1.ListDifferencesRequest
+	25, // 42: refold.v1.ControlService.Drill:input_type -> refold.v1.DrillRequest
+	29, // 43: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
+	30, // 44: refold.v1.ControlService.GetCertificate:input_type -> refold.v1.GetCertificateRequest
+	32, // 45: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
+	33, // 46: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
+	39, // 47: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
+	6,  // 48: refold.v1.ControlService.ListParked:input_type -> refold.v1.ListParkedRequest
+	42, // 49: refold.v1.ControlService.CompareEffects:input_type -> refold.v1.CompareEffectsRequest
+	45, // 50: refold.v1.ControlService.ReleaseEffects:input_type -> refold.v1.ReleaseEffectsRequest
+	3,  // 51: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
+	11, // 52: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
+	34, // 53: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
+	34, // 54: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
+	18, // 55: refold.v1.ControlService.CreateSnapshot:output_type -> refold.v1.Snapshot
+	17, // 56: refold.v1.ControlService.ListSnapshots:output_type -> refold.v1.ListSnapshotsResponse
+	20, // 57: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
+	34, // 58: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
+	34, // 59: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
+	34, // 60: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
+	34, // 61: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
+	28, // 62: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
+	26, // 63: refold.v1.ControlService.Drill:output_type -> refold.v1.DrillResult
+	34, // 64: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
+	31, // 65: refold.v1.ControlService.GetCertificate:output_type -> refold.v1.Certificate
+	34, // 66: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
+	34, // 67: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
+	40, // 68: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
+	7,  // 69: refold.v1.ControlService.ListParked:output_type -> refold.v1.ListParkedResponse
+	43, // 70: refold.v1.ControlService.CompareEffects:output_type -> refold.v1.CompareEffectsResponse
+	46, // 71: refold.v1.ControlService.ReleaseEffects:output_type -> refold.v1.ReleaseEffectsResponse
+	51, // [51:72] is the sub-list for method output_type
+	30, // [30:51] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_refold_v1_control_proto_init() }
@@ -3562,7 +3784,7 @@ func file_refold_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_refold_v1_control_proto_rawDesc), len(file_refold_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   42,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

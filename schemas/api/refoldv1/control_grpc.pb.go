@@ -37,6 +37,7 @@ const (
 	ControlService_Rollback_FullMethodName        = "/refold.v1.ControlService/Rollback"
 	ControlService_Cancel_FullMethodName          = "/refold.v1.ControlService/Cancel"
 	ControlService_Why_FullMethodName             = "/refold.v1.ControlService/Why"
+	ControlService_ListParked_FullMethodName      = "/refold.v1.ControlService/ListParked"
 	ControlService_CompareEffects_FullMethodName  = "/refold.v1.ControlService/CompareEffects"
 	ControlService_ReleaseEffects_FullMethodName  = "/refold.v1.ControlService/ReleaseEffects"
 )
@@ -83,6 +84,9 @@ type ControlServiceClient interface {
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*Operation, error)
 	// Why folds one row anew and returns the events that made it.
 	Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyResponse, error)
+	// ListParked returns the rows of a projection that stand still, each since an event that could not be folded, of
+	// the partitions that this process holds.
+	ListParked(ctx context.Context, in *ListParkedRequest, opts ...grpc.CallOption) (*ListParkedResponse, error)
 	// CompareEffects folds the log anew by two generations of a projection, and returns what they do not both emit.
 	// It publishes nothing, and takes as long as two replays.
 	CompareEffects(ctx context.Context, in *CompareEffectsRequest, opts ...grpc.CallOption) (*CompareEffectsResponse, error)
@@ -279,6 +283,16 @@ func (c *controlServiceClient) Why(ctx context.Context, in *WhyRequest, opts ...
 	return out, nil
 }
 
+func (c *controlServiceClient) ListParked(ctx context.Context, in *ListParkedRequest, opts ...grpc.CallOption) (*ListParkedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListParkedResponse)
+	err := c.cc.Invoke(ctx, ControlService_ListParked_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlServiceClient) CompareEffects(ctx context.Context, in *CompareEffectsRequest, opts ...grpc.CallOption) (*CompareEffectsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CompareEffectsResponse)
@@ -341,6 +355,9 @@ type ControlServiceServer interface {
 	Cancel(context.Context, *CancelRequest) (*Operation, error)
 	// Why folds one row anew and returns the events that made it.
 	Why(context.Context, *WhyRequest) (*WhyResponse, error)
+	// ListParked returns the rows of a projection that stand still, each since an event that could not be folded, of
+	// the partitions that this process holds.
+	ListParked(context.Context, *ListParkedRequest) (*ListParkedResponse, error)
 	// CompareEffects folds the log anew by two generations of a projection, and returns what they do not both emit.
 	// It publishes nothing, and takes as long as two replays.
 	CompareEffects(context.Context, *CompareEffectsRequest) (*CompareEffectsResponse, error)
@@ -410,6 +427,9 @@ func (UnimplementedControlServiceServer) Cancel(context.Context, *CancelRequest)
 }
 func (UnimplementedControlServiceServer) Why(context.Context, *WhyRequest) (*WhyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Why not implemented")
+}
+func (UnimplementedControlServiceServer) ListParked(context.Context, *ListParkedRequest) (*ListParkedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListParked not implemented")
 }
 func (UnimplementedControlServiceServer) CompareEffects(context.Context, *CompareEffectsRequest) (*CompareEffectsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CompareEffects not implemented")
@@ -762,6 +782,24 @@ func _ControlService_Why_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ControlService_ListParked_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListParkedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).ListParked(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_ListParked_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).ListParked(ctx, req.(*ListParkedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ControlService_CompareEffects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CompareEffectsRequest)
 	if err := dec(in); err != nil {
@@ -876,6 +914,10 @@ var ControlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Why",
 			Handler:    _ControlService_Why_Handler,
+		},
+		{
+			MethodName: "ListParked",
+			Handler:    _ControlService_ListParked_Handler,
 		},
 		{
 			MethodName: "CompareEffects",

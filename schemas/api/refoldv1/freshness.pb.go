@@ -37,7 +37,10 @@ type Freshness struct {
 	// Generation of the projection that answered.
 	Generation int64 `protobuf:"varint,5,opt,name=generation,proto3" json:"generation,omitempty"`
 	// A look into the past had to read the whole partition: no index says which events made these rows.
-	Scanned       bool `protobuf:"varint,6,opt,name=scanned,proto3" json:"scanned,omitempty"`
+	Scanned bool `protobuf:"varint,6,opt,name=scanned,proto3" json:"scanned,omitempty"`
+	// Set where a row of this answer is parked: it stands still since an event that could not be folded, which was
+	// recorded then. Later events of the row are not in the answer, whatever its position says.
+	ParkedSince   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=parked_since,json=parkedSince,proto3" json:"parked_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -114,11 +117,18 @@ func (x *Freshness) GetScanned() bool {
 	return false
 }
 
+func (x *Freshness) GetParkedSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ParkedSince
+	}
+	return nil
+}
+
 var File_refold_v1_freshness_proto protoreflect.FileDescriptor
 
 const file_refold_v1_freshness_proto_rawDesc = "" +
 	"\n" +
-	"\x19refold/v1/freshness.proto\x12\trefold.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x01\n" +
+	"\x19refold/v1/freshness.proto\x12\trefold.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x02\n" +
 	"\tFreshness\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\tR\bposition\x129\n" +
 	"\n" +
@@ -130,7 +140,8 @@ const file_refold_v1_freshness_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x05 \x01(\x03R\n" +
 	"generation\x12\x18\n" +
-	"\ascanned\x18\x06 \x01(\bR\ascannedB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
+	"\ascanned\x18\x06 \x01(\bR\ascanned\x12=\n" +
+	"\fparked_since\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vparkedSinceB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
 
 var (
 	file_refold_v1_freshness_proto_rawDescOnce sync.Once
@@ -151,11 +162,12 @@ var file_refold_v1_freshness_proto_goTypes = []any{
 }
 var file_refold_v1_freshness_proto_depIdxs = []int32{
 	1, // 0: refold.v1.Freshness.event_time:type_name -> google.protobuf.Timestamp
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1, // 1: refold.v1.Freshness.parked_since:type_name -> google.protobuf.Timestamp
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_refold_v1_freshness_proto_init() }

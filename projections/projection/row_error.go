@@ -1,0 +1,20 @@
+package projection
+
+import (
+	"fmt"
+	"time"
+)
+
+// RowError is that a fold failed for one row. Other rows that the event touches may have been folded.
+type RowError struct {
+	// Key is the encoded key of the row.
+	Key string
+	// Offset is that of the event, and At when it was recorded.
+	Offset int64
+	At     time.Time
+	Err    error
+}
+
+func (e *RowError) Error() string { return fmt.Sprintf("fold row %q: %v", e.Key, e.Err) }
+
+func (e *RowError) Unwrap() error { return e.Err }
