@@ -1,0 +1,130 @@
+//go:build synctests
+
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/timeline"
+	"github.com/refold/refold/streams/topic"
+)
+
+// decided returns what the acts say, by a process that has folded them all.
+func (w *world) decided() (acts.Projection, error) {
+	p := w.some()
+	if p == nil {
+		return acts.Projection{}, errGone
+	}
+	ctx, cancel := context.WithTimeout(w.Context(), time.Second)
+	defer cancel()
+	if err := p.acts.Ready(ctx); err != nil {
+		return acts.Projection{}, err
+	}
+	state, _ := p.acts.State()
+	return state.Projection(simulated), nil
+}
+
+// left says what is not folded yet.
+func (w *world) left() string {
+	w.Helper()
+	p, err := w.decided()
+	if err != nil {
+		return err.Error()
+	}
+	if p.Live == 0 {
+		return "there is no generation"
+	}
+	ends, err := cluster.Ends(w.Context(), w.producer, topic.Transactions)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, g := range p.Generations {
+		for partition, end := range ends {
+			_, c := w.shelf.read(taskOf{store.Generation{Projection: simulated, Number: g.Number}, partition})
+			if c.Next < end && !g.Cancelled {
+				return fmt.Sprintf("generation %d has folded partition %d up to %d of %d", g.Number, partition, c.Next, end)
+			}
+		}
+	}
+	return ""
+}
+
+// judge holds rows, effects and what was seen against a fold by one hand.
+func (w *world) judge(seen []sight) {
+	m, err := newModel(w.Context(), w.cluster, w.codec)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, s := range seen {
+		if problem := m.problem(s.partition, s.key, s.next, s.found); problem != "" {
+			w.Errorf("a reader of %d/%d at %d: %s", s.generation, s.partition, s.next, problem)
+		}
+	}
+	p, err := w.decided()
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, g := range p.Generations {
+		for partition, versions := range m.rows {
+			if !g.Cancelled {
+				w.rows(m, taskOf{store.Generation{Projection: simulated, Number: g.Number}, partition}, versions)
+			}
+		}
+	}
+	var found []event.NotificationRequested
+	err = scanned(w.Context(), w.cluster, topic.Notifications, func(rec *timeline.Record) error {
+		e, err := decode[event.NotificationRequested](w.Context(), w.codec, rec)
+		found = append(found, e)
+		return err
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	problems, missing := m.judge(found, p)
+	w.counts["effects"], w.counts["effects of cancelled generations left unsaid"] = len(found), missing
+	w.counts["events"], w.counts["rows seen"] = int(w.number), len(seen)
+	w.counts["generations"], w.counts["changes of what is live"] = len(p.Generations), len(p.Reigns)-1
+	for _, problem := range append(problems, w.shelf.problems...) {
+		w.Error(problem)
+	}
+}
+
+// rows checks that a task has the last version of every row and no other row.
+func (w *world) rows(m *model, of taskOf, versions map[string][]version) {
+	rows, _ := w.shelf.read(of)
+	if len(rows) != len(versions) {
+		w.Errorf("generation %d, partition %d: %d rows, want %d", of.Number, of.partition, len(rows), len(versions))
+	}
+	for key, all := range versions {
+		found := decoded(w.T, rows[string(projection.Key{Partition: key}.Encode())])
+		if problem := m.problem(of.partition, key, all[len(all)-1].offset+1, found); problem != "" {
+			w.Errorf("generation %d, partition %d: %s", of.Number, of.partition, problem)
+		}
+	}
+}
+
+// decoded returns what a row says, nil where there is none.
+func decoded(t *testing.T, value []byte) *version {
+	t.Helper()
+	if value == nil {
+		return nil
+	}
+	c, err := codec.RowOf[simulatedRow]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v version
+	if v.offset, err = projection.Decode(c, value, &v.simulatedRow); err != nil {
+		t.Error(err)
+	}
+	return &v
+}
