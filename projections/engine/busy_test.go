@@ -131,3 +131,22 @@ func TestPromotedWhileItIsSeeded(t *testing.T) {
 		t.Errorf("the rows of the live generation were dropped %d times", n)
 	}
 }
+
+// A promotion that comes before an instance has its tasks waits for them.
+func TestPromoteWaitsForItsTasks(t *testing.T) {
+	b := newBank(t)
+	stores := memory.New()
+	e, stop := b.run(stores, spending.Definition())
+	b.post(30)
+	b.total(e)
+	op, err := e.Start(t.Context(), spending.Name, "tester", "")
+	b.must(err)
+	until(t, "the replay is verified", func() bool { return b.status(e, op).State == engine.Verified })
+	stop()
+	nobody := b.broker.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.CoordinatorLoadInProgress, Count: -1})
+	e, stop = b.run(stores, spending.Definition())
+	defer stop()
+	until(t, "the acts are read", func() bool { _, _, _, err := e.Find(op); return err == nil && nobody.Hits() > 0 })
+	time.AfterFunc(300*time.Millisecond, nobody.Remove)
+	b.must(e.Promote(t.Context(), op, "tester", "it was verified", false))
+}

@@ -143,8 +143,36 @@ func stateOf(s Status, p acts.Projection) State {
 
 // caughtUp tells whether the generation has folded nearly all there is, of every partition held here.
 func (s Status) caughtUp() bool {
+	return s.known() && s.Lag < farBehind
+}
+
+// known tells whether there are tasks here and all know how far they are.
+func (s Status) known() bool {
 	unknown := slices.ContainsFunc(s.Progress, func(p Progress) bool { return !p.Known() })
-	return len(s.Progress) > 0 && !unknown && s.Lag < farBehind
+	return len(s.Progress) > 0 && !unknown
+}
+
+// settleWithin bounds the wait until it is known how far the tasks of a generation are.
+const settleWithin = 5 * time.Second
+
+// settled returns a generation as it stands once all its tasks here know how far they are: for a moment after
+// partitions were shared out anew they do not.
+func (e *Engine) settled(ctx context.Context, name string, p acts.Projection, g acts.Generation) Status {
+	bounded, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		s := e.status(name, p, g)
+		if s.State == Stuck || s.State == Cancelled || s.known() {
+			return s
+		}
+		select {
+		case <-ticker.C:
+		case <-bounded.Done():
+			return s
+		}
+	}
 }
 
 // Operation names a replay: projection and generation.
@@ -183,7 +211,7 @@ func (e *Engine) Promote(ctx context.Context, operation, principal, reason strin
 	if err != nil {
 		return err
 	}
-	if s := e.status(name, p, g); !force && s.State == Stuck {
+	if s := e.settled(ctx, name, p, g); !force && s.State == Stuck {
 		return &acts.Refusal{Why: fmt.Sprintf("generation %d of %s stands still: %v", g.Number, name, s.Err)}
 	} else if !force && s.Verified != nil && !s.caughtUp() {
 		return &acts.Refusal{Why: fmt.Sprintf("generation %d of %s has not caught up here: %d records to fold", g.Number, name, s.Lag)}
