@@ -15,7 +15,7 @@ func (c *cli) parked() *cobra.Command {
 		Use:   "parked",
 		Short: "Show rows that stand still since an event that could not be folded",
 	}
-	cmd.AddCommand(c.listParked(), c.showParked())
+	cmd.AddCommand(c.listParked(), c.showParked(), c.retryParked(), c.discardParked())
 	return cmd
 }
 
@@ -83,7 +83,65 @@ func (c *cli) runShowParked(ctx context.Context, control refoldv1.ControlService
 		}
 	}
 	if !found {
-		return fmt.Errorf("%s has no parked row %s", projection, key)
+		return fmt.Errorf("%w: %s has no parked row %s", errUsage, projection, key)
 	}
 	return nil
+}
+
+func (c *cli) retryParked() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "retry PROJECTION KEY",
+		Short: "Fold a parked row again, such as after its fold was mended",
+		Args:  args(2),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			return c.withControl(func(control refoldv1.ControlServiceClient) error {
+				resp, err := control.RetryParked(cmd.Context(), &refoldv1.RetryParkedRequest{Projection: a[0], Key: a[1], Reason: reason})
+				if err != nil {
+					return err
+				}
+				if c.json {
+					return c.printProto(resp)
+				}
+				return c.printLeft(a[1], resp.GetRows())
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why; kept in the record of acts")
+	return cmd
+}
+
+func (c *cli) discardParked() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "discard PROJECTION KEY --reason WHY",
+		Short: "Leave the event that failed out of a parked row for ever",
+		Args:  args(2),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			if reason == "" {
+				return fmt.Errorf("%w: --reason is needed", errUsage)
+			}
+			return c.withControl(func(control refoldv1.ControlServiceClient) error {
+				resp, err := control.DiscardParked(cmd.Context(), &refoldv1.DiscardParkedRequest{Projection: a[0], Key: a[1], Reason: reason})
+				if err != nil {
+					return err
+				}
+				if c.json {
+					return c.printProto(resp)
+				}
+				return c.printLeft(a[1], resp.GetRows())
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why; kept in the record of acts")
+	return cmd
+}
+
+// printLeft says whether a row goes on.
+func (c *cli) printLeft(key string, left []*refoldv1.ParkedRow) error {
+	if len(left) > 0 {
+		return fmt.Errorf("%w: %s is parked at offset %d: %s", errNotAllWell, key, left[0].GetPosition(), left[0].GetReason())
+	}
+	_, err := fmt.Fprintf(c.stdout, "%s goes on\n", key)
+	return err
 }

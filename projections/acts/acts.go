@@ -30,6 +30,8 @@ type Projection struct {
 	Snapshots []event.ActRecorded
 	// Reigns say which generation emits, oldest first. They are never empty once there is a generation.
 	Reigns []Reign
+	// Rows are the acts about parked rows, oldest first.
+	Rows []RowAct
 }
 
 // Generation is one build of a projection's rows.
@@ -94,6 +96,7 @@ func (s *State) Fold(offset int64, a event.ActRecorded) (*State, *Refusal) {
 	}
 	p := s.Projection(a.Projection)
 	p.Generations, p.Snapshots, p.Reigns = slices.Clone(p.Generations), slices.Clone(p.Snapshots), slices.Clone(p.Reigns)
+	p.Rows = slices.Clone(p.Rows)
 	live := p.Live
 	if why := p.fold(a); why != "" {
 		return next, &Refusal{ActID: a.ActID, Why: why}

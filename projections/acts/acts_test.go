@@ -1,6 +1,7 @@
 package acts_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,5 +106,38 @@ func TestFold(t *testing.T) {
 		if s.Projection("p").Live != before.Live || len(s.Projection("p").Generations) != len(before.Generations) {
 			t.Errorf("%s: the state before was changed", name)
 		}
+	}
+}
+
+// What is decided about a row is kept in its order, and names a row and an event.
+func TestActsAboutRows(t *testing.T) {
+	about := func(kind, row, reason string) event.ActRecorded {
+		return act(kind, 1, 1, func(a *event.ActRecorded) {
+			a.Row, a.Reason, a.Positions = row, reason, []event.TopicPosition{{Topic: "t", Partition: 2, Offset: 7}}
+		})
+	}
+	s, _ := new(acts.State).Fold(0, act(created, 1, 0))
+	nowhere := about(event.ActRowRetried, "6131", "")
+	nowhere.Positions = nil
+	for _, a := range []event.ActRecorded{about(event.ActRowDiscarded, "6131", " "), about(event.ActRowRetried, "", ""), about(event.ActRowRetried, "x", ""), nowhere} {
+		after, refused := s.Fold(1, a)
+		if refused == nil || len(after.Projection("p").Rows) > 0 {
+			t.Errorf("%+v was not refused", a)
+		}
+	}
+	one, refused := s.Fold(1, about(event.ActRowRetried, "6131", ""))
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	two, refused := one.Fold(2, about(event.ActRowDiscarded, "6131", "it never was"))
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	want := []acts.RowAct{{Partition: 2, Key: "a1", Position: 7}, {Partition: 2, Key: "a1", Position: 7, Discarded: true}}
+	if got := two.Projection("p").Rows; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := one.Projection("p").Rows; !slices.Equal(got, want[:1]) {
+		t.Errorf("the state before was changed: %v", got)
 	}
 }

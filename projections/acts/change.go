@@ -23,6 +23,8 @@ func changes() map[string]change {
 		event.ActGenerationCapped:    (*Projection).limit,
 		event.ActGenerationRetried:   (*Projection).retry,
 		event.ActEffectsReleased:     func(*Projection, *Generation, event.ActRecorded) string { return "" }, // it is kept by the log
+		event.ActRowRetried:          (*Projection).aboutRow,
+		event.ActRowDiscarded:        (*Projection).aboutRow,
 		event.ActSnapshotCreated: func(p *Projection, _ *Generation, a event.ActRecorded) string {
 			p.Snapshots = append(p.Snapshots, a)
 			return ""

@@ -308,7 +308,7 @@ func (c *comparison) differ(partition int32, order int, a, b pair) (err error) {
 			return err
 		}
 	}
-	d.Fields = append(d.Fields, standing(order, a, b)...)
+	d.Fields = append(d.Fields, howFar(order, a, b)...)
 	c.examples = append(c.examples, d)
 	return nil
 }

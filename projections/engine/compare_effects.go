@@ -142,8 +142,8 @@ type scratch struct {
 	encoders   map[projection.EffectKind]*codec.Encoder
 	reigns     []acts.Reign
 	maxRows    int
-	// parking returns the rows of a task of the generation that stand still: what they have not told is not told here.
-	parking   func(partition int32) (parking, error)
+	// standing returns what a task of the generation leaves alone: what it has not told is not told here.
+	standing  func(partition int32) (standing, error)
 	partition int32
 	task      *Offline // of the partition that is folded
 }
@@ -161,8 +161,8 @@ func (e *Engine) newScratch(ctx context.Context, name string, p acts.Projection,
 	if f.maxRows == 0 {
 		f.maxRows = 50_000
 	}
-	f.parking = func(partition int32) (parking, error) {
-		return e.parking(store.Generation{Projection: name, Number: generation}, partition)
+	f.standing = func(partition int32) (standing, error) {
+		return e.standingIn(store.Generation{Projection: name, Number: generation}, partition)
 	}
 	if f.encoders, err = encodersOf(ctx, e.cfg.Codec, d.Emits); err != nil {
 		return nil, err
@@ -187,11 +187,11 @@ func (f *scratch) fold(ctx context.Context, b timeline.Batch) (map[string]*Told,
 		if f.task, err = NewOffline(f.definition, f.codec, f.store, b.Partition, f.maxRows); err != nil {
 			return nil, err
 		}
-		parked, err := f.parking(b.Partition)
+		left, err := f.standing(b.Partition)
 		if err != nil {
 			return nil, err
 		}
-		parked.leave(f.task.t.folder)
+		left.leave(f.task.t.folder)
 		f.partition = b.Partition
 	}
 	told := make(map[string]*Told)

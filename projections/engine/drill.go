@@ -137,7 +137,7 @@ func (e *Engine) drillTask(ctx context.Context, r *running, partition int32, d *
 		return nil // to find the events of a key would be to read the partition
 	}
 	position := event.TopicPosition{Topic: r.cfg.Definition.Topic, Partition: partition, Offset: at.Next}
-	folded, err := e.foldKeys(ctx, keysAt{definition: r.cfg.Definition, at: position, parked: parkedOf(at), keys: keys.set()})
+	folded, err := e.foldKeys(ctx, keysAt{definition: r.cfg.Definition, at: position, standing: e.standing(r.cfg.Definition.Name, partition, at), keys: keys.set()})
 	if errors.Is(err, timeline.ErrHole) {
 		return nil // the first events of these keys are gone, and with them what could be held against the rows
 	}

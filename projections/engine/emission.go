@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type emission struct {
 	taken   bool        // the marks were read since the task began
 	member  group.Membership
 	pending []outgoing
+	chosen  bool  // all that is pending is released that is not published, whatever the marks say
 	free    int64 // up to where the task may fold, by the version of what was decided
 	version int64
 }
@@ -110,11 +112,28 @@ func (m *emission) release(ctx context.Context, next int64) error {
 	return nil
 }
 
+// releaseChosen publishes the effects of events that waited, those that are not published yet.
+func (m *emission) releaseChosen(ctx context.Context, next int64) error {
+	if m == nil || len(m.pending) == 0 {
+		return nil
+	}
+	m.chosen = true
+	defer func() { m.chosen = false }()
+	return m.release(ctx, next)
+}
+
+// drop forgets effects that are not to be released after all.
+func (m *emission) drop() {
+	if m != nil {
+		m.pending = m.pending[:0]
+	}
+}
+
 func (m *emission) try(ctx context.Context, next int64) error {
 	if len(m.pending) == 0 {
 		m.member = m.emitter.cfg.membership()
 	}
-	r := &release{partition: m.partition, member: m.member, next: next, effects: m.pending, done: make(chan error, 1)}
+	r := &release{partition: m.partition, member: m.member, next: next, effects: slices.Clone(m.pending), chosen: m.chosen, done: make(chan error, 1)}
 	if !m.taken {
 		r.since = &m.since
 	}

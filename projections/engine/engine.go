@@ -304,7 +304,8 @@ func (e *Engine) open(ctx context.Context, id store.Generation, g acts.Generatio
 	f, err := NewFollower(FollowerConfig{
 		Cluster: e.cfg.Cluster, Codec: e.cfg.Codec, Definition: d, Store: s, MaxRows: e.cfg.MaxRows,
 		Gate: gate, Logger: e.cfg.Logger, Builder: builder, Parks: id.Projection != trail.Name,
-		emission: emission,
+		emission: emission, rowActs: e.rowActs(id.Projection),
+		refold: func(ctx context.Context, r refolding) ([]byte, error) { return e.refoldRow(ctx, d, r) },
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/schemas/codec"
@@ -41,6 +42,9 @@ type FollowerConfig struct {
 
 	// emission makes what takes the effects of a task; nil where they go nowhere.
 	emission func(partition int32, c store.Checkpoint) *emission
+	// rowActs and refold are as in a task.
+	rowActs func() ([]acts.RowAct, <-chan struct{})
+	refold  func(context.Context, refolding) ([]byte, error)
 }
 
 // Follower folds the tasks of one generation that it is given. Its methods may be called concurrently.
@@ -194,7 +198,7 @@ func (f *Follower) config(p int32) taskConfig {
 		resumed: f.wakeUp,
 	}
 	if f.cfg.Parks {
-		cfg.replace = f.replace
+		cfg.replace, cfg.acts, cfg.refold = f.replace, f.cfg.rowActs, f.cfg.refold
 	}
 	if f.cfg.emission != nil {
 		cfg.emission = func(c store.Checkpoint) *emission { return f.cfg.emission(p, c) }

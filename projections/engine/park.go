@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
 )
@@ -30,7 +31,8 @@ func (t *task) park(saved store.Checkpoint, cfg taskConfig) {
 	t.replace = cfg.replace
 	t.parked = parkedOf(saved)
 	maps.Copy(t.parked, cfg.parked)
-	t.parked.leave(t.folder)
+	t.acts, t.refold, t.followed = cfg.acts, cfg.refold, saved.Acts
+	t.leave(t.folder)
 }
 
 // parking are the rows of a task that stand still, by their encoded keys.
@@ -44,28 +46,69 @@ func parkedOf(c store.Checkpoint) parking {
 	return out
 }
 
-// leave has a folder leave the rows alone.
-func (k parking) leave(f projection.Folder) {
-	if len(k) > 0 {
-		f.Skip(k.skip)
+// standing is what a task leaves alone: the rows that stand still, and the events that were discarded from rows.
+type standing struct {
+	parked    parking
+	discarded map[place]bool
+}
+
+// place is an event of a row.
+type place struct {
+	key      string
+	position int64
+}
+
+// leave has a folder leave alone what is to be.
+func (s standing) leave(f projection.Folder) {
+	if len(s.parked) == 0 && len(s.discarded) == 0 {
+		f.Skip(nil)
+		return
 	}
+	f.Skip(s.skip)
 }
 
 // skip tells whether a row is left alone at an offset.
-func (k parking) skip(key string, offset int64) bool {
-	p, ok := k[key]
-	return ok && offset >= p.Position
+func (s standing) skip(key string, offset int64) bool {
+	p, ok := s.parked[key]
+	return ok && offset >= p.Position || s.discarded[place{key, offset}]
 }
 
-// parking returns the rows of a task of a generation that stand still; none where it does not run here.
-func (e *Engine) parking(id store.Generation, partition int32) (parking, error) {
-	r := e.acquire(id)
-	if r == nil {
-		return nil, nil
+// discardedOf returns what was discarded from rows of a partition.
+func discardedOf(rows []acts.RowAct, partition int32) map[place]bool {
+	out := make(map[place]bool)
+	for _, a := range rows {
+		if a.Discarded && a.Partition == partition {
+			out[place{a.Key, a.Position}] = true
+		}
 	}
-	defer r.readers.Done()
-	c, err := r.store.Checkpoint(partition)
-	return parkedOf(c), err
+	return out
+}
+
+// rowActs returns what tells a task of a projection what was decided about rows.
+func (e *Engine) rowActs(name string) func() ([]acts.RowAct, <-chan struct{}) {
+	return func() ([]acts.RowAct, <-chan struct{}) {
+		state, changed := e.cfg.Acts.State()
+		return state.Projection(name).Rows, changed
+	}
+}
+
+// standing returns what a task of a projection leaves alone that has come to a checkpoint.
+func (e *Engine) standing(name string, partition int32, c store.Checkpoint) standing {
+	state, _ := e.cfg.Acts.State()
+	return standing{parkedOf(c), discardedOf(state.Projection(name).Rows, partition)}
+}
+
+// standingIn is standing for a generation as it is now. Where it does not run here, no row is parked in it.
+func (e *Engine) standingIn(id store.Generation, partition int32) (standing, error) {
+	var c store.Checkpoint
+	if r := e.acquire(id); r != nil {
+		defer r.readers.Done()
+		var err error
+		if c, err = r.store.Checkpoint(partition); err != nil {
+			return standing{}, err
+		}
+	}
+	return e.standing(id.Projection, partition, c), nil
 }
 
 // parks parks the row whose fold failed, and tells whether it did.

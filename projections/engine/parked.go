@@ -1,8 +1,15 @@
 package engine
 
 import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/schemas/event"
 )
 
 // ParkedRow is a row that stands still.
@@ -13,6 +20,8 @@ type ParkedRow struct {
 	store.Parked
 	// Row is the row as JSON, as it was before the event that failed; "" where there was none.
 	Row string
+
+	acts int // that the task has followed
 }
 
 // Parked returns the rows of a projection that stand still, of the tasks held here, in order of generations,
@@ -40,7 +49,7 @@ func (e *Engine) parkedOf(id store.Generation) (out []ParkedRow, err error) {
 	defer r.readers.Done()
 	for _, t := range r.Progress() {
 		for _, p := range t.Parked {
-			row := ParkedRow{Generation: id.Number, Partition: t.Partition, Key: projection.DecodeKey(string(p.Key)), Parked: p}
+			row := ParkedRow{Generation: id.Number, Partition: t.Partition, Key: projection.DecodeKey(string(p.Key)), Parked: p, acts: t.Acts}
 			stored, err := r.store.Load(t.Partition, p.Key)
 			if err == nil && stored != nil {
 				row.Row, err = r.cfg.Definition.Text(stored)
@@ -52,4 +61,80 @@ func (e *Engine) parkedOf(id store.Generation) (out []ParkedRow, err error) {
 		}
 	}
 	return out, nil
+}
+
+// RetryParked folds a parked row again, in every generation that it is parked in, and returns it where it is parked
+// still. The fold may be another one by now; where it is the same, it fails again.
+func (e *Engine) RetryParked(ctx context.Context, name string, row ParkedRow, principal, reason string) ([]ParkedRow, error) {
+	return e.aboutRow(ctx, name, row, event.ActRecorded{Kind: event.ActRowRetried, Principal: principal, Reason: reason})
+}
+
+// DiscardParked leaves the event that a row stands still before out of that row for ever, in every generation and every
+// replay, and folds the row again; it returns it where it is parked still, at a later event. The event remains in the
+// log, and in all other rows.
+func (e *Engine) DiscardParked(ctx context.Context, name string, row ParkedRow, principal, reason string) ([]ParkedRow, error) {
+	return e.aboutRow(ctx, name, row, event.ActRecorded{Kind: event.ActRowDiscarded, Principal: principal, Reason: reason})
+}
+
+// aboutRow acts on a row and waits until every generation that runs here has followed.
+func (e *Engine) aboutRow(ctx context.Context, name string, row ParkedRow, a event.ActRecorded) ([]ParkedRow, error) {
+	d, err := e.newest(name)
+	if err != nil {
+		return nil, err
+	}
+	state, _ := e.cfg.Acts.State()
+	p := state.Projection(name)
+	live, _ := p.Generation(p.Live)
+	a.Row = hex.EncodeToString(row.Key.Encode())
+	a.Positions = []event.TopicPosition{{Topic: d.Topic, Partition: row.Partition, Offset: row.Position}}
+	if err := e.about(ctx, name, p, live, a); err != nil {
+		return nil, err
+	}
+	state, _ = e.cfg.Acts.State()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		left, followed, err := e.followed(name, row, len(state.Projection(name).Rows))
+		if err != nil || followed {
+			return left, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return left, fmt.Errorf("%w: it is decided, and done once the row can be folded: %w", ErrBehind, ctx.Err())
+		}
+	}
+}
+
+// followed tells whether every generation that has the row parked has followed so many acts, and where it is parked.
+func (e *Engine) followed(name string, row ParkedRow, rows int) (left []ParkedRow, all bool, err error) {
+	parked, err := e.Parked(name)
+	all = true
+	for _, r := range parked {
+		if r.Partition == row.Partition && r.Key == row.Key {
+			left = append(left, r)
+			all = all && r.acts >= rows
+		}
+	}
+	return left, all, err
+}
+
+// FindParked returns a row of a projection that is parked, in the live generation where it is in several. Text returns
+// the key as it was asked for.
+func (e *Engine) FindParked(name, key string, text func(projection.Key) string) (ParkedRow, error) {
+	rows, err := e.Parked(name)
+	if err != nil {
+		return ParkedRow{}, err
+	}
+	state, _ := e.cfg.Acts.State()
+	var found *ParkedRow
+	for i, r := range rows {
+		if text(r.Key) == key && (found == nil || r.Generation == state.Projection(name).Live) {
+			found = &rows[i]
+		}
+	}
+	if found == nil {
+		return ParkedRow{}, &acts.Refusal{Why: fmt.Sprintf("%s has no parked row %s", name, key)}
+	}
+	return *found, nil
 }

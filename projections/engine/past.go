@@ -53,7 +53,7 @@ type pastFold struct {
 	generation int64
 	folder     projection.Folder
 	moment     Moment
-	parked     parking
+	standing
 	// next is the position up to which records were folded, at when the last of them was recorded.
 	next    int64
 	at      time.Time
@@ -116,8 +116,8 @@ func (e *Engine) foldOf(q Query, wanted func(projection.Key) bool) (*pastFold, e
 			return nil, err
 		}
 		f := &pastFold{definition: d, generation: number, folder: d.Only(e.cfg.Codec, wanted), moment: *q.AsOf}
-		f.parked, err = e.parking(store.Generation{Projection: q.Projection, Number: number}, q.Partition)
-		f.parked.leave(f.folder)
+		f.standing, err = e.standingIn(store.Generation{Projection: q.Projection, Number: number}, q.Partition)
+		f.leave(f.folder)
 		return f, err
 	}
 	return nil, fmt.Errorf("%s generation %d: %w", q.Projection, number, ErrNotHere)

@@ -23,6 +23,8 @@ type Progress struct {
 	Behind time.Duration
 	// Parked are the rows that stand still.
 	Parked []store.Parked
+	// Acts is how many of the acts about rows it has followed, as far as they are saved.
+	Acts int
 	// Err is why the task stands still.
 	Err error
 }
@@ -53,7 +55,7 @@ func (f *Follower) Progress() []Progress {
 	for _, p := range slices.Sorted(maps.Keys(f.tasks)) {
 		t := f.tasks[p]
 		saved, err := t.state()
-		out = append(out, Progress{Partition: p, Next: saved.Next, End: t.end.Load(), EventTime: saved.EventTime, Rate: t.rate.perSecond(), Behind: t.behind(time.Now()), Parked: saved.Parked, Err: err})
+		out = append(out, Progress{Partition: p, Next: saved.Next, End: t.end.Load(), EventTime: saved.EventTime, Rate: t.rate.perSecond(), Behind: t.behind(time.Now()), Parked: saved.Parked, Acts: saved.Acts, Err: err})
 	}
 	return out
 }

@@ -235,7 +235,7 @@ func (e *Engine) foldAnew(ctx context.Context, f filling, at store.Checkpoint, a
 	fold := func(key string, wanted func(projection.Key) bool) error {
 		past := &pastFold{definition: f.definition, folder: f.definition.Only(e.cfg.Codec, wanted), moment: Moment{Position: at.Next}}
 		folders = append(folders, past.folder)
-		parkedOf(at).leave(past.folder)
+		e.standing(f.id.Projection, f.partition, at).leave(past.folder)
 		q := Query{Projection: f.id.Projection, Partition: f.partition, Key: key, AsOf: &past.moment}
 		return e.refold(ctx, q, past, func(s step) error { return past.folder.Fold(s.Record) })
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/streams/timeline"
@@ -69,8 +70,14 @@ type task struct {
 	failed func(error)
 	// parked are the rows that stand still; see park.go. A task that has ended because it parked one is given to
 	// replace, which is nil where a fold that fails stops the task.
-	parked  parking
+	standing
 	replace func(*task)
+	// acts returns what was decided about rows, and what is closed when there may be more; refold folds a row anew.
+	// followed is how many of the acts the task has followed, and tried when it could not follow the next.
+	acts     func() ([]acts.RowAct, <-chan struct{})
+	refold   func(context.Context, refolding) ([]byte, error)
+	followed int
+	tried    time.Time
 
 	born   time.Time
 	folded atomic.Int64 // records folded since the start
@@ -94,6 +101,8 @@ type taskConfig struct {
 	// parked are rows that stand still beside those that the checkpoint names.
 	parked  parking
 	replace func(*task)
+	acts    func() ([]acts.RowAct, <-chan struct{})
+	refold  func(context.Context, refolding) ([]byte, error)
 	// build folds what a task that has nothing yet is to begin with; nil where there is none.
 	build func(context.Context, *task) error
 	// emission returns what takes the effects; nil where there are none.
@@ -143,6 +152,9 @@ func newTask(cfg taskConfig) (*task, error) {
 func (t *task) run(ctx context.Context, log [16]byte) {
 	defer close(t.done)
 	err := t.bind(log)
+	if err == nil {
+		_, err = t.follow(ctx)
+	}
 	if err == nil && t.build != nil {
 		err = t.build(ctx, t)
 		t.waiting.Store(false)
@@ -195,10 +207,16 @@ func (t *task) step(ctx context.Context) error {
 		defer timer.Stop()
 		due = timer.C
 	}
+	decided, err := t.follow(ctx)
+	if err != nil {
+		return err
+	}
 	if t.held != nil {
 		return t.hold(ctx, due)
 	}
 	select {
+	case <-decided:
+		return nil
 	case <-ctx.Done():
 		return nil
 	case <-due:
@@ -302,7 +320,7 @@ func (t *task) save(ctx context.Context) error {
 	if err := t.emission.release(ctx, t.next); err != nil {
 		return err
 	}
-	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.below(t.next)}}
+	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.below(t.next), Acts: t.followed}}
 	t.mu.Lock()
 	same := t.saved.Next == c.Next
 	t.mu.Unlock()

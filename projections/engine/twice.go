@@ -35,7 +35,7 @@ func (e *Engine) foldTwice(ctx context.Context, r *running, at event.TopicPositi
 	if err != nil {
 		return err
 	}
-	rows, err := e.foldKeys(ctx, keysAt{definition: r.cfg.Definition, at: at, parked: parkedOf(c), keys: keys.set()})
+	rows, err := e.foldKeys(ctx, keysAt{definition: r.cfg.Definition, at: at, standing: e.standing(r.cfg.Definition.Name, at.Partition, c), keys: keys.set()})
 	if errors.Is(err, timeline.ErrHole) {
 		return nil // what the rows were folded from is gone, and with it what could be folded again
 	}
@@ -89,8 +89,8 @@ func (e *Engine) foldKeys(ctx context.Context, of keysAt) (refolded, error) {
 type keysAt struct {
 	definition *projection.Definition
 	at         event.TopicPosition
-	parked     parking
-	keys       map[string]bool
+	standing
+	keys map[string]bool
 }
 
 // pastKey is one of them; "" is every key that is wanted.
@@ -102,8 +102,8 @@ type pastKey struct {
 
 func (e *Engine) foldKey(ctx context.Context, k pastKey, out refolded) error {
 	once, again := k.definition.Only(e.cfg.Codec, k.wanted), k.definition.Only(e.cfg.Codec, k.wanted)
-	k.parked.leave(once)
-	k.parked.leave(again)
+	k.leave(once)
+	k.leave(again)
 	f := &pastFold{definition: k.definition, folder: once, moment: Moment{Position: k.at.Offset}}
 	q := Query{Projection: k.definition.Name, Partition: k.at.Partition, Key: k.key, AsOf: &f.moment}
 	err := e.refold(ctx, q, f, func(s step) error { return errors.Join(once.Fold(s.Record), again.Fold(s.Record)) })

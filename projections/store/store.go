@@ -33,10 +33,12 @@ type More struct {
 	Effects []End `json:"effects,omitempty"`
 	// Parked are the rows that stand still since an event below Next, in order of their keys.
 	Parked []Parked `json:"parked,omitempty"`
+	// Acts is how many of the projection's acts about rows were followed.
+	Acts int `json:"acts,omitempty"`
 }
 
 // Empty tells whether there is nothing of it.
-func (m More) Empty() bool { return len(m.Effects) == 0 && len(m.Parked) == 0 }
+func (m More) Empty() bool { return len(m.Effects) == 0 && len(m.Parked) == 0 && m.Acts == 0 }
 
 // Parked is a row that is not folded any more since an event that failed. The row is stored as it was before, or
 // not at all where the event was its first.

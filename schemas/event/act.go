@@ -13,6 +13,8 @@ const (
 	ActGenerationResumed   = "GENERATION_RESUMED"
 	ActGenerationCapped    = "GENERATION_CAPPED"
 	ActGenerationRetried   = "GENERATION_RETRIED"
+	ActRowRetried          = "ROW_RETRIED"
+	ActRowDiscarded        = "ROW_DISCARDED"
 	ActSnapshotCreated     = "SNAPSHOT_CREATED"
 )
 
@@ -41,6 +43,7 @@ type ActRecorded struct {
 	MaxRate      int64           `avro:"max_rate"`
 	Buckets      []BucketDigest  `avro:"buckets"`
 	Effects      []string        `avro:"effects"`
+	Row          string          `avro:"row"`
 }
 
 // TopicPosition is the next offset to be read of one partition.

@@ -67,7 +67,7 @@ func samples() map[string]any {
 			Generation: 2, ExpectedLive: 1, Version: 1, Hash: "h", Forced: true, Rows: 10, Differences: 1, Digest: "d",
 			Positions: []event.TopicPosition{{Topic: "bank.transactions", Partition: 3, Offset: 1 << 40}},
 			Build:     "v1", Plan: "p", Snapshot: "s", Keys: []string{"alice"}, TouchedBy: "bank.EntryPosted", MaxRate: 5,
-			Buckets: []event.BucketDigest{{Partition: 3, Bucket: 7, Digest: "b"}}, Effects: []string{"eff"},
+			Buckets: []event.BucketDigest{{Partition: 3, Bucket: 7, Digest: "b"}}, Effects: []string{"eff"}, Row: "616c696365",
 		},
 	}
 }

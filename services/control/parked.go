@@ -15,11 +15,44 @@ func (s *Server) ListParked(_ context.Context, r *refoldv1.ListParkedRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	out := &refoldv1.ListParkedResponse{}
-	for _, row := range rows {
-		out.Rows = append(out.Rows, parkedRow(row))
+	return &refoldv1.ListParkedResponse{Rows: parkedRows(rows)}, nil
+}
+
+// RetryParked implements refoldv1.ControlServiceServer.
+func (s *Server) RetryParked(ctx context.Context, r *refoldv1.RetryParkedRequest) (*refoldv1.RetryParkedResponse, error) {
+	row, err := s.cfg.Engine.FindParked(r.GetProjection(), r.GetKey(), key)
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	left, err := s.cfg.Engine.RetryParked(ctx, r.GetProjection(), row, s.cfg.Principal(ctx), r.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &refoldv1.RetryParkedResponse{Rows: parkedRows(left)}, nil
+}
+
+// DiscardParked implements refoldv1.ControlServiceServer.
+func (s *Server) DiscardParked(ctx context.Context, r *refoldv1.DiscardParkedRequest) (*refoldv1.DiscardParkedResponse, error) {
+	row, err := s.cfg.Engine.FindParked(r.GetProjection(), r.GetKey(), key)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	left, err := s.cfg.Engine.DiscardParked(ctx, r.GetProjection(), row, s.cfg.Principal(ctx), r.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &refoldv1.DiscardParkedResponse{Rows: parkedRows(left)}, nil
+}
+
+func parkedRows(rows []engine.ParkedRow) (out []*refoldv1.ParkedRow) {
+	for _, row := range rows {
+		out = append(out, parkedRow(row))
+	}
+	return out
 }
 
 func parkedRow(r engine.ParkedRow) *refoldv1.ParkedRow {

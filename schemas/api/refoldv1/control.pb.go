@@ -552,6 +552,220 @@ func (x *ListParkedResponse) GetRows() []*ParkedRow {
 	return nil
 }
 
+type RetryParkedRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	// The row, as ListParked names it.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Why; kept in the record of acts.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryParkedRequest) Reset() {
+	*x = RetryParkedRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryParkedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryParkedRequest) ProtoMessage() {}
+
+func (x *RetryParkedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryParkedRequest.ProtoReflect.Descriptor instead.
+func (*RetryParkedRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RetryParkedRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+func (x *RetryParkedRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *RetryParkedRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type RetryParkedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The row where it is parked still; empty where it goes on.
+	Rows          []*ParkedRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryParkedResponse) Reset() {
+	*x = RetryParkedResponse{}
+	mi := &file_refold_v1_control_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryParkedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryParkedResponse) ProtoMessage() {}
+
+func (x *RetryParkedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryParkedResponse.ProtoReflect.Descriptor instead.
+func (*RetryParkedResponse) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RetryParkedResponse) GetRows() []*ParkedRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+type DiscardParkedRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Projection string                 `protobuf:"bytes,1,opt,name=projection,proto3" json:"projection,omitempty"`
+	// The row, as ListParked names it.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Why; kept in the record of acts.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardParkedRequest) Reset() {
+	*x = DiscardParkedRequest{}
+	mi := &file_refold_v1_control_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardParkedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardParkedRequest) ProtoMessage() {}
+
+func (x *DiscardParkedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardParkedRequest.ProtoReflect.Descriptor instead.
+func (*DiscardParkedRequest) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DiscardParkedRequest) GetProjection() string {
+	if x != nil {
+		return x.Projection
+	}
+	return ""
+}
+
+func (x *DiscardParkedRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *DiscardParkedRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type DiscardParkedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The row where it is parked again, at a later event; empty where it goes on.
+	Rows          []*ParkedRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiscardParkedResponse) Reset() {
+	*x = DiscardParkedResponse{}
+	mi := &file_refold_v1_control_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiscardParkedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiscardParkedResponse) ProtoMessage() {}
+
+func (x *DiscardParkedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_refold_v1_control_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiscardParkedResponse.ProtoReflect.Descriptor instead.
+func (*DiscardParkedResponse) Descriptor() ([]byte, []int) {
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DiscardParkedResponse) GetRows() []*ParkedRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
 // ParkedRow is a row that stands still since an event that could not be folded.
 type ParkedRow struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -572,7 +786,7 @@ type ParkedRow struct {
 
 func (x *ParkedRow) Reset() {
 	*x = ParkedRow{}
-	mi := &file_refold_v1_control_proto_msgTypes[6]
+	mi := &file_refold_v1_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +798,7 @@ func (x *ParkedRow) String() string {
 func (*ParkedRow) ProtoMessage() {}
 
 func (x *ParkedRow) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[6]
+	mi := &file_refold_v1_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,7 +811,7 @@ func (x *ParkedRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParkedRow.ProtoReflect.Descriptor instead.
 func (*ParkedRow) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{6}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ParkedRow) GetGeneration() int64 {
@@ -672,7 +886,7 @@ type StartReplayRequest struct {
 
 func (x *StartReplayRequest) Reset() {
 	*x = StartReplayRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[7]
+	mi := &file_refold_v1_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -684,7 +898,7 @@ func (x *StartReplayRequest) String() string {
 func (*StartReplayRequest) ProtoMessage() {}
 
 func (x *StartReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[7]
+	mi := &file_refold_v1_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -697,7 +911,7 @@ func (x *StartReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartReplayRequest.ProtoReflect.Descriptor instead.
 func (*StartReplayRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{7}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StartReplayRequest) GetProjection() string {
@@ -764,7 +978,7 @@ type PlanReplayRequest struct {
 
 func (x *PlanReplayRequest) Reset() {
 	*x = PlanReplayRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[8]
+	mi := &file_refold_v1_control_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -776,7 +990,7 @@ func (x *PlanReplayRequest) String() string {
 func (*PlanReplayRequest) ProtoMessage() {}
 
 func (x *PlanReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[8]
+	mi := &file_refold_v1_control_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -789,7 +1003,7 @@ func (x *PlanReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanReplayRequest.ProtoReflect.Descriptor instead.
 func (*PlanReplayRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{8}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PlanReplayRequest) GetProjection() string {
@@ -850,7 +1064,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_refold_v1_control_proto_msgTypes[9]
+	mi := &file_refold_v1_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +1076,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[9]
+	mi := &file_refold_v1_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +1089,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{9}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Plan) GetProjection() string {
@@ -987,7 +1201,7 @@ type PlanStretch struct {
 
 func (x *PlanStretch) Reset() {
 	*x = PlanStretch{}
-	mi := &file_refold_v1_control_proto_msgTypes[10]
+	mi := &file_refold_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -999,7 +1213,7 @@ func (x *PlanStretch) String() string {
 func (*PlanStretch) ProtoMessage() {}
 
 func (x *PlanStretch) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[10]
+	mi := &file_refold_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1012,7 +1226,7 @@ func (x *PlanStretch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanStretch.ProtoReflect.Descriptor instead.
 func (*PlanStretch) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PlanStretch) GetTopic() string {
@@ -1068,7 +1282,7 @@ type Figure struct {
 
 func (x *Figure) Reset() {
 	*x = Figure{}
-	mi := &file_refold_v1_control_proto_msgTypes[11]
+	mi := &file_refold_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1294,7 @@ func (x *Figure) String() string {
 func (*Figure) ProtoMessage() {}
 
 func (x *Figure) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[11]
+	mi := &file_refold_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1307,7 @@ func (x *Figure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Figure.ProtoReflect.Descriptor instead.
 func (*Figure) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Figure) GetValue() int64 {
@@ -1119,7 +1333,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[12]
+	mi := &file_refold_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1345,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[12]
+	mi := &file_refold_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1358,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetOperationRequest) GetId() string {
@@ -1164,7 +1378,7 @@ type CreateSnapshotRequest struct {
 
 func (x *CreateSnapshotRequest) Reset() {
 	*x = CreateSnapshotRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[13]
+	mi := &file_refold_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1390,7 @@ func (x *CreateSnapshotRequest) String() string {
 func (*CreateSnapshotRequest) ProtoMessage() {}
 
 func (x *CreateSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[13]
+	mi := &file_refold_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1403,7 @@ func (x *CreateSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*CreateSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateSnapshotRequest) GetProjection() string {
@@ -1215,7 +1429,7 @@ type ListSnapshotsRequest struct {
 
 func (x *ListSnapshotsRequest) Reset() {
 	*x = ListSnapshotsRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[14]
+	mi := &file_refold_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1227,7 +1441,7 @@ func (x *ListSnapshotsRequest) String() string {
 func (*ListSnapshotsRequest) ProtoMessage() {}
 
 func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[14]
+	mi := &file_refold_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1240,7 +1454,7 @@ func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsRequest.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListSnapshotsRequest) GetProjection() string {
@@ -1259,7 +1473,7 @@ type ListSnapshotsResponse struct {
 
 func (x *ListSnapshotsResponse) Reset() {
 	*x = ListSnapshotsResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[15]
+	mi := &file_refold_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1485,7 @@ func (x *ListSnapshotsResponse) String() string {
 func (*ListSnapshotsResponse) ProtoMessage() {}
 
 func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[15]
+	mi := &file_refold_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1498,7 @@ func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsResponse.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListSnapshotsResponse) GetSnapshots() []*Snapshot {
@@ -1320,7 +1534,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_refold_v1_control_proto_msgTypes[16]
+	mi := &file_refold_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +1546,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[16]
+	mi := &file_refold_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +1559,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Snapshot) GetName() string {
@@ -1442,7 +1656,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[17]
+	mi := &file_refold_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1454,7 +1668,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[17]
+	mi := &file_refold_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1681,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListOperationsRequest) GetProjection() string {
@@ -1486,7 +1700,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[18]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1712,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[18]
+	mi := &file_refold_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1725,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListOperationsResponse) GetOperations() []*Operation {
@@ -1531,7 +1745,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[19]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +1757,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[19]
+	mi := &file_refold_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +1770,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PauseRequest) GetId() string {
@@ -1583,7 +1797,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[20]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1809,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[20]
+	mi := &file_refold_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1822,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ResumeRequest) GetId() string {
@@ -1635,7 +1849,7 @@ type RetryRequest struct {
 
 func (x *RetryRequest) Reset() {
 	*x = RetryRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[21]
+	mi := &file_refold_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +1861,7 @@ func (x *RetryRequest) String() string {
 func (*RetryRequest) ProtoMessage() {}
 
 func (x *RetryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[21]
+	mi := &file_refold_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,7 +1874,7 @@ func (x *RetryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryRequest.ProtoReflect.Descriptor instead.
 func (*RetryRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RetryRequest) GetId() string {
@@ -1689,7 +1903,7 @@ type CapRequest struct {
 
 func (x *CapRequest) Reset() {
 	*x = CapRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[22]
+	mi := &file_refold_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1915,7 @@ func (x *CapRequest) String() string {
 func (*CapRequest) ProtoMessage() {}
 
 func (x *CapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[22]
+	mi := &file_refold_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1928,7 @@ func (x *CapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapRequest.ProtoReflect.Descriptor instead.
 func (*CapRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CapRequest) GetId() string {
@@ -1747,7 +1961,7 @@ type DrillRequest struct {
 
 func (x *DrillRequest) Reset() {
 	*x = DrillRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[23]
+	mi := &file_refold_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1759,7 +1973,7 @@ func (x *DrillRequest) String() string {
 func (*DrillRequest) ProtoMessage() {}
 
 func (x *DrillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[23]
+	mi := &file_refold_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1772,7 +1986,7 @@ func (x *DrillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrillRequest.ProtoReflect.Descriptor instead.
 func (*DrillRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DrillRequest) GetProjection() string {
@@ -1798,7 +2012,7 @@ type DrillResult struct {
 
 func (x *DrillResult) Reset() {
 	*x = DrillResult{}
-	mi := &file_refold_v1_control_proto_msgTypes[24]
+	mi := &file_refold_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +2024,7 @@ func (x *DrillResult) String() string {
 func (*DrillResult) ProtoMessage() {}
 
 func (x *DrillResult) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[24]
+	mi := &file_refold_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +2037,7 @@ func (x *DrillResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrillResult.ProtoReflect.Descriptor instead.
 func (*DrillResult) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DrillResult) GetAt() *timestamppb.Timestamp {
@@ -1863,7 +2077,7 @@ type ListDifferencesRequest struct {
 
 func (x *ListDifferencesRequest) Reset() {
 	*x = ListDifferencesRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[25]
+	mi := &file_refold_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +2089,7 @@ func (x *ListDifferencesRequest) String() string {
 func (*ListDifferencesRequest) ProtoMessage() {}
 
 func (x *ListDifferencesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[25]
+	mi := &file_refold_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +2102,7 @@ func (x *ListDifferencesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDifferencesRequest.ProtoReflect.Descriptor instead.
 func (*ListDifferencesRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListDifferencesRequest) GetId() string {
@@ -1910,7 +2124,7 @@ type ListDifferencesResponse struct {
 
 func (x *ListDifferencesResponse) Reset() {
 	*x = ListDifferencesResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[26]
+	mi := &file_refold_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +2136,7 @@ func (x *ListDifferencesResponse) String() string {
 func (*ListDifferencesResponse) ProtoMessage() {}
 
 func (x *ListDifferencesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[26]
+	mi := &file_refold_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1935,7 +2149,7 @@ func (x *ListDifferencesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDifferencesResponse.ProtoReflect.Descriptor instead.
 func (*ListDifferencesResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListDifferencesResponse) GetDifferences() int64 {
@@ -1964,7 +2178,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[27]
+	mi := &file_refold_v1_control_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1976,7 +2190,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[27]
+	mi := &file_refold_v1_control_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1989,7 +2203,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PromoteRequest) GetId() string {
@@ -2022,7 +2236,7 @@ type GetCertificateRequest struct {
 
 func (x *GetCertificateRequest) Reset() {
 	*x = GetCertificateRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[28]
+	mi := &file_refold_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2248,7 @@ func (x *GetCertificateRequest) String() string {
 func (*GetCertificateRequest) ProtoMessage() {}
 
 func (x *GetCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[28]
+	mi := &file_refold_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2261,7 @@ func (x *GetCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCertificateRequest.ProtoReflect.Descriptor instead.
 func (*GetCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetCertificateRequest) GetId() string {
@@ -2070,7 +2284,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_refold_v1_control_proto_msgTypes[29]
+	mi := &file_refold_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2296,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[29]
+	mi := &file_refold_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2309,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Certificate) GetDocument() string {
@@ -2122,7 +2336,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[30]
+	mi := &file_refold_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2134,7 +2348,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[30]
+	mi := &file_refold_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2147,7 +2361,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RollbackRequest) GetId() string {
@@ -2174,7 +2388,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[31]
+	mi := &file_refold_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2186,7 +2400,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[31]
+	mi := &file_refold_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2199,7 +2413,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CancelRequest) GetId() string {
@@ -2243,7 +2457,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_refold_v1_control_proto_msgTypes[32]
+	mi := &file_refold_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2255,7 +2469,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[32]
+	mi := &file_refold_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2268,7 +2482,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Operation) GetId() string {
@@ -2373,7 +2587,7 @@ type PartitionProgress struct {
 
 func (x *PartitionProgress) Reset() {
 	*x = PartitionProgress{}
-	mi := &file_refold_v1_control_proto_msgTypes[33]
+	mi := &file_refold_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2385,7 +2599,7 @@ func (x *PartitionProgress) String() string {
 func (*PartitionProgress) ProtoMessage() {}
 
 func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[33]
+	mi := &file_refold_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2398,7 +2612,7 @@ func (x *PartitionProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionProgress.ProtoReflect.Descriptor instead.
 func (*PartitionProgress) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PartitionProgress) GetPartition() int32 {
@@ -2455,7 +2669,7 @@ type Verification struct {
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_refold_v1_control_proto_msgTypes[34]
+	mi := &file_refold_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2467,7 +2681,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[34]
+	mi := &file_refold_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2480,7 +2694,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Verification) GetRows() int64 {
@@ -2543,7 +2757,7 @@ type RowDifference struct {
 
 func (x *RowDifference) Reset() {
 	*x = RowDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[35]
+	mi := &file_refold_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2769,7 @@ func (x *RowDifference) String() string {
 func (*RowDifference) ProtoMessage() {}
 
 func (x *RowDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[35]
+	mi := &file_refold_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2782,7 @@ func (x *RowDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowDifference.ProtoReflect.Descriptor instead.
 func (*RowDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RowDifference) GetPartition() int32 {
@@ -2620,7 +2834,7 @@ type FieldDifference struct {
 
 func (x *FieldDifference) Reset() {
 	*x = FieldDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[36]
+	mi := &file_refold_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2632,7 +2846,7 @@ func (x *FieldDifference) String() string {
 func (*FieldDifference) ProtoMessage() {}
 
 func (x *FieldDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[36]
+	mi := &file_refold_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2645,7 +2859,7 @@ func (x *FieldDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldDifference.ProtoReflect.Descriptor instead.
 func (*FieldDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FieldDifference) GetPath() string {
@@ -2690,7 +2904,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[37]
+	mi := &file_refold_v1_control_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +2916,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[37]
+	mi := &file_refold_v1_control_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +2929,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WhyRequest) GetProjection() string {
@@ -2782,7 +2996,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[38]
+	mi := &file_refold_v1_control_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +3008,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[38]
+	mi := &file_refold_v1_control_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +3021,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WhyResponse) GetRow() string {
@@ -2857,7 +3071,7 @@ type Cause struct {
 
 func (x *Cause) Reset() {
 	*x = Cause{}
-	mi := &file_refold_v1_control_proto_msgTypes[39]
+	mi := &file_refold_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2869,7 +3083,7 @@ func (x *Cause) String() string {
 func (*Cause) ProtoMessage() {}
 
 func (x *Cause) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[39]
+	mi := &file_refold_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,7 +3096,7 @@ func (x *Cause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cause.ProtoReflect.Descriptor instead.
 func (*Cause) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Cause) GetTopic() string {
@@ -2955,7 +3169,7 @@ type CompareEffectsRequest struct {
 
 func (x *CompareEffectsRequest) Reset() {
 	*x = CompareEffectsRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[40]
+	mi := &file_refold_v1_control_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2967,7 +3181,7 @@ func (x *CompareEffectsRequest) String() string {
 func (*CompareEffectsRequest) ProtoMessage() {}
 
 func (x *CompareEffectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[40]
+	mi := &file_refold_v1_control_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2980,7 +3194,7 @@ func (x *CompareEffectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareEffectsRequest.ProtoReflect.Descriptor instead.
 func (*CompareEffectsRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CompareEffectsRequest) GetProjection() string {
@@ -3027,7 +3241,7 @@ type CompareEffectsResponse struct {
 
 func (x *CompareEffectsResponse) Reset() {
 	*x = CompareEffectsResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[41]
+	mi := &file_refold_v1_control_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3039,7 +3253,7 @@ func (x *CompareEffectsResponse) String() string {
 func (*CompareEffectsResponse) ProtoMessage() {}
 
 func (x *CompareEffectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[41]
+	mi := &file_refold_v1_control_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3052,7 +3266,7 @@ func (x *CompareEffectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareEffectsResponse.ProtoReflect.Descriptor instead.
 func (*CompareEffectsResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{41}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CompareEffectsResponse) GetSame() int64 {
@@ -3110,7 +3324,7 @@ type EffectDifference struct {
 
 func (x *EffectDifference) Reset() {
 	*x = EffectDifference{}
-	mi := &file_refold_v1_control_proto_msgTypes[42]
+	mi := &file_refold_v1_control_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3122,7 +3336,7 @@ func (x *EffectDifference) String() string {
 func (*EffectDifference) ProtoMessage() {}
 
 func (x *EffectDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[42]
+	mi := &file_refold_v1_control_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3135,7 +3349,7 @@ func (x *EffectDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EffectDifference.ProtoReflect.Descriptor instead.
 func (*EffectDifference) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{42}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *EffectDifference) GetEffectId() string {
@@ -3200,7 +3414,7 @@ type ReleaseEffectsRequest struct {
 
 func (x *ReleaseEffectsRequest) Reset() {
 	*x = ReleaseEffectsRequest{}
-	mi := &file_refold_v1_control_proto_msgTypes[43]
+	mi := &file_refold_v1_control_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3212,7 +3426,7 @@ func (x *ReleaseEffectsRequest) String() string {
 func (*ReleaseEffectsRequest) ProtoMessage() {}
 
 func (x *ReleaseEffectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[43]
+	mi := &file_refold_v1_control_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3225,7 +3439,7 @@ func (x *ReleaseEffectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseEffectsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseEffectsRequest) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{43}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ReleaseEffectsRequest) GetProjection() string {
@@ -3259,7 +3473,7 @@ type ReleaseEffectsResponse struct {
 
 func (x *ReleaseEffectsResponse) Reset() {
 	*x = ReleaseEffectsResponse{}
-	mi := &file_refold_v1_control_proto_msgTypes[44]
+	mi := &file_refold_v1_control_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3271,7 +3485,7 @@ func (x *ReleaseEffectsResponse) String() string {
 func (*ReleaseEffectsResponse) ProtoMessage() {}
 
 func (x *ReleaseEffectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_refold_v1_control_proto_msgTypes[44]
+	mi := &file_refold_v1_control_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3284,7 +3498,7 @@ func (x *ReleaseEffectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseEffectsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseEffectsResponse) Descriptor() ([]byte, []int) {
-	return file_refold_v1_control_proto_rawDescGZIP(), []int{44}
+	return file_refold_v1_control_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ReleaseEffectsResponse) GetEffectIds() []string {
@@ -3335,6 +3549,25 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
 	"projection\">\n" +
 	"\x12ListParkedResponse\x12(\n" +
+	"\x04rows\x18\x01 \x03(\v2\x14.refold.v1.ParkedRowR\x04rows\"\x92\x01\n" +
+	"\x12RetryParkedRequest\x12<\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
+	"projection\x12\x1c\n" +
+	"\x03key\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x03key\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"?\n" +
+	"\x13RetryParkedResponse\x12(\n" +
+	"\x04rows\x18\x01 \x03(\v2\x14.refold.v1.ParkedRowR\x04rows\"\x96\x01\n" +
+	"\x14DiscardParkedRequest\x12<\n" +
+	"\n" +
+	"projection\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18@2\x11^[a-z][a-z0-9-]*$R\n" +
+	"projection\x12\x1c\n" +
+	"\x03key\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x03key\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\"A\n" +
+	"\x15DiscardParkedResponse\x12(\n" +
 	"\x04rows\x18\x01 \x03(\v2\x14.refold.v1.ParkedRowR\x04rows\"\xd3\x01\n" +
 	"\tParkedRow\x12\x1e\n" +
 	"\n" +
@@ -3601,7 +3834,7 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x15KNOWLEDGE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11KNOWLEDGE_UNKNOWN\x10\x01\x12\x17\n" +
 	"\x13KNOWLEDGE_ESTIMATED\x10\x02\x12\x15\n" +
-	"\x11KNOWLEDGE_COUNTED\x10\x032\xcd\x12\n" +
+	"\x11KNOWLEDGE_COUNTED\x10\x032\xdf\x14\n" +
 	"\x0eControlService\x12q\n" +
 	"\x0fListProjections\x12!.refold.v1.ListProjectionsRequest\x1a\".refold.v1.ListProjectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/projections\x12f\n" +
 	"\n" +
@@ -3623,7 +3856,9 @@ const file_refold_v1_control_proto_rawDesc = "" +
 	"\x06Cancel\x12\x18.refold.v1.CancelRequest\x1a\x14.refold.v1.Operation\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/operations/{id}:cancel\x12~\n" +
 	"\x03Why\x12\x15.refold.v1.WhyRequest\x1a\x16.refold.v1.WhyResponse\"H\x82\xd3\xe4\x93\x02B\x12@/v1/projections/{projection}/rows/{partition_key}/{sort_key}:why\x12v\n" +
 	"\n" +
-	"ListParked\x12\x1c.refold.v1.ListParkedRequest\x1a\x1d.refold.v1.ListParkedResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/projections/{projection}/parked\x12\x8b\x01\n" +
+	"ListParked\x12\x1c.refold.v1.ListParkedRequest\x1a\x1d.refold.v1.ListParkedResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/projections/{projection}/parked\x12\x82\x01\n" +
+	"\vRetryParked\x12\x1d.refold.v1.RetryParkedRequest\x1a\x1e.refold.v1.RetryParkedResponse\"4\x82\xd3\xe4\x93\x02.:\x01*\")/v1/projections/{projection}/parked:retry\x12\x8a\x01\n" +
+	"\rDiscardParked\x12\x1f.refold.v1.DiscardParkedRequest\x1a .refold.v1.DiscardParkedResponse\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/projections/{projection}/parked:discard\x12\x8b\x01\n" +
 	"\x0eCompareEffects\x12 .refold.v1.CompareEffectsRequest\x1a!.refold.v1.CompareEffectsResponse\"4\x82\xd3\xe4\x93\x02.\x12,/v1/projections/{projection}/effects:compare\x12\x8e\x01\n" +
 	"\x0eReleaseEffects\x12 .refold.v1.ReleaseEffectsRequest\x1a!.refold.v1.ReleaseEffectsResponse\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/projections/{projection}/effects:releaseB8Z6github.com/refold/refold/schemas/api/refoldv1;refoldv1b\x06proto3"
 
@@ -3640,7 +3875,7 @@ func file_refold_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_refold_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_refold_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_refold_v1_control_proto_goTypes = []any{
 	(GenerationState)(0),            // 0: refold.v1.GenerationState
 	(Knowledge)(0),                  // 1: refold.v1.Knowledge
@@ -3650,126 +3885,136 @@ var file_refold_v1_control_proto_goTypes = []any{
 	(*Generation)(nil),              // 5: refold.v1.Generation
 	(*ListParkedRequest)(nil),       // 6: refold.v1.ListParkedRequest
 	(*ListParkedResponse)(nil),      // 7: refold.v1.ListParkedResponse
-	(*ParkedRow)(nil),               // 8: refold.v1.ParkedRow
-	(*StartReplayRequest)(nil),      // 9: refold.v1.StartReplayRequest
-	(*PlanReplayRequest)(nil),       // 10: refold.v1.PlanReplayRequest
-	(*Plan)(nil),                    // 11: refold.v1.Plan
-	(*PlanStretch)(nil),             // 12: refold.v1.PlanStretch
-	(*Figure)(nil),                  // 13: refold.v1.Figure
-	(*GetOperationRequest)(nil),     // 14: refold.v1.GetOperationRequest
-	(*CreateSnapshotRequest)(nil),   // 15: refold.v1.CreateSnapshotRequest
-	(*ListSnapshotsRequest)(nil),    // 16: refold.v1.ListSnapshotsRequest
-	(*ListSnapshotsResponse)(nil),   // 17: refold.v1.ListSnapshotsResponse
-	(*Snapshot)(nil),                // 18: refold.v1.Snapshot
-	(*ListOperationsRequest)(nil),   // 19: refold.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil),  // 20: refold.v1.ListOperationsResponse
-	(*PauseRequest)(nil),            // 21: refold.v1.PauseRequest
-	(*ResumeRequest)(nil),           // 22: refold.v1.ResumeRequest
-	(*RetryRequest)(nil),            // 23: refold.v1.RetryRequest
-	(*CapRequest)(nil),              // 24: refold.v1.CapRequest
-	(*DrillRequest)(nil),            // 25: refold.v1.DrillRequest
-	(*DrillResult)(nil),             // 26: refold.v1.DrillResult
-	(*ListDifferencesRequest)(nil),  // 27: refold.v1.ListDifferencesRequest
-	(*ListDifferencesResponse)(nil), // 28: refold.v1.ListDifferencesResponse
-	(*PromoteRequest)(nil),          // 29: refold.v1.PromoteRequest
-	(*GetCertificateRequest)(nil),   // 30: refold.v1.GetCertificateRequest
-	(*Certificate)(nil),             // 31: refold.v1.Certificate
-	(*RollbackRequest)(nil),         // 32: refold.v1.RollbackRequest
-	(*CancelRequest)(nil),           // 33: refold.v1.CancelRequest
-	(*Operation)(nil),               // 34: refold.v1.Operation
-	(*PartitionProgress)(nil),       // 35: refold.v1.PartitionProgress
-	(*Verification)(nil),            // 36: refold.v1.Verification
-	(*RowDifference)(nil),           // 37: refold.v1.RowDifference
-	(*FieldDifference)(nil),         // 38: refold.v1.FieldDifference
-	(*WhyRequest)(nil),              // 39: refold.v1.WhyRequest
-	(*WhyResponse)(nil),             // 40: refold.v1.WhyResponse
-	(*Cause)(nil),                   // 41: refold.v1.Cause
-	(*CompareEffectsRequest)(nil),   // 42: refold.v1.CompareEffectsRequest
-	(*CompareEffectsResponse)(nil),  // 43: refold.v1.CompareEffectsResponse
-	(*EffectDifference)(nil),        // 44: refold.v1.EffectDifference
-	(*ReleaseEffectsRequest)(nil),   // 45: refold.v1.ReleaseEffectsRequest
-	(*ReleaseEffectsResponse)(nil),  // 46: refold.v1.ReleaseEffectsResponse
-	(*timestamppb.Timestamp)(nil),   // 47: google.protobuf.Timestamp
-	(*Freshness)(nil),               // 48: refold.v1.Freshness
+	(*RetryParkedRequest)(nil),      // 8: refold.v1.RetryParkedRequest
+	(*RetryParkedResponse)(nil),     // 9: refold.v1.RetryParkedResponse
+	(*DiscardParkedRequest)(nil),    // 10: refold.v1.DiscardParkedRequest
+	(*DiscardParkedResponse)(nil),   // 11: refold.v1.DiscardParkedResponse
+	(*ParkedRow)(nil),               // 12: refold.v1.ParkedRow
+	(*StartReplayRequest)(nil),      // 13: refold.v1.StartReplayRequest
+	(*PlanReplayRequest)(nil),       // 14: refold.v1.PlanReplayRequest
+	(*Plan)(nil),                    // 15: refold.v1.Plan
+	(*PlanStretch)(nil),             // 16: refold.v1.PlanStretch
+	(*Figure)(nil),                  // 17: refold.v1.Figure
+	(*GetOperationRequest)(nil),     // 18: refold.v1.GetOperationRequest
+	(*CreateSnapshotRequest)(nil),   // 19: refold.v1.CreateSnapshotRequest
+	(*ListSnapshotsRequest)(nil),    // 20: refold.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),   // 21: refold.v1.ListSnapshotsResponse
+	(*Snapshot)(nil),                // 22: refold.v1.Snapshot
+	(*ListOperationsRequest)(nil),   // 23: refold.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),  // 24: refold.v1.ListOperationsResponse
+	(*PauseRequest)(nil),            // 25: refold.v1.PauseRequest
+	(*ResumeRequest)(nil),           // 26: refold.v1.ResumeRequest
+	(*RetryRequest)(nil),            // 27: refold.v1.RetryRequest
+	(*CapRequest)(nil),              // 28: refold.v1.CapRequest
+	(*DrillRequest)(nil),            // 29: refold.v1.DrillRequest
+	(*DrillResult)(nil),             // 30: refold.v1.DrillResult
+	(*ListDifferencesRequest)(nil),  // 31: refold.v1.ListDifferencesRequest
+	(*ListDifferencesResponse)(nil), // 32: refold.v1.ListDifferencesResponse
+	(*PromoteRequest)(nil),          // 33: refold.v1.PromoteRequest
+	(*GetCertificateRequest)(nil),   // 34: refold.v1.GetCertificateRequest
+	(*Certificate)(nil),             // 35: refold.v1.Certificate
+	(*RollbackRequest)(nil),         // 36: refold.v1.RollbackRequest
+	(*CancelRequest)(nil),           // 37: refold.v1.CancelRequest
+	(*Operation)(nil),               // 38: refold.v1.Operation
+	(*PartitionProgress)(nil),       // 39: refold.v1.PartitionProgress
+	(*Verification)(nil),            // 40: refold.v1.Verification
+	(*RowDifference)(nil),           // 41: refold.v1.RowDifference
+	(*FieldDifference)(nil),         // 42: refold.v1.FieldDifference
+	(*WhyRequest)(nil),              // 43: refold.v1.WhyRequest
+	(*WhyResponse)(nil),             // 44: refold.v1.WhyResponse
+	(*Cause)(nil),                   // 45: refold.v1.Cause
+	(*CompareEffectsRequest)(nil),   // 46: refold.v1.CompareEffectsRequest
+	(*CompareEffectsResponse)(nil),  // 47: refold.v1.CompareEffectsResponse
+	(*EffectDifference)(nil),        // 48: refold.v1.EffectDifference
+	(*ReleaseEffectsRequest)(nil),   // 49: refold.v1.ReleaseEffectsRequest
+	(*ReleaseEffectsResponse)(nil),  // 50: refold.v1.ReleaseEffectsResponse
+	(*timestamppb.Timestamp)(nil),   // 51: google.protobuf.Timestamp
+	(*Freshness)(nil),               // 52: refold.v1.Freshness
 }
 var file_refold_v1_control_proto_depIdxs = []int32{
 	4,  // 0: refold.v1.ListProjectionsResponse.projections:type_name -> refold.v1.Projection
 	5,  // 1: refold.v1.Projection.generations:type_name -> refold.v1.Generation
 	0,  // 2: refold.v1.Generation.state:type_name -> refold.v1.GenerationState
-	47, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
-	47, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
-	26, // 5: refold.v1.Generation.drill:type_name -> refold.v1.DrillResult
-	8,  // 6: refold.v1.ListParkedResponse.rows:type_name -> refold.v1.ParkedRow
-	47, // 7: refold.v1.ParkedRow.since:type_name -> google.protobuf.Timestamp
-	12, // 8: refold.v1.Plan.stretches:type_name -> refold.v1.PlanStretch
-	13, // 9: refold.v1.Plan.events:type_name -> refold.v1.Figure
-	13, // 10: refold.v1.Plan.bytes:type_name -> refold.v1.Figure
-	13, // 11: refold.v1.Plan.rows:type_name -> refold.v1.Figure
-	13, // 12: refold.v1.Plan.silenced:type_name -> refold.v1.Figure
-	1,  // 13: refold.v1.Figure.known:type_name -> refold.v1.Knowledge
-	18, // 14: refold.v1.ListSnapshotsResponse.snapshots:type_name -> refold.v1.Snapshot
-	47, // 15: refold.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
-	34, // 16: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
-	47, // 17: refold.v1.DrillResult.at:type_name -> google.protobuf.Timestamp
-	37, // 18: refold.v1.ListDifferencesResponse.rows:type_name -> refold.v1.RowDifference
-	5,  // 19: refold.v1.Operation.generation:type_name -> refold.v1.Generation
-	35, // 20: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
-	36, // 21: refold.v1.Operation.verification:type_name -> refold.v1.Verification
-	37, // 22: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
-	38, // 23: refold.v1.RowDifference.fields:type_name -> refold.v1.FieldDifference
-	47, // 24: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	41, // 25: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
-	48, // 26: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
-	47, // 27: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
-	47, // 28: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
-	44, // 29: refold.v1.CompareEffectsResponse.differences:type_name -> refold.v1.EffectDifference
-	2,  // 30: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
-	10, // 31: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
-	9,  // 32: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
-	14, // 33: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
-	15, // 34: refold.v1.ControlService.CreateSnapshot:input_type -> refold.v1.CreateSnapshotRequest
-	16, // 35: refold.v1.ControlService.ListSnapshots:input_type -> refold.v1.ListSnapshotsRequest
-	19, // 36: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
-	21, // 37: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
-	22, // 38: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
-	23, // 39: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
-	24, // 40: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
-	27, // 41: refold.v1.ControlService.ListDifferences:input_type -> refold.v1.ListDifferencesRequest
-	25, // 42: refold.v1.ControlService.Drill:input_type -> refold.v1.DrillRequest
-	29, // 43: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
-	30, // 44: refold.v1.ControlService.GetCertificate:input_type -> refold.v1.GetCertificateRequest
-	32, // 45: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
-	33, // 46: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
-	39, // 47: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
-	6,  // 48: refold.v1.ControlService.ListParked:input_type -> refold.v1.ListParkedRequest
-	42, // 49: refold.v1.ControlService.CompareEffects:input_type -> refold.v1.CompareEffectsRequest
-	45, // 50: refold.v1.ControlService.ReleaseEffects:input_type -> refold.v1.ReleaseEffectsRequest
-	3,  // 51: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
-	11, // 52: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
-	34, // 53: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
-	34, // 54: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
-	18, // 55: refold.v1.ControlService.CreateSnapshot:output_type -> refold.v1.Snapshot
-	17, // 56: refold.v1.ControlService.ListSnapshots:output_type -> refold.v1.ListSnapshotsResponse
-	20, // 57: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
-	34, // 58: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
-	34, // 59: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
-	34, // 60: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
-	34, // 61: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
-	28, // 62: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
-	26, // 63: refold.v1.ControlService.Drill:output_type -> refold.v1.DrillResult
-	34, // 64: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
-	31, // 65: refold.v1.ControlService.GetCertificate:output_type -> refold.v1.Certificate
-	34, // 66: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
-	34, // 67: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
-	40, // 68: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
-	7,  // 69: refold.v1.ControlService.ListParked:output_type -> refold.v1.ListParkedResponse
-	43, // 70: refold.v1.ControlService.CompareEffects:output_type -> refold.v1.CompareEffectsResponse
-	46, // 71: refold.v1.ControlService.ReleaseEffects:output_type -> refold.v1.ReleaseEffectsResponse
-	51, // [51:72] is the sub-list for method output_type
-	30, // [30:51] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	51, // 3: refold.v1.Generation.event_time:type_name -> google.protobuf.Timestamp
+	51, // 4: refold.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
+	30, // 5: refold.v1.Generation.drill:type_name -> refold.v1.DrillResult
+	12, // 6: refold.v1.ListParkedResponse.rows:type_name -> refold.v1.ParkedRow
+	12, // 7: refold.v1.RetryParkedResponse.rows:type_name -> refold.v1.ParkedRow
+	12, // 8: refold.v1.DiscardParkedResponse.rows:type_name -> refold.v1.ParkedRow
+	51, // 9: refold.v1.ParkedRow.since:type_name -> google.protobuf.Timestamp
+	16, // 10: refold.v1.Plan.stretches:type_name -> refold.v1.PlanStretch
+	17, // 11: refold.v1.Plan.events:type_name -> refold.v1.Figure
+	17, // 12: refold.v1.Plan.bytes:type_name -> refold.v1.Figure
+	17, // 13: refold.v1.Plan.rows:type_name -> refold.v1.Figure
+	17, // 14: refold.v1.Plan.silenced:type_name -> refold.v1.Figure
+	1,  // 15: refold.v1.Figure.known:type_name -> refold.v1.Knowledge
+	22, // 16: refold.v1.ListSnapshotsResponse.snapshots:type_name -> refold.v1.Snapshot
+	51, // 17: refold.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
+	38, // 18: refold.v1.ListOperationsResponse.operations:type_name -> refold.v1.Operation
+	51, // 19: refold.v1.DrillResult.at:type_name -> google.protobuf.Timestamp
+	41, // 20: refold.v1.ListDifferencesResponse.rows:type_name -> refold.v1.RowDifference
+	5,  // 21: refold.v1.Operation.generation:type_name -> refold.v1.Generation
+	39, // 22: refold.v1.Operation.partitions:type_name -> refold.v1.PartitionProgress
+	40, // 23: refold.v1.Operation.verification:type_name -> refold.v1.Verification
+	41, // 24: refold.v1.Verification.examples:type_name -> refold.v1.RowDifference
+	42, // 25: refold.v1.RowDifference.fields:type_name -> refold.v1.FieldDifference
+	51, // 26: refold.v1.WhyRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	45, // 27: refold.v1.WhyResponse.causes:type_name -> refold.v1.Cause
+	52, // 28: refold.v1.WhyResponse.freshness:type_name -> refold.v1.Freshness
+	51, // 29: refold.v1.Cause.recorded_at:type_name -> google.protobuf.Timestamp
+	51, // 30: refold.v1.Cause.occurred_at:type_name -> google.protobuf.Timestamp
+	48, // 31: refold.v1.CompareEffectsResponse.differences:type_name -> refold.v1.EffectDifference
+	2,  // 32: refold.v1.ControlService.ListProjections:input_type -> refold.v1.ListProjectionsRequest
+	14, // 33: refold.v1.ControlService.PlanReplay:input_type -> refold.v1.PlanReplayRequest
+	13, // 34: refold.v1.ControlService.StartReplay:input_type -> refold.v1.StartReplayRequest
+	18, // 35: refold.v1.ControlService.GetOperation:input_type -> refold.v1.GetOperationRequest
+	19, // 36: refold.v1.ControlService.CreateSnapshot:input_type -> refold.v1.CreateSnapshotRequest
+	20, // 37: refold.v1.ControlService.ListSnapshots:input_type -> refold.v1.ListSnapshotsRequest
+	23, // 38: refold.v1.ControlService.ListOperations:input_type -> refold.v1.ListOperationsRequest
+	25, // 39: refold.v1.ControlService.Pause:input_type -> refold.v1.PauseRequest
+	26, // 40: refold.v1.ControlService.Resume:input_type -> refold.v1.ResumeRequest
+	27, // 41: refold.v1.ControlService.Retry:input_type -> refold.v1.RetryRequest
+	28, // 42: refold.v1.ControlService.Cap:input_type -> refold.v1.CapRequest
+	31, // 43: refold.v1.ControlService.ListDifferences:input_type -> refold.v1.ListDifferencesRequest
+	29, // 44: refold.v1.ControlService.Drill:input_type -> refold.v1.DrillRequest
+	33, // 45: refold.v1.ControlService.Promote:input_type -> refold.v1.PromoteRequest
+	34, // 46: refold.v1.ControlService.GetCertificate:input_type -> refold.v1.GetCertificateRequest
+	36, // 47: refold.v1.ControlService.Rollback:input_type -> refold.v1.RollbackRequest
+	37, // 48: refold.v1.ControlService.Cancel:input_type -> refold.v1.CancelRequest
+	43, // 49: refold.v1.ControlService.Why:input_type -> refold.v1.WhyRequest
+	6,  // 50: refold.v1.ControlService.ListParked:input_type -> refold.v1.ListParkedRequest
+	8,  // 51: refold.v1.ControlService.RetryParked:input_type -> refold.v1.RetryParkedRequest
+	10, // 52: refold.v1.ControlService.DiscardParked:input_type -> refold.v1.DiscardParkedRequest
+	46, // 53: refold.v1.ControlService.CompareEffects:input_type -> refold.v1.CompareEffectsRequest
+	49, // 54: refold.v1.ControlService.ReleaseEffects:input_type -> refold.v1.ReleaseEffectsRequest
+	3,  // 55: refold.v1.ControlService.ListProjections:output_type -> refold.v1.ListProjectionsResponse
+	15, // 56: refold.v1.ControlService.PlanReplay:output_type -> refold.v1.Plan
+	38, // 57: refold.v1.ControlService.StartReplay:output_type -> refold.v1.Operation
+	38, // 58: refold.v1.ControlService.GetOperation:output_type -> refold.v1.Operation
+	22, // 59: refold.v1.ControlService.CreateSnapshot:output_type -> refold.v1.Snapshot
+	21, // 60: refold.v1.ControlService.ListSnapshots:output_type -> refold.v1.ListSnapshotsResponse
+	24, // 61: refold.v1.ControlService.ListOperations:output_type -> refold.v1.ListOperationsResponse
+	38, // 62: refold.v1.ControlService.Pause:output_type -> refold.v1.Operation
+	38, // 63: refold.v1.ControlService.Resume:output_type -> refold.v1.Operation
+	38, // 64: refold.v1.ControlService.Retry:output_type -> refold.v1.Operation
+	38, // 65: refold.v1.ControlService.Cap:output_type -> refold.v1.Operation
+	32, // 66: refold.v1.ControlService.ListDifferences:output_type -> refold.v1.ListDifferencesResponse
+	30, // 67: refold.v1.ControlService.Drill:output_type -> refold.v1.DrillResult
+	38, // 68: refold.v1.ControlService.Promote:output_type -> refold.v1.Operation
+	35, // 69: refold.v1.ControlService.GetCertificate:output_type -> refold.v1.Certificate
+	38, // 70: refold.v1.ControlService.Rollback:output_type -> refold.v1.Operation
+	38, // 71: refold.v1.ControlService.Cancel:output_type -> refold.v1.Operation
+	44, // 72: refold.v1.ControlService.Why:output_type -> refold.v1.WhyResponse
+	7,  // 73: refold.v1.ControlService.ListParked:output_type -> refold.v1.ListParkedResponse
+	9,  // 74: refold.v1.ControlService.RetryParked:output_type -> refold.v1.RetryParkedResponse
+	11, // 75: refold.v1.ControlService.DiscardParked:output_type -> refold.v1.DiscardParkedResponse
+	47, // 76: refold.v1.ControlService.CompareEffects:output_type -> refold.v1.CompareEffectsResponse
+	50, // 77: refold.v1.ControlService.ReleaseEffects:output_type -> refold.v1.ReleaseEffectsResponse
+	55, // [55:78] is the sub-list for method output_type
+	32, // [32:55] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_refold_v1_control_proto_init() }
@@ -3784,7 +4029,7 @@ func file_refold_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_refold_v1_control_proto_rawDesc), len(file_refold_v1_control_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   45,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -38,6 +38,8 @@ const (
 	ControlService_Cancel_FullMethodName          = "/refold.v1.ControlService/Cancel"
 	ControlService_Why_FullMethodName             = "/refold.v1.ControlService/Why"
 	ControlService_ListParked_FullMethodName      = "/refold.v1.ControlService/ListParked"
+	ControlService_RetryParked_FullMethodName     = "/refold.v1.ControlService/RetryParked"
+	ControlService_DiscardParked_FullMethodName   = "/refold.v1.ControlService/DiscardParked"
 	ControlService_CompareEffects_FullMethodName  = "/refold.v1.ControlService/CompareEffects"
 	ControlService_ReleaseEffects_FullMethodName  = "/refold.v1.ControlService/ReleaseEffects"
 )
@@ -87,6 +89,11 @@ type ControlServiceClient interface {
 	// ListParked returns the rows of a projection that stand still, each since an event that could not be folded, of
 	// the partitions that this process holds.
 	ListParked(ctx context.Context, in *ListParkedRequest, opts ...grpc.CallOption) (*ListParkedResponse, error)
+	// RetryParked folds a parked row again, in every generation that it is parked in.
+	RetryParked(ctx context.Context, in *RetryParkedRequest, opts ...grpc.CallOption) (*RetryParkedResponse, error)
+	// DiscardParked leaves the event that a parked row stands still before out of that row for ever, in every generation
+	// and every replay, and folds the row again.
+	DiscardParked(ctx context.Context, in *DiscardParkedRequest, opts ...grpc.CallOption) (*DiscardParkedResponse, error)
 	// CompareEffects folds the log anew by two generations of a projection, and returns what they do not both emit.
 	// It publishes nothing, and takes as long as two replays.
 	CompareEffects(ctx context.Context, in *CompareEffectsRequest, opts ...grpc.CallOption) (*CompareEffectsResponse, error)
@@ -293,6 +300,26 @@ func (c *controlServiceClient) ListParked(ctx context.Context, in *ListParkedReq
 	return out, nil
 }
 
+func (c *controlServiceClient) RetryParked(ctx context.Context, in *RetryParkedRequest, opts ...grpc.CallOption) (*RetryParkedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryParkedResponse)
+	err := c.cc.Invoke(ctx, ControlService_RetryParked_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlServiceClient) DiscardParked(ctx context.Context, in *DiscardParkedRequest, opts ...grpc.CallOption) (*DiscardParkedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiscardParkedResponse)
+	err := c.cc.Invoke(ctx, ControlService_DiscardParked_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlServiceClient) CompareEffects(ctx context.Context, in *CompareEffectsRequest, opts ...grpc.CallOption) (*CompareEffectsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CompareEffectsResponse)
@@ -358,6 +385,11 @@ type ControlServiceServer interface {
 	// ListParked returns the rows of a projection that stand still, each since an event that could not be folded, of
 	// the partitions that this process holds.
 	ListParked(context.Context, *ListParkedRequest) (*ListParkedResponse, error)
+	// RetryParked folds a parked row again, in every generation that it is parked in.
+	RetryParked(context.Context, *RetryParkedRequest) (*RetryParkedResponse, error)
+	// DiscardParked leaves the event that a parked row stands still before out of that row for ever, in every generation
+	// and every replay, and folds the row again.
+	DiscardParked(context.Context, *DiscardParkedRequest) (*DiscardParkedResponse, error)
 	// CompareEffects folds the log anew by two generations of a projection, and returns what they do not both emit.
 	// It publishes nothing, and takes as long as two replays.
 	CompareEffects(context.Context, *CompareEffectsRequest) (*CompareEffectsResponse, error)
@@ -430,6 +462,12 @@ func (UnimplementedControlServiceServer) Why(context.Context, *WhyRequest) (*Why
 }
 func (UnimplementedControlServiceServer) ListParked(context.Context, *ListParkedRequest) (*ListParkedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListParked not implemented")
+}
+func (UnimplementedControlServiceServer) RetryParked(context.Context, *RetryParkedRequest) (*RetryParkedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryParked not implemented")
+}
+func (UnimplementedControlServiceServer) DiscardParked(context.Context, *DiscardParkedRequest) (*DiscardParkedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiscardParked not implemented")
 }
 func (UnimplementedControlServiceServer) CompareEffects(context.Context, *CompareEffectsRequest) (*CompareEffectsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CompareEffects not implemented")
@@ -800,6 +838,42 @@ func _ControlService_ListParked_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ControlService_RetryParked_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryParkedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).RetryParked(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_RetryParked_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).RetryParked(ctx, req.(*RetryParkedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ControlService_DiscardParked_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiscardParkedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServiceServer).DiscardParked(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ControlService_DiscardParked_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServiceServer).DiscardParked(ctx, req.(*DiscardParkedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ControlService_CompareEffects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CompareEffectsRequest)
 	if err := dec(in); err != nil {
@@ -918,6 +992,14 @@ var ControlService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListParked",
 			Handler:    _ControlService_ListParked_Handler,
+		},
+		{
+			MethodName: "RetryParked",
+			Handler:    _ControlService_RetryParked_Handler,
+		},
+		{
+			MethodName: "DiscardParked",
+			Handler:    _ControlService_DiscardParked_Handler,
 		},
 		{
 			MethodName: "CompareEffects",

@@ -31,8 +31,8 @@ func (p pair) text(d *projection.Definition) (string, error) {
 	return d.Text(p.value)
 }
 
-// standing are the differences between two rows in how far they were folded; order says which sides there are.
-func standing(order int, a, b pair) (out []Field) {
+// howFar are the differences between two rows in how far they were folded; order says which sides there are.
+func howFar(order int, a, b pair) (out []Field) {
 	if before, after := a.since(), b.since(); before != after {
 		out = append(out, Field{Path: "(parked)", Live: before, Candidate: after})
 	}

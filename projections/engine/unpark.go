@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/store"
+)
+
+// What is decided about a row is an act: to fold it again, or to discard the event that it stands still before. Every
+// task follows the acts of its partition in their order, between two rounds, and its checkpoint says how many it has
+// followed, so that after a crash it goes on with the next. To follow one is to fold the row anew, alone, from its
+// first event to where the task stands, with all that was ever discarded left out. That comes to the same whether the
+// row was parked at the event or had folded it, and whenever a task learns of the act.
+//
+// Effects are released before the row is saved: those of the events that waited, but for the ones that are published.
+
+// refoldWithin bounds how long a task stops to fold one row anew, and againAfter is when it is tried again where that
+// was too short, or the trail is not there yet.
+const (
+	refoldWithin = 10 * time.Second
+	againAfter   = time.Second
+)
+
+// refolding is a row that is folded anew.
+type refolding struct {
+	partition int32
+	key       string
+	until     int64
+	leave     standing
+	emit      func(projection.Effect) error
+}
+
+// follow follows the acts that the task has not followed. What it returns is closed when there may be more.
+func (t *task) follow(ctx context.Context) (<-chan struct{}, error) {
+	if t.acts == nil {
+		return nil, nil
+	}
+	rows, changed := t.acts()
+	if len(rows) <= t.followed {
+		return changed, nil
+	}
+	if wait := time.Until(t.tried.Add(againAfter)); wait > 0 {
+		return after(ctx, wait), nil
+	}
+	t.discarded = discardedOf(rows, t.partition)
+	t.leave(t.folder)
+	for _, a := range rows[t.followed:] {
+		if a.Partition == t.partition && t.concerns(a) {
+			if err := t.anew(ctx, a); errors.Is(err, errNotAnew) {
+				t.tried = time.Now()
+				return after(ctx, againAfter), nil
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		t.followed++
+	}
+	return changed, nil
+}
+
+// after returns what is closed after a time, or when ctx ends.
+func after(ctx context.Context, d time.Duration) <-chan struct{} {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	context.AfterFunc(ctx, cancel)
+	return ctx.Done()
+}
+
+// concerns tells whether an act changes a row of what is folded.
+func (t *task) concerns(a acts.RowAct) bool {
+	_, parked := t.parked[a.Key]
+	return parked || a.Discarded && a.Position < t.next
+}
+
+// errNotAnew is wrapped where a row could not be folded anew for now.
+var errNotAnew = errors.New("the row cannot be folded anew now")
+
+// anew follows one act: it folds the row anew, releases what waited, and saves both.
+func (t *task) anew(ctx context.Context, a acts.RowAct) error {
+	if err := t.save(ctx); err != nil {
+		return err
+	}
+	was, parked := t.parked[a.Key]
+	bounded, cancel := context.WithTimeout(ctx, refoldWithin)
+	defer cancel()
+	row, err := t.refold(bounded, refolding{
+		partition: t.partition, key: a.Key, until: t.next, leave: standing{discarded: t.discarded},
+		emit: func(e projection.Effect) error {
+			if !parked || e.Event.Emission().SourceOffset < was.Position {
+				return nil
+			}
+			return t.emission.take(e)
+		},
+	})
+	var failed *projection.RowError
+	if err != nil && !errors.As(err, &failed) {
+		t.emission.drop()
+		return fmt.Errorf("row %q: %w: %w", a.Key, errNotAnew, err)
+	}
+	if err := t.emission.releaseChosen(ctx, t.next); err != nil {
+		return err
+	}
+	delete(t.parked, a.Key)
+	if failed != nil {
+		t.parked[a.Key] = parkedBy(failed)
+	}
+	return t.putBack(a.Key, row)
+}
+
+// putBack saves a row that was folded anew, with the checkpoint that says so, and forgets what it was.
+func (t *task) putBack(key string, row []byte) error {
+	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.below(t.next), Acts: t.followed + 1}}
+	t.emission.stamp(&c)
+	err := t.store.Save(t.partition, c, func(w store.Writer) error {
+		if row == nil {
+			return nil
+		}
+		t.base.wrote([]byte(key))
+		return w.Set([]byte(key), row)
+	})
+	if err != nil {
+		return err
+	}
+	t.base.forgetful = true
+	t.folder.Shrink()
+	t.folder.Shrink()
+	t.leave(t.folder)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.saved = c
+	t.announce()
+	return nil
+}
+
+// refoldRow folds one row from its first event to a position. A *projection.RowError says where it failed; the row is
+// then the one before.
+func (e *Engine) refoldRow(ctx context.Context, d *projection.Definition, r refolding) ([]byte, error) {
+	key := projection.DecodeKey(r.key)
+	f := &pastFold{definition: d, folder: d.Only(e.cfg.Codec, func(k projection.Key) bool { return k == key }), moment: Moment{Position: r.until}}
+	r.leave.leave(f.folder)
+	f.folder.Emit(r.emit)
+	q := Query{Projection: d.Name, Partition: r.partition, Key: key.Partition, AsOf: &f.moment}
+	err := e.refold(ctx, q, f, func(s step) error { return f.folder.Fold(s.Record) })
+	var failed *projection.RowError
+	if errors.As(err, &failed) {
+		// The fold may have changed half of the row: it is folded once more, up to there.
+		r.emit, r.until = nil, failed.Offset
+		row, again := e.refoldRow(ctx, d, r)
+		if again != nil {
+			return nil, fmt.Errorf("up to %d: %w", failed.Offset, again)
+		}
+		return row, failed
+	}
+	if err != nil {
+		e.cfg.Logger.Warn("a row is not folded anew yet", "projection", d.Name, "partition", r.partition, "row", key, "error", err)
+		return nil, err
+	}
+	return f.folder.Stored([]byte(r.key))
+}

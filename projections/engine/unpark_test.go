@@ -1,0 +1,161 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/projection"
+	"github.com/refold/refold/projections/spending"
+	"github.com/refold/refold/projections/store/memory"
+	"github.com/refold/refold/projections/trail"
+)
+
+// parkedRow returns the parked row of a customer in the live generation.
+func (b *bank) parkedRow(e *engine.Engine, customer string) engine.ParkedRow {
+	b.t.Helper()
+	row, err := e.FindParked(spending.Name, customer, func(k projection.Key) string { return k.Partition })
+	b.must(err)
+	return row
+}
+
+// With a mended fold a parked row goes on: its events that waited are folded into it, and told once, with or without a
+// trail to find them by. Until then it stays parked, with the reason of the last try.
+func TestRetryFoldsWhatWaited(t *testing.T) {
+	for name, beside := range map[string][]*projection.Definition{"reading the partition": nil, "by the trail": {trail.Definition()}} {
+		t.Run(name, func(t *testing.T) {
+			b, poison, stores := newBank(t), new(bad), memory.New()
+			poison.set(13, 33)
+			e, stop := b.fragile(stores, append(beside, fragile(t, 1, poison))...)
+			b.post(50)
+			same(t, "live", b.spent(e, 1), purchasesOf(b.n, map[int]int{3: 13}))
+			left, err := e.RetryParked(t.Context(), spending.Name, b.parkedRow(e, "c3"), "tester", "to see")
+			if err != nil || len(left) != 1 || left[0].Reason != errBad.Error() {
+				t.Errorf("the same fold: got %v, %v", left, err)
+			}
+			poison.set(33) // it is mended for the one
+			left, err = e.RetryParked(t.Context(), spending.Name, b.parkedRow(e, "c3"), "tester", "it is half mended")
+			if err != nil || len(left) != 1 {
+				t.Errorf("half mended: got %v, %v", left, err)
+			}
+			same(t, "half mended", b.spent(e, 1), purchasesOf(b.n, map[int]int{3: 33}))
+			b.toldBut(map[int]int{3: 33})
+			stop()
+
+			poison.set()
+			e, stop = b.fragile(stores, append(beside, fragile(t, 1, poison))...)
+			defer stop()
+			b.post(20)
+			same(t, "after a restart", b.spent(e, 1), purchasesOf(b.n, map[int]int{3: 33}))
+			left, err = e.RetryParked(t.Context(), spending.Name, b.parkedRow(e, "c3"), "tester", "it is mended")
+			if err != nil || len(left) != 0 {
+				t.Errorf("mended: got %v, %v", left, err)
+			}
+			b.post(20)
+			same(t, "mended", b.spent(e, 1), purchasesOf(b.n, nil))
+			b.toldBut(nil)
+		})
+	}
+}
+
+// A discarded event is left out of its row by the generation that was parked, by one that had folded it, and by every
+// replay; it stays in the other rows.
+func TestADiscardIsFollowedByAll(t *testing.T) {
+	b, poison, stores := newBank(t), new(bad), memory.New()
+	poison.set(13)
+	catalog := []*projection.Definition{fragile(t, 1, poison), fragile(t, 2, new(bad))}
+	e, stop := b.fragile(stores, catalog[0])
+	b.post(50)
+	b.spent(e, 1)
+	stop()
+	e, stop = b.run(stores, catalog...)
+	b.spent(e, 1)
+	op, err := e.Start(t.Context(), spending.Name, "tester", "the fold is mended")
+	b.must(err)
+	until(t, "the replay is verified", func() bool { return b.status(e, op).State == engine.Verified })
+	row := b.parkedRow(e, "c3")
+	if _, err := e.DiscardParked(t.Context(), spending.Name, row, "tester", ""); !refused(err) {
+		t.Errorf("without a reason: got %v", err)
+	}
+	left, err := e.DiscardParked(t.Context(), spending.Name, row, "tester", "it never was")
+	if err != nil || len(left) != 0 {
+		t.Errorf("got %v, %v", left, err)
+	}
+	b.post(20)
+	want := purchasesOf(b.n, nil)
+	want["c3"] = "218 in 6" // 3, 23, 33, 43, 53 and 63
+	same(t, "live", b.spent(e, 1), want)
+	until(t, "the other generation follows", func() bool { return b.spent(e, 2)["c3"] == want["c3"] })
+	same(t, "the other generation", b.spent(e, 2), want)
+	if got := b.bankWide(e); got != sumTo(b.n) {
+		t.Errorf("other rows of the event: got %d, want %d", got, sumTo(b.n))
+	}
+	stop()
+	e, stop = b.run(stores, catalog...)
+	defer stop()
+	b.spent(e, 1)
+	op, err = e.Start(t.Context(), spending.Name, "tester", "to see")
+	b.must(err)
+	until(t, "the replay is verified", func() bool { return b.status(e, op).State == engine.Verified })
+	same(t, "a replay", b.spent(e, 3), want)
+	if s := b.status(e, op); s.Verified.Differences != 0 {
+		t.Errorf("the replay differs: %v", s.Differences)
+	}
+	told := b.told()
+	b.once(told)
+	if told["c3 of 13"] != 0 || told["c3 of 23"] != 1 {
+		t.Errorf("got %d of what was discarded told, %d of what waited", told["c3 of 13"], told["c3 of 23"])
+	}
+}
+
+// What ends between the release of what waited and the save of the row begins again, and tells nobody twice.
+func TestACrashWhileUnparking(t *testing.T) {
+	b, poison, stores := newBank(t), new(bad), &full{Stores: memory.New()}
+	poison.set(13)
+	e, stop := b.fragile(stores, fragile(t, 1, poison))
+	defer stop()
+	b.post(50)
+	b.spent(e, 1)
+	b.toldBut(map[int]int{3: 13})
+	row := b.parkedRow(e, "c3")
+	poison.set()
+	stores.isFull.Store(true)
+	retried := make(chan error, 1)
+	go func() {
+		left, err := e.RetryParked(t.Context(), spending.Name, row, "tester", "it is mended")
+		if err == nil && len(left) > 0 {
+			err = errBad
+		}
+		retried <- err
+	}()
+	live := engine.Operation(spending.Name, 1)
+	until(t, "the row cannot be saved", func() bool { return b.status(e, live).State == engine.Stuck })
+	b.toldBut(nil)
+	stores.isFull.Store(false)
+	b.must(e.Retry(t.Context(), live, "tester", "there is room"))
+	b.must(<-retried)
+	same(t, "after it", b.spent(e, 1), purchasesOf(b.n, nil))
+	b.post(20)
+	b.toldBut(nil)
+}
+
+// A parked row is parked for whoever has its task next, who follows what was decided meanwhile.
+func TestAParkedRowMovesWithItsTask(t *testing.T) {
+	b, poison, stores := newBank(t), new(bad), memory.New()
+	poison.set(13)
+	d := fragile(t, 1, poison)
+	one, stopOne := b.runAs("", stores, d)
+	b.post(30)
+	b.spent(one, 1)
+	row := b.parkedRow(one, "c3")
+	other, stopOther := b.runAs("", stores, d)
+	defer stopOther()
+	stopOne()
+	b.post(20)
+	same(t, "another instance", b.spent(other, 1), purchasesOf(b.n, map[int]int{3: 13}))
+	if _, err := other.DiscardParked(t.Context(), spending.Name, row, "tester", "it never was"); err != nil {
+		t.Fatal(err)
+	}
+	want := purchasesOf(b.n, nil)
+	want["c3"] = "102 in 4" // 3, 23, 33 and 43
+	same(t, "after a discard", b.spent(other, 1), want)
+}
