@@ -159,3 +159,69 @@ func TestAParkedRowMovesWithItsTask(t *testing.T) {
 	want["c3"] = "102 in 4" // 3, 23, 33 and 43
 	same(t, "after a discard", b.spent(other, 1), want)
 }
+
+// What a parked row never told is released by its ids once a generation is live that goes on, and a retry of the row in
+// the old one tells nothing twice. What comes after the promotion the new one tells.
+func TestPromotionBeyondAParkedRow(t *testing.T) {
+	b, poison, stores := newBank(t), new(bad), memory.New()
+	poison.set(13)
+	catalog := []*projection.Definition{fragile(t, 1, poison), fragile(t, 2, new(bad))}
+	e, stop := b.fragile(stores, catalog[0])
+	b.post(40)
+	b.spent(e, 1)
+	stop()
+	e, stop = b.run(stores, catalog...)
+	defer stop()
+	b.spent(e, 1)
+	op, err := e.Start(t.Context(), spending.Name, "tester", "the fold is mended")
+	b.must(err)
+	until(t, "the replay is verified", func() bool { return b.status(e, op).State == engine.Verified })
+	b.must(e.Promote(t.Context(), op, "tester", "one row goes on", true))
+	b.post(20)
+	same(t, "the new generation", b.spent(e, 2), purchasesOf(b.n, nil))
+	got, err := e.CompareEffects(t.Context(), spending.Name, 1, 2, 100)
+	b.must(err)
+	var ids []string
+	for _, d := range got.Differences {
+		if d.Less != nil || d.More == nil || d.More.CustomerID != "c3" {
+			t.Fatalf("got %+v", d)
+		}
+		ids = append(ids, d.More.EffectID) // of what the new one tells by itself, nothing is published again
+	}
+	published, err := e.ReleaseEffects(t.Context(), spending.Name, ids, "tester", "they were missed")
+	if err != nil || len(published) != 3 { // of 13, 23 and 33
+		t.Errorf("got %v, %v", published, err)
+	}
+	b.toldBut(nil)
+	poison.set()
+	left, err := e.RetryParked(t.Context(), spending.Name, b.parkedRow(e, "c3"), "tester", "to go back to it")
+	if err != nil || len(left) != 0 {
+		t.Errorf("got %v, %v", left, err)
+	}
+	same(t, "the old generation", b.spent(e, 1), purchasesOf(b.n, nil))
+	b.toldBut(nil)
+}
+
+// A replay that begins with a snapshot takes over what stands still, and what was discarded.
+func TestASnapshotKnowsItsParkedRows(t *testing.T) {
+	b, poison, stores := newBank(t), new(bad), memory.New()
+	b.snapshots = t.TempDir()
+	poison.set(13, 24)
+	e, stop := b.fragile(stores, fragile(t, 1, poison))
+	defer stop()
+	b.post(40)
+	b.spent(e, 1)
+	_, err := e.CreateSnapshot(t.Context(), spending.Name, "tester", "")
+	b.must(err)
+	if _, err := e.DiscardParked(t.Context(), spending.Name, b.parkedRow(e, "c4"), "tester", "it never was"); err != nil {
+		t.Fatal(err)
+	}
+	b.post(20)
+	want := purchasesOf(b.n, map[int]int{3: 13})
+	want["c4"] = "150 in 5" // 4, 14, 34, 44 and 54
+	same(t, "live", b.spent(e, 1), want)
+	op, err := e.Begin(t.Context(), engine.Order{Wish: engine.Wish{Projection: spending.Name, From: "snapshot"}})
+	b.must(err)
+	until(t, "it is verified", func() bool { return b.status(e, op).State == engine.Verified })
+	same(t, "a replay from the snapshot", b.spent(e, 2), want)
+}
