@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/refold/refold/projections/acts"
@@ -20,8 +21,6 @@ type ParkedRow struct {
 	store.Parked
 	// Row is the row as JSON, as it was before the event that failed; "" where there was none.
 	Row string
-
-	acts int // that the task has followed
 }
 
 // Parked returns the rows of a projection that stand still, of the tasks held here, in order of generations,
@@ -49,7 +48,7 @@ func (e *Engine) parkedOf(id store.Generation) (out []ParkedRow, err error) {
 	defer r.readers.Done()
 	for _, t := range r.Progress() {
 		for _, p := range t.Parked {
-			row := ParkedRow{Generation: id.Number, Partition: t.Partition, Key: projection.DecodeKey(string(p.Key)), Parked: p, acts: t.Acts}
+			row := ParkedRow{Generation: id.Number, Partition: t.Partition, Key: projection.DecodeKey(string(p.Key)), Parked: p}
 			stored, err := r.store.Load(t.Partition, p.Key)
 			if err == nil && stored != nil {
 				row.Row, err = r.cfg.Definition.Text(stored)
@@ -76,7 +75,7 @@ func (e *Engine) DiscardParked(ctx context.Context, name string, row ParkedRow, 
 	return e.aboutRow(ctx, name, row, event.ActRecorded{Kind: event.ActRowDiscarded, Principal: principal, Reason: reason})
 }
 
-// aboutRow acts on a row and waits until every generation that runs here has followed.
+// aboutRow acts on a row and waits until every generation that it is parked in here has followed.
 func (e *Engine) aboutRow(ctx context.Context, name string, row ParkedRow, a event.ActRecorded) ([]ParkedRow, error) {
 	d, err := e.newest(name)
 	if err != nil {
@@ -87,36 +86,58 @@ func (e *Engine) aboutRow(ctx context.Context, name string, row ParkedRow, a eve
 	live, _ := p.Generation(p.Live)
 	a.Row = hex.EncodeToString(row.Key.Encode())
 	a.Positions = []event.TopicPosition{{Topic: d.Topic, Partition: row.Partition, Offset: row.Position}}
+	before, err := e.parkedAlike(name, row)
+	if err != nil {
+		return nil, err
+	}
 	if err := e.about(ctx, name, p, live, a); err != nil {
 		return nil, err
 	}
 	state, _ = e.cfg.Acts.State()
+	rows := len(state.Projection(name).Rows)
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		left, followed, err := e.followed(name, row, len(state.Projection(name).Rows))
-		if err != nil || followed {
-			return left, err
+		before = slices.DeleteFunc(before, func(r ParkedRow) bool { return e.followed(name, r, rows) })
+		if len(before) == 0 {
+			return e.parkedAlike(name, row)
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return left, fmt.Errorf("%w: it is decided, and done once the row can be folded: %w", ErrBehind, ctx.Err())
+			return nil, fmt.Errorf("%w: it is decided, and done once the row can be folded: %w", ErrBehind, ctx.Err())
 		}
 	}
 }
 
-// followed tells whether every generation that has the row parked has followed so many acts, and where it is parked.
-func (e *Engine) followed(name string, row ParkedRow, rows int) (left []ParkedRow, all bool, err error) {
-	parked, err := e.Parked(name)
-	all = true
-	for _, r := range parked {
+// parkedAlike returns where a row is parked, of those generations that run here.
+func (e *Engine) parkedAlike(name string, row ParkedRow) (out []ParkedRow, err error) {
+	all, err := e.Parked(name)
+	for _, r := range all {
 		if r.Partition == row.Partition && r.Key == row.Key {
-			left = append(left, r)
-			all = all && r.acts >= rows
+			out = append(out, r)
 		}
 	}
-	return left, all, err
+	return out, err
+}
+
+// followed tells whether the task of a row has followed so many acts. One that is begun anew has not, until it is there.
+func (e *Engine) followed(name string, row ParkedRow, rows int) bool {
+	state, _ := e.cfg.Acts.State()
+	if g, _ := state.Projection(name).Generation(row.Generation); g.Cancelled {
+		return true
+	}
+	r := e.acquire(store.Generation{Projection: name, Number: row.Generation})
+	if r == nil {
+		return false
+	}
+	defer r.readers.Done()
+	for _, t := range r.Progress() {
+		if t.Partition == row.Partition {
+			return t.Acts >= rows
+		}
+	}
+	return false
 }
 
 // FindParked returns a row of a projection that is parked, in the live generation where it is in several. Text returns

@@ -322,7 +322,7 @@ func (t *task) save(ctx context.Context) error {
 	}
 	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.below(t.next), Acts: t.followed}}
 	t.mu.Lock()
-	same := t.saved.Next == c.Next
+	same := t.saved.Next == c.Next && t.saved.Acts == c.Acts
 	t.mu.Unlock()
 	if same && t.folder.Dirty() == 0 {
 		t.unsaved = time.Time{}

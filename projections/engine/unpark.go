@@ -49,7 +49,9 @@ func (t *task) follow(ctx context.Context) (<-chan struct{}, error) {
 	}
 	t.discarded = discardedOf(rows, t.partition)
 	t.leave(t.folder)
+	here := false // who waits for an act looks for it in the checkpoint
 	for _, a := range rows[t.followed:] {
+		here = here || a.Partition == t.partition
 		if a.Partition == t.partition && t.concerns(a) {
 			if err := t.anew(ctx, a); errors.Is(err, errNotAnew) {
 				t.tried = time.Now()
@@ -59,6 +61,9 @@ func (t *task) follow(ctx context.Context) (<-chan struct{}, error) {
 			}
 		}
 		t.followed++
+	}
+	if here && t.next > 0 {
+		return changed, t.save(ctx)
 	}
 	return changed, nil
 }
