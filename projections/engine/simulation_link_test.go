@@ -36,6 +36,7 @@ var errLinkEnded = errors.New("the network is gone")
 // dial is cluster.Cluster.Dial.
 func (l *link) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if err := l.pass(ctx); err != nil {
+		wait(ctx.Done(), time.Second) // the client tries another seed at once, for ever
 		return nil, err
 	}
 	far, err := l.net.DialContext(ctx, network, address)

@@ -5,7 +5,6 @@ package engine_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"testing"
@@ -193,43 +192,56 @@ func (m *model) problem(partition int32, key string, next int64, found *version)
 	return ""
 }
 
-// judge says what is wrong with the effects that were found: every one of news is told once, and nothing else is.
-// What a generation did not come to tell that was cancelled with its process may be missing.
-func (m *model) judge(found []event.NotificationRequested, p acts.Projection) (problems []string, missing int) {
-	want := make(map[told]int)
-	excused := make(map[told]bool)
-	for partition, news := range m.news {
-		for offset, all := range news {
-			generation := reignOf(p, partition, offset)
-			g, _ := p.Generation(generation)
-			for _, n := range all {
-				if generation > 0 {
-					want[n]++
-					excused[n] = g.Cancelled
-				}
-			}
-		}
-	}
+// verdict is what is to be said of the effects that were found.
+type verdict struct {
+	effects int
+	// wrong were told twice, or are no news; untold are news that are not told.
+	wrong, untold []string
+	// unsaid is how many are not told that a generation owed which was cancelled. A process that ends before such a
+	// one has told what it owes leaves it unsaid.
+	unsaid int
+}
+
+// judge says which effects are not told once.
+func (m *model) judge(found []event.NotificationRequested, p acts.Projection) verdict {
+	out := verdict{effects: len(found)}
+	want, owed := m.wanted(p)
 	ids := make(map[string]bool)
 	for _, e := range found {
 		if ids[e.EffectID] {
-			problems = append(problems, fmt.Sprintf("the effect %s of %s/%d at %d was published again", e.EffectID, e.SourceTopic, e.SourcePartition, e.SourceOffset))
+			out.wrong = append(out.wrong, fmt.Sprintf("the effect %s of %s/%d at %d was published again", e.EffectID, e.SourceTopic, e.SourcePartition, e.SourceOffset))
 		}
 		ids[e.EffectID] = true
 		want[told{e.CustomerID, e.AccountID, e.AmountMinor, e.BalanceMinor}]--
 	}
-	for n, left := range maps.All(want) {
+	for n, left := range want {
 		switch {
 		case left < 0:
-			problems = append(problems, fmt.Sprintf("%+v was told %d times more than it is news", n, -left))
-		case left > 0 && excused[n]:
-			missing += left
+			out.wrong = append(out.wrong, fmt.Sprintf("%+v was told %d times more than it is news", n, -left))
+		case left > 0 && owed[n].Cancelled:
+			out.unsaid += left
 		case left > 0:
-			problems = append(problems, fmt.Sprintf("%+v was not told %d times", n, left))
+			out.untold = append(out.untold, fmt.Sprintf("%+v was not told %d times", n, left))
 		}
 	}
-	slices.Sort(problems)
-	return problems, missing
+	return out
+}
+
+// wanted returns how often each effect is to be told, and by whom.
+func (m *model) wanted(p acts.Projection) (times map[told]int, by map[told]acts.Generation) {
+	times, by = make(map[told]int), make(map[told]acts.Generation)
+	for partition, news := range m.news {
+		for offset, all := range news {
+			g, ok := p.Generation(reignOf(p, partition, offset))
+			for _, n := range all {
+				if ok {
+					times[n]++
+					by[n] = g
+				}
+			}
+		}
+	}
+	return times, by
 }
 
 // reignOf returns the generation that emits the effects of an event, 0 where nobody does.

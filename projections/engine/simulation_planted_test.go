@@ -49,7 +49,7 @@ func plantedBugs() []planted {
 func TestSimulationFindsPlantedBugs(t *testing.T) {
 	ended := regexp.MustCompile(`--- (PASS|FAIL): TestSimulation/`)
 	skipped := regexp.MustCompile(`(?m)^(=== |\s*--- (SKIP|PASS)).*\n`)
-	problem := regexp.MustCompile(`simulation_\w+_test\.go:\d+: (a reader of .*|generation .*|the effect .*|\{.* told .*|row .*)`)
+	problem := regexp.MustCompile(`simulation_\w+_test\.go:\d+: (a reader of .*|generation .*|the effect .*|(?:after .*: )?\{.* told .*|row .*)`)
 	for _, p := range plantedBugs() {
 		t.Run(p.name, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), "go", "test", "-tags=synctests", "-overlay="+p.plant(t), "-failfast", "-v",

@@ -37,8 +37,8 @@ func steps() []step {
 		{"read again", 1, func(w *world) { w.outage(func(of taskOf) { w.shelf.rewind(of, w.dice.upTo) }) }},
 		{"lose rows", 1, func(w *world) { w.outage(w.shelf.lose) }},
 		{"replay", 3, (*world).replay},
-		{"promote", 3, (*world).promote},
-		{"roll back", 1, (*world).rollBack},
+		{"promote", 4, (*world).promote},
+		{"roll back", 2, (*world).rollBack},
 		{"cancel", 1, (*world).cancel},
 	}
 }
@@ -88,11 +88,14 @@ func (w *world) standStill() {
 	w.append(1+w.dice.upTo(4), kgo.TryCommit)
 	wait(nil, time.Duration(w.dice.upTo(8))*time.Millisecond)
 	p.link.freeze()
-	long := []time.Duration{time.Second, 12 * time.Second, 30 * time.Second}[w.dice.upTo(3)]
+	long := []time.Duration{time.Second, 7 * time.Second, 12 * time.Second, 30 * time.Second}[w.dice.upTo(4)]
 	w.going.Go(func() {
 		wait(nil, long)
 		p.link.thaw()
 	})
+	if other := w.dice.upTo(len(w.processes)); w.at(other) == nil {
+		w.start(other) // the partitions are shared out without who stands still
+	}
 	wait(nil, time.Duration(w.dice.upTo(2))*time.Second)
 }
 
@@ -150,32 +153,47 @@ func (w *world) replay() {
 	})
 }
 
-// operation does something with a generation that is not cancelled.
-func (w *world) operation(do func(ctx context.Context, p *process, operation string) error) {
+// beside does something with a generation that is not live, of which one is begun where there is none.
+func (w *world) beside(do func(ctx context.Context, p *process, operation string) error) {
 	w.on(func(ctx context.Context, p *process) error {
 		state, _ := p.acts.State()
-		var numbers []int64
+		var all []string
+		live := state.Projection(simulated).Live
 		for _, g := range state.Projection(simulated).Generations {
-			if !g.Cancelled {
-				numbers = append(numbers, g.Number)
+			if !g.Cancelled && g.Number != live {
+				all = append(all, engine.Operation(simulated, g.Number))
 			}
 		}
-		if len(numbers) == 0 {
-			return nil
+		if len(all) == 0 {
+			begun, err := p.Start(ctx, simulated, "tester", "")
+			if err != nil {
+				return err
+			}
+			all = append(all, begun)
 		}
-		return do(ctx, p, engine.Operation(simulated, numbers[w.dice.upTo(len(numbers))]))
+		return do(ctx, p, all[w.dice.upTo(len(all))])
 	})
 }
 
-// promote promotes some generation: now and then one that is verified, often one that is not ready.
+// promote promotes a generation among events, whatever it is, or when it is verified.
 func (w *world) promote() {
-	w.operation(func(ctx context.Context, p *process, op string) error {
+	w.beside(func(ctx context.Context, p *process, op string) error {
+		w.append(1+w.dice.upTo(4), kgo.TryCommit)
+		defer w.append(1+w.dice.upTo(4), kgo.TryCommit)
 		if w.dice.upTo(2) == 0 {
-			return p.Promote(ctx, op, "tester", "whatever it is", true)
+			return w.promoted("promoted by force", p.Promote(ctx, op, "tester", "whatever it is", true))
 		}
 		wait(nil, 2*time.Second)
-		return p.Promote(ctx, op, "tester", "", false)
+		return w.promoted("promoted when verified", p.Promote(ctx, op, "tester", "", false))
 	})
+}
+
+// promoted counts what came of it.
+func (w *world) promoted(what string, err error) error {
+	if err == nil {
+		w.counts[what]++
+	}
+	return err
 }
 
 func (w *world) rollBack() {
@@ -186,5 +204,5 @@ func (w *world) rollBack() {
 }
 
 func (w *world) cancel() {
-	w.operation(func(ctx context.Context, p *process, op string) error { return p.Cancel(ctx, op, "tester", "") })
+	w.beside(func(ctx context.Context, p *process, op string) error { return p.Cancel(ctx, op, "tester", "") })
 }

@@ -71,7 +71,7 @@ func planOf(rng *rand.Rand) plan {
 		static:     rng.IntN(3) == 0,
 		slow:       rng.IntN(2) == 0,
 		maxRows:    rng.IntN(2) * 2,
-		steps:      4 + rng.IntN(9),
+		steps:      5 + rng.IntN(11),
 	}
 }
 
