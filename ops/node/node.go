@@ -278,8 +278,7 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	j := journal.New(journal.Config[*transactions.Command, transactions.Outcome]{
 		Cluster: n.cluster, Topic: topic.Transactions, NewMachine: machines.New, Instance: n.folder.Instance, Log: n.cfg.Logger,
 		Patience: n.cfg.Patience, MaxQueue: n.cfg.MaxQueue, MaxCommits: n.maxCommits(),
-		OneEpoch: n.cfg.Kafka == "",
-		Address:  n.reachedAt(), Clock: n.cfg.Clock,
+		Address: n.reachedAt(), Clock: n.cfg.Clock,
 	})
 	n.parts.add("journal", func() error { j.Close(); return nil })
 	n.checks = append(n.checks, func(ctx context.Context) error { return n.journalReady(ctx, j) })

@@ -171,8 +171,7 @@ func (p *process) run() error {
 	}
 	cfg := journal.Config[*Command, Outcome]{
 		Cluster: c, Topic: topic.Transactions, NewMachine: machines.New, Log: logger,
-		Clock:    func() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) },
-		OneEpoch: p.slot == 0, // as the process that the embedded broker is in
+		Clock: func() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) },
 	}
 	if w.plan.static {
 		cfg.Instance = fmt.Sprintf("slot%d", p.slot)

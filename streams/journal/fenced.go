@@ -9,8 +9,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/position"
@@ -35,26 +33,10 @@ type fenced struct {
 	next   int64 // the offset that the next record must get
 }
 
-// oneEpoch has all transactions of a client end under one producer epoch, as before KIP-890. Then a request of
-// the transaction before, delayed on a connection that was lost, is taken for one of the transaction under way:
-//
-//   - a commit before anything was produced commits nothing. What is produced then is refused, or does not stand
-//     where it was decided to stand. The outcome is unknown, and the log tells that it is nothing.
-//   - a commit after that commits the batch a moment early, or the first part of one that goes out in parts,
-//     whose records are the first that were decided. What fails then is of unknown outcome, and the log tells.
-//   - a batch that was produced has sequence numbers that were used. It is recognised, or refused.
-//
-// What a writer before has sent is of an epoch before the fence, in either case.
-func oneEpoch() kgo.Opt {
-	v := kversion.Stable()
-	v.SetMaxKeyVersion(kmsg.EndTxn.Int16(), 4)
-	return kgo.MaxVersions(v)
-}
-
 // fence takes the partition: after it, no transaction of a writer before can commit, and next is the end.
-func fence(ctx context.Context, c cluster.Cluster, prefix string, at position.Partition, opts ...kgo.Opt) (*fenced, error) {
+func fence(ctx context.Context, c cluster.Cluster, prefix string, at position.Partition) (*fenced, error) {
 	id := fmt.Sprintf("%s%s-%d", prefix, at.Topic, at.Partition)
-	client, err := c.Client(append(opts,
+	client, err := c.Client(
 		kgo.TransactionalID(id),
 		kgo.TransactionTimeout(transactionTimeout),
 		// The library retries an ending transaction every 20 ms; a marker takes one or two.
@@ -67,7 +49,7 @@ func fence(ctx context.Context, c cluster.Cluster, prefix string, at position.Pa
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		// Closing must not wait for a broker that is gone.
 		kgo.DisableClientMetrics(),
-	)...)
+	)
 	if err != nil {
 		return nil, err
 	}

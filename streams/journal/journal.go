@@ -107,9 +107,6 @@ type Config[C, O any] struct {
 	// transaction takes them all: a broker that synchronises one transaction after the other does more the
 	// fewer it is given. There is no bound where it is zero.
 	MaxCommits int
-	// OneEpoch leaves out that every commit raises the producer epoch (KIP-890), which a broker that synchronises
-	// all that it writes pays for with a synchronisation. No promise rests on it.
-	OneEpoch bool
 	// Patience bounds how long a command waits for its answer while its partition answers none, whatever it
 	// waits for: a turn, the state, a broker, or the partition to be taken again. It is then answered with
 	// ErrUnavailable, and all behind it. No request to a broker is waited for longer. 5 s where it is zero.

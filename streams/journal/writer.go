@@ -154,12 +154,8 @@ func (w *writer[C, O]) step(ctx context.Context, state State) (State, error) {
 func (w *writer[C, O]) fence(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Patience)
 	defer cancel()
-	var opts []kgo.Opt
-	if w.cfg.OneEpoch {
-		opts = append(opts, oneEpoch())
-	}
 	var err error
-	w.log, err = fence(ctx, w.cfg.Cluster, w.cfg.Prefix, position.Partition{Topic: w.cfg.Topic, Partition: w.partition}, opts...)
+	w.log, err = fence(ctx, w.cfg.Cluster, w.cfg.Prefix, position.Partition{Topic: w.cfg.Topic, Partition: w.partition})
 	return err
 }
 
