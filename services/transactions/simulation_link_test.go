@@ -145,7 +145,14 @@ func (l *link) kill() {
 // requests passes requests on until the client closes; those that it has sent by then arrive.
 func (l *link) requests(w *wire) {
 	defer w.end()
-	defer w.far.Close()
+	var last kmsg.Key
+	defer func() {
+		if last == kmsg.JoinGroup { // the embedded broker keeps who is gone, until it can be given up
+			time.AfterFunc(15*time.Second, func() { w.far.Close() })
+			return
+		}
+		w.far.Close()
+	}()
 	sent := make(chan []byte, 1024)
 	go func() {
 		defer close(sent)
@@ -164,6 +171,7 @@ func (l *link) requests(w *wire) {
 	}()
 	defer close(w.replies)
 	for frame := range sent {
+		last = kmsg.Key(binary.BigEndian.Uint16(frame[4:]))
 		if !l.forward(w, frame) {
 			return
 		}

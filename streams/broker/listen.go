@@ -80,7 +80,7 @@ func (l *listener) drop() {
 }
 
 func (l *listener) track(n net.Conn) *conn {
-	c := &conn{Conn: n, listener: l}
+	c := &conn{Conn: n, listener: l, closed: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dropped {
@@ -101,6 +101,28 @@ type conn struct {
 	start    [6]byte // the size and kind of the request being read
 	head     []byte  // what of start is still to be handed on
 	left     int     // the bytes of the request after it
+	last     int16   // the kind of the last request
+	closed   chan struct{}
+	once     sync.Once
+}
+
+// lingers is for how long a client that is gone is kept that had asked to join a group. kfake answers it when the
+// others have joined, and gives up only members that it could answer: without this one that is killed meanwhile is a
+// member for ever, and its partitions are nobody's. It is longer than a rebalance takes (package group).
+const lingers = 15 * time.Second
+
+// linger waits where kfake must not learn yet that the client is gone.
+func (c *conn) linger() {
+	if c.last != kmsg.JoinGroup.Int16() {
+		return
+	}
+	timer := time.NewTimer(lingers)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.closed:
+	case <-c.listener.done:
+	}
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -121,6 +143,7 @@ func (c *conn) Read(p []byte) (int, error) {
 
 func (c *conn) begin() error {
 	if _, err := io.ReadFull(c.Conn, c.start[:]); err != nil {
+		c.linger()
 		return err
 	}
 	size := binary.BigEndian.Uint32(c.start[:4])
@@ -128,11 +151,13 @@ func (c *conn) begin() error {
 	if size < 8 || size > maxRequest || kmsg.RequestForKey(key) == nil {
 		return fmt.Errorf("%s sent %d bytes of kind %d, which is no Kafka request", c.RemoteAddr(), size, key)
 	}
+	c.last = key
 	c.head, c.left = c.start[:], int(size)-2
 	return nil
 }
 
 func (c *conn) Close() error {
+	c.once.Do(func() { close(c.closed) })
 	c.listener.mu.Lock()
 	delete(c.listener.conns, c)
 	c.listener.mu.Unlock()
