@@ -66,6 +66,33 @@ func TestFenceEndsTheWriterBefore(t *testing.T) {
 	}
 }
 
+// KW-1: the writer before stops between its records and its commit, and goes on when another has fenced it and has
+// committed once. A broker takes a commit of the epoch before the present one for a repeated one (KIP-890): every commit
+// must raise the epoch, so that this one is of an older.
+func TestKW1AStaleCommitIsNoRepeatedOne(t *testing.T) {
+	_, c := brokers(t, 1)
+	first := take(t, c)
+	if err := first.append(t.Context(), []*kgo.Record{record("a")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.client.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.produce(t.Context(), []*kgo.Record{record("lost")}); err != nil {
+		t.Fatal(err)
+	}
+	second := take(t, c)
+	if err := second.append(t.Context(), []*kgo.Record{record("b")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.Commit(t.Context(), first.client, topicName, 0); err == nil {
+		t.Error("what was aborted is called committed")
+	}
+	if got, want := fmt.Sprint(committed(t, c, 0, second.next)), "[a b]"; got != want {
+		t.Errorf("log: got %s, want %s", got, want)
+	}
+}
+
 // KW-1: the writer before stops between its records and its commit, and goes on after the fence.
 func TestKW1FenceEndsAnOpenTransaction(t *testing.T) {
 	_, c := brokers(t, 1)
