@@ -75,8 +75,8 @@ func (w *workload) run(ctx context.Context, seed, worker uint64, accounts int) {
 			r = withdrawal(account, key, 1+rng.Int64N(10))
 		}
 		for tries := 1 + rng.IntN(3); tries > 0 && ctx.Err() == nil; tries-- {
-			// A caller may lose patience.
-			patience, cancel := context.WithTimeout(ctx, time.Duration(1+rng.IntN(50))*time.Millisecond)
+			// A caller loses patience at once, or after the seconds that a commit takes on a busy machine.
+			patience, cancel := context.WithTimeout(ctx, time.Millisecond<<rng.IntN(14))
 			w.ask(patience, w.instance(rng), key, r)
 			cancel()
 		}
