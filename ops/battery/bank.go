@@ -63,7 +63,7 @@ func (b *battery) newBank(name string, partitions int, brokerArgs ...string) (*b
 		name: "broker", dir: k.dir, ready: "Kafka", program: b.self,
 		args: append([]string{"broker", "--dir", k.dir, "--listen", k.kafka}, brokerArgs...),
 	}
-	k.schemas = k.refold("registry", "serve", "--role=registry", "--kafka", k.kafka, "--registry", k.registry)
+	k.schemas = k.refold("registry", "serve", "--role=registry", "--kafka", k.kafka, "--registry", k.registry, "--operators", "")
 	return k, errors.Join(k.broker.start(), k.schemas.start())
 }
 
@@ -100,7 +100,7 @@ func (k *bank) addOwner(kind ownerKind) error {
 		return err
 	}
 	name := fmt.Sprint("owner-", len(k.owners)+1)
-	where := []string{"--kafka", x.addr(), "--registry-url", "http://" + k.registry, "--grpc", grpcAddress, "--http", httpAddress}
+	where := []string{"--kafka", x.addr(), "--registry-url", "http://" + k.registry, "--grpc", grpcAddress, "--http", httpAddress, "--operators", ""}
 	p := k.refold(name, append([]string{"serve", "--role=transactions"}, where...)...)
 	if kind == clockedOwner {
 		p.program, p.args = k.self, append([]string{"owner", "--data", filepath.Join(k.dir, name), "--partitions", fmt.Sprint(k.partitions)}, where...)

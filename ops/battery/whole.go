@@ -24,7 +24,7 @@ func wholeBank(b *battery, name string) (*bank, error) {
 		return nil, fmt.Errorf("make bank %s: %w", name, err)
 	}
 	k.kafka, k.registry = addresses[0], addresses[1]
-	o := &owner{process: k.refold("up", "up", "--kafka", k.kafka, "--registry", k.registry, "--grpc", addresses[2], "--http", "127.0.0.1:0")}
+	o := &owner{process: k.refold("up", "up", "--kafka", k.kafka, "--registry", k.registry, "--grpc", addresses[2], "--http", "127.0.0.1:0", "--operators", "")}
 	if o.conn, err = dial(addresses[2]); err != nil {
 		return nil, err
 	}

@@ -120,7 +120,7 @@ func (c *child) up(ctx context.Context, args ...string) (time.Duration, error) {
 func (c *child) start(ctx context.Context, args ...string) (time.Duration, error) {
 	began := time.Now()
 	c.cmd = exec.CommandContext(ctx, c.program, append(args, "--data", c.data,
-		"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--registry", "127.0.0.1:0")...)
+		"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--registry", "127.0.0.1:0", "--operators", "")...)
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {

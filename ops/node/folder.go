@@ -198,6 +198,8 @@ type Addresses struct {
 	GRPC     string `json:"grpc"`
 	Kafka    string `json:"kafka"`
 	Registry string `json:"registry"`
+	// Operators is where metrics and profiles are.
+	Operators string `json:"operators"`
 }
 
 // ReadAddresses returns what a node last wrote into its data folder.

@@ -15,8 +15,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/refold/refold/ops/metrics"
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/catalog"
 	"github.com/refold/refold/projections/engine"
@@ -96,6 +98,7 @@ type Node struct {
 	validator *gateway.Validator
 	gateway   *gateway.Server
 	doors     []net.Listener // of the gateway: gRPC, REST; none where it does not serve
+	metrics   *prometheus.Registry
 	// begin starts what works only while the gateway serves, and so ends before it.
 	begin []func()
 	// checks say why a part of the node does not serve yet; they are complete before serving begins.
@@ -117,7 +120,7 @@ const (
 
 // Open starts a node and returns when it serves. The caller closes it.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
-	n := &Node{cfg: cfg, parts: newParts()}
+	n := &Node{cfg: cfg, parts: newParts(), metrics: metrics.Registry()}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -149,6 +152,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		n.openGateway,
 		func(ctx context.Context) error { return n.openTransactions(ctx, ledgerRows) },
 		n.openProjections,
+		n.serveOperators,
 		n.serve,
 	} {
 		if err := step(ctx); err != nil {
@@ -282,6 +286,7 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 	})
 	n.parts.add("journal", func() error { j.Close(); return nil })
 	n.checks = append(n.checks, func(ctx context.Context) error { return n.journalReady(ctx, j) })
+	n.metrics.MustRegister(metrics.Journal(j.Status))
 	peers := gateway.NewPeers()
 	n.parts.add("connections to other nodes", peers.Close)
 	mail, err := mailbox.Open(n.cluster, topic.Transfers, n.cfg.Logger)
@@ -346,6 +351,7 @@ func (n *Node) openProjections(ctx context.Context) error {
 	})
 	n.parts.start("projections", e.Run)
 	n.checks = append(n.checks, func(ctx context.Context) error { return n.projectionsReady(ctx, e) })
+	n.metrics.MustRegister(metrics.Projections(e))
 	answers, err := reports.NewServer(reports.Config{Engine: e, Partitions: n.cfg.Partitions})
 	if err != nil {
 		return err

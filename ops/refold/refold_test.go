@@ -14,7 +14,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var anyPort = []string{"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--registry", "127.0.0.1:0"}
+var anyPort = []string{"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--registry", "127.0.0.1:0",
+	"--operators", "127.0.0.1:0"}
 
 // months returns what a customer spent, without how fresh the answer is.
 func (p *process) months(customer string) string {
@@ -284,7 +285,7 @@ func TestBadInput(t *testing.T) {
 	}
 	for kafka, want := range map[string]string{"127.0.0.1:1": "no broker answers at 127.0.0.1:1: ", p.Kafka: "--partitions N"} {
 		code, _, stderr := refold(t, t.TempDir(), "serve", "--role", "projections", "--kafka", kafka, "--registry-url", p.Registry,
-			"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
+			"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--operators", "127.0.0.1:0")
 		if code != exitFailed || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("a broker at %s: got %d, %q, want %q", kafka, code, stderr, want)
 		}

@@ -18,6 +18,7 @@ func listenFlags(cmd *cobra.Command, a *node.Addresses) {
 	cmd.Flags().StringVar(&a.HTTP, "http", "127.0.0.1:8080", "where REST listens; port 0 takes a free one")
 	cmd.Flags().StringVar(&a.GRPC, "grpc", "127.0.0.1:9090", "where gRPC listens")
 	cmd.Flags().StringVar(&a.Registry, "registry", "127.0.0.1:8081", "where the schema registry listens")
+	cmd.Flags().StringVar(&a.Operators, "operators", "127.0.0.1:6060", "where metrics and profiles are, for operators only; nowhere if it is empty")
 }
 
 func rolesFlag(cmd *cobra.Command, roles *[]string) {
@@ -144,6 +145,7 @@ func (c *cli) announce(a node.Addresses) {
 	t := c.table()
 	for _, l := range []struct{ what, where string }{
 		{"REST", "http://" + a.HTTP}, {"gRPC", a.GRPC}, {"Kafka", a.Kafka}, {"Schema registry", "http://" + a.Registry},
+		{"Operators", "http://" + a.Operators},
 	} {
 		if strings.TrimPrefix(l.where, "http://") != "" {
 			fmt.Fprintf(t, "%s\t%s\n", l.what, l.where)
