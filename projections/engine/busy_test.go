@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,10 +15,12 @@ import (
 
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/spending"
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/projections/store/memory"
 	"github.com/refold/refold/projections/store/pebble"
+	"github.com/refold/refold/streams/topic"
 )
 
 // ends fails where what is done does not end.
@@ -149,4 +152,41 @@ func TestPromoteWaitsForItsTasks(t *testing.T) {
 	until(t, "the acts are read", func() bool { _, _, _, err := e.Find(op); return err == nil && nobody.Hits() > 0 })
 	time.AfterFunc(300*time.Millisecond, nobody.Remove)
 	b.must(e.Promote(t.Context(), op, "tester", "it was verified", false))
+}
+
+// Who reads a generation that is cancelled reads on, and nothing else waits for that.
+func TestReadersOfWhatIsCancelledHoldNobodyUp(t *testing.T) {
+	b := newBank(t)
+	stores := memory.New()
+	e, stop := b.run(stores, spending.Definition())
+	defer stop()
+	b.post(30)
+	b.total(e)
+	verified := func() string {
+		op, err := e.Start(t.Context(), spending.Name, "tester", "")
+		b.must(err)
+		until(t, "the replay is verified", func() bool { return b.status(e, op).State == engine.Verified })
+		return op
+	}
+	op := verified()
+	v, err := e.View(t.Context(), engine.Query{Projection: spending.Name, Generation: 2, Partition: topic.Of("c1", partitions)})
+	b.must(err)
+	closed := sync.OnceValue(v.Close)
+	defer func() { _ = closed() }()
+	b.must(e.Cancel(t.Context(), op, "tester", ""))
+	verified()
+	rows := 0
+	b.must(v.Scan("c1", "", "", func(projection.Key, []byte) bool { rows++; return true }))
+	if rows == 0 {
+		t.Error("the rows went while they were read")
+	}
+	b.must(closed())
+	until(t, "its rows are dropped", func() bool {
+		again, err := stores.Open(store.Generation{Projection: spending.Name, Number: 2})
+		b.must(err)
+		defer again.Close()
+		c, err := again.Checkpoint(0)
+		b.must(err)
+		return c.Next == 0
+	})
 }

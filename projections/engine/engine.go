@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -57,9 +56,8 @@ type Config struct {
 type Engine struct {
 	cfg Config
 
-	dropped  map[store.Generation]bool // of the reconciling goroutine alone
-	emitters map[string]*emitter       // of the projections with effects
-	effects  sync.Mutex                // held while effects are folded anew
+	emitters map[string]*emitter // of the projections with effects
+	effects  sync.Mutex          // held while effects are folded anew
 	picker   func() (*timeline.Picker, error)
 	builder  func() (*Builder, error)
 	owners   owners
@@ -73,6 +71,9 @@ type Engine struct {
 	failed   map[store.Generation]error    // guarded by mu; generations that cannot run here
 	rates    map[string]float64            // guarded by mu; records per second of the last rebuild, by projection
 	drills   map[string]Drill              // guarded by mu; the last of each projection
+	dropped  map[store.Generation]bool     // guarded by mu; generations whose rows are gone
+	ending   map[store.Generation]bool     // guarded by mu; generations that are being stopped here
+	ended    sync.WaitGroup                // of those that are being stopped
 	seeds    map[store.Generation]*seeding // guarded by mu
 	changed  chan struct{}                 // tells that there is something to reconcile
 }
@@ -99,6 +100,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{
 		cfg:      cfg,
 		dropped:  make(map[store.Generation]bool),
+		ending:   make(map[store.Generation]bool),
 		picker:   sync.OnceValues(func() (*timeline.Picker, error) { return timeline.NewPicker(cfg.Cluster) }),
 		builder:  sync.OnceValues(func() (*Builder, error) { return NewBuilder(cfg.Cluster, cfg.Logger) }),
 		assigned: make(map[string][]int32),
@@ -239,14 +241,10 @@ func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) 
 			if e.owes(id) {
 				continue
 			}
-			if err := e.drop(id); err != nil {
-				return err
-			}
+			e.drop(id)
 			continue
 		}
-		if err := e.again(id, g); err != nil {
-			return err
-		}
+		e.again(id, g)
 		if err := e.start(ctx, id, g, p.Emits(g.Number)); err != nil {
 			e.cfg.Logger.Error("a generation cannot run", "projection", name, "generation", g.Number, "error", err)
 		}
@@ -258,8 +256,11 @@ func (e *Engine) reconcile(ctx context.Context, name string, p acts.Projection) 
 // folded by this build is not tried again; what fails otherwise is.
 func (e *Engine) start(ctx context.Context, id store.Generation, g acts.Generation, live bool) error {
 	e.mu.Lock()
-	r, failed := e.running[id], e.failed[id]
+	r, failed, ending := e.running[id], e.failed[id], e.ending[id]
 	e.mu.Unlock()
+	if ending {
+		return nil
+	}
 	if r == nil && !errors.Is(failed, errNoFold) {
 		if !e.seeded(ctx, id, g) {
 			return nil
@@ -333,56 +334,6 @@ func (e *Engine) openRows(id store.Generation) (store.Store, error) {
 		return nil, errors.Join(err, dropped)
 	}
 	return e.cfg.Stores.Open(id)
-}
-
-// drop stops a generation and removes its rows, once.
-func (e *Engine) drop(id store.Generation) error {
-	if e.dropped[id] {
-		return nil
-	}
-	e.unseed(id)
-	e.mu.Lock()
-	r := e.running[id]
-	delete(e.running, id)
-	delete(e.failed, id)
-	e.mu.Unlock()
-	if err := r.stop(); err != nil {
-		return err
-	}
-	if err := e.cfg.Stores.Drop(id); err != nil {
-		return err
-	}
-	e.dropped[id] = true
-	return nil
-}
-
-func (r *running) stop() error {
-	if r == nil {
-		return nil
-	}
-	r.cancel()
-	<-r.done
-	r.readers.Wait()
-	r.Follower.Close()
-	return r.store.Close()
-}
-
-func (e *Engine) stopAll() error {
-	e.mu.Lock()
-	seeds := slices.Collect(maps.Keys(e.seeds))
-	e.mu.Unlock()
-	for _, id := range seeds {
-		e.unseed(id)
-	}
-	e.mu.Lock()
-	running := slices.Collect(maps.Values(e.running))
-	clear(e.running) // nobody acquires them any more
-	e.mu.Unlock()
-	var problems []error
-	for _, r := range running {
-		problems = append(problems, r.stop())
-	}
-	return errors.Join(problems...)
 }
 
 // acquire returns a generation that runs here, or nil. Its rows stay until readers.Done is called.

@@ -284,25 +284,3 @@ func (e *Engine) act(ctx context.Context, a event.ActRecorded) error {
 	a.Build = e.cfg.Build
 	return e.cfg.Acts.Do(ctx, a)
 }
-
-// retried returns the act that last made a generation try again, "" where none did.
-func retried(g acts.Generation) string {
-	if g.Retried == nil {
-		return ""
-	}
-	return g.Retried.ActID
-}
-
-// again stops a generation that is to try again, so that it is started anew, from what it has saved.
-func (e *Engine) again(id store.Generation, g acts.Generation) error {
-	e.mu.Lock()
-	r := e.running[id]
-	if r != nil && r.retried == retried(g) {
-		r = nil
-	}
-	if r != nil {
-		delete(e.running, id)
-	}
-	e.mu.Unlock()
-	return r.stop()
-}
