@@ -44,6 +44,7 @@ var structs = map[string]eventStruct{
 	event.NameRewardRedemptionRequested: structOf[event.RewardRedemptionRequested](),
 	event.NameTransferRelayed:           structOf[event.TransferRelayed](),
 	event.NameNotificationRequested:     structOf[event.NotificationRequested](),
+	event.NameNotificationRead:          structOf[event.NotificationRead](),
 	event.NameActRecorded:               structOf[event.ActRecorded](),
 }
 

@@ -28,6 +28,7 @@ const (
 	NameActRecorded     = "refold.ActRecorded"
 
 	NameNotificationRequested     = "bank.NotificationRequested"
+	NameNotificationRead          = "bank.NotificationRead"
 	NameRewardRedemptionRequested = "bank.RewardRedemptionRequested"
 )
 
@@ -59,6 +60,8 @@ var (
 	schemaActRecorded string
 	//go:embed notification_requested.avsc
 	schemaNotificationRequested string
+	//go:embed notification_read.avsc
+	schemaNotificationRead string
 	//go:embed reward_redemption_requested.avsc
 	schemaRewardRedemptionRequested string
 )
@@ -92,6 +95,8 @@ func Schema(name string) string {
 		return schemaActRecorded
 	case NameNotificationRequested:
 		return schemaNotificationRequested
+	case NameNotificationRead:
+		return schemaNotificationRead
 	case NameRewardRedemptionRequested:
 		return schemaRewardRedemptionRequested
 	}
@@ -106,6 +111,7 @@ func Names() []string {
 		NameHoldPlaced, NameHoldReleased, NameHoldExpired, NameTransferSettled, NameTransferRelayed,
 		NameNotificationRequested,
 		NameRewardRedemptionRequested,
+		NameNotificationRead,
 	}
 }
 

@@ -60,6 +60,9 @@ func samples() map[string]any {
 			},
 			Kind: event.NotifyLowBalance, AccountID: "alice.main", AmountMinor: -1 << 40, BalanceMinor: -9, ThresholdMinor: 10_000, Currency: "EUR",
 		},
+		event.NameNotificationRead: &event.NotificationRead{
+			EventID: "evt", RecordedAt: at, CustomerID: "alice", Principal: "who", CorrelationID: "cor", NotificationID: "eff", NotifiedAt: at - 1,
+		},
 		event.NameRewardRedemptionRequested: &event.RewardRedemptionRequested{Envelope: envelope, AccountID: "alice.main", Points: 1 << 42},
 		event.NameTransferRelayed:           &event.TransferRelayed{TransferID: "evt3", FromAccountID: "alice.main", ToAccountID: "bob.main", Offset: 1 << 33, RelayedAt: at},
 		event.NameActRecorded: &event.ActRecorded{

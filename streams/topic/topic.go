@@ -23,8 +23,8 @@ const (
 	Transactions = "bank.transactions"
 	// Transfers holds the messages between partitions of the journal about transfers.
 	Transfers = "bank.transfers"
-	// Notifications holds what customers are to be told: the effects of projections. How far those have emitted
-	// is read from it, so that it keeps everything.
+	// Notifications holds what customers are to be told, which are effects of projections, and what they have read
+	// of it. How far projections have emitted is read from it, so that it keeps everything.
 	Notifications = "bank.notifications"
 	// Acts holds what operators and the platform decided: one partition, kept for ever.
 	Acts = "refold.acts"
