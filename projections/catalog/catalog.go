@@ -6,6 +6,7 @@ import (
 	"github.com/refold/refold/projections/alerts"
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/creditscore"
+	"github.com/refold/refold/projections/inbox"
 	"github.com/refold/refold/projections/merchants"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/rewards"
@@ -24,6 +25,7 @@ func All() []*projection.Definition {
 		rewards.Definition(),
 		spending.Definition(),
 		alerts.Definition(),
+		inbox.Definition(),
 		totals.Definition(),
 	}
 }
