@@ -29,10 +29,7 @@ import (
 	"github.com/refold/refold/schemas/api/refoldv1"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/services/control"
-	"github.com/refold/refold/services/creditscore"
 	"github.com/refold/refold/services/gateway"
-	"github.com/refold/refold/services/reports"
-	"github.com/refold/refold/services/rewards"
 	"github.com/refold/refold/services/transactions"
 	"github.com/refold/refold/streams/broker"
 	"github.com/refold/refold/streams/cluster"
@@ -352,26 +349,9 @@ func (n *Node) openProjections(ctx context.Context) error {
 	n.parts.start("projections", e.Run)
 	n.checks = append(n.checks, func(ctx context.Context) error { return n.projectionsReady(ctx, e) })
 	n.metrics.MustRegister(metrics.Projections(e))
-	answers, err := reports.NewServer(reports.Config{Engine: e, Partitions: n.cfg.Partitions})
-	if err != nil {
-		return err
-	}
-	scores, err := creditscore.NewServer(creditscore.Config{Engine: e, Partitions: n.cfg.Partitions})
-	if err != nil {
-		return err
-	}
-	points, err := rewards.NewServer(rewards.Config{Engine: e, Partitions: n.cfg.Partitions})
-	if err != nil {
-		return err
-	}
 	controls := control.NewServer(control.Config{
 		Engine: e, Principal: gateway.PrincipalFrom, Partitions: n.cfg.Partitions, Key: sync.OnceValues(n.folder.key),
 	})
-	n.gateway.Register(func(r grpc.ServiceRegistrar) {
-		bankv1.RegisterReportsServiceServer(r, answers)
-		bankv1.RegisterCreditScoreServiceServer(r, scores)
-		bankv1.RegisterRewardsServiceServer(r, points)
-		refoldv1.RegisterControlServiceServer(r, controls)
-	})
-	return nil
+	n.gateway.Register(func(r grpc.ServiceRegistrar) { refoldv1.RegisterControlServiceServer(r, controls) })
+	return n.openAnswers(ctx, e)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/services/gateway"
 	"github.com/refold/refold/streams/journal"
+	"github.com/refold/refold/streams/note"
 	"github.com/refold/refold/streams/position"
 )
 
@@ -53,19 +54,20 @@ func TestErrors(t *testing.T) {
 		http    int
 		retry   string
 	}{
-		"typed":           {fmt.Errorf("decide: %w", refusal{}), codes.FailedPrecondition, "INSUFFICIENT_FUNDS", "there is not enough", 400, ""},
-		"plain status":    {status.Error(codes.NotFound, "no account"), codes.NotFound, "NOT_FOUND", "no account", 404, ""},
-		"status of OK":    {well{}, codes.Internal, "INTERNAL", "internal error", 500, ""},
-		"deadline":        {fmt.Errorf("wait: %w", context.DeadlineExceeded), codes.DeadlineExceeded, "DEADLINE_EXCEEDED", "context deadline exceeded", 504, ""},
-		"unknown name":    {fmt.Errorf("%w: %q", engine.ErrUnknown, "x"), codes.NotFound, "PROJECTION_NOT_FOUND", engine.ErrUnknown.Error() + `: "x"`, 404, ""},
-		"not here":        {fmt.Errorf("secret: %w", engine.ErrNotHere), codes.Unavailable, "NOT_HERE", engine.ErrNotHere.Error(), 503, "1"},
-		"behind":          {fmt.Errorf("%w: %w", engine.ErrBehind, context.Canceled), codes.DeadlineExceeded, "PROJECTION_BEHIND", engine.ErrBehind.Error(), 504, "1"},
-		"act refused":     {fmt.Errorf("promote: %w", &acts.Refusal{Why: "it differs"}), codes.FailedPrecondition, "ACT_REFUSED", "it differs", 400, ""},
-		"bad token":       {fmt.Errorf("min_position: %w", position.ErrToken), codes.InvalidArgument, "BAD_TOKEN", "min_position: not a position token", 400, ""},
-		"busy":            {fmt.Errorf("secret: %w", journal.ErrBusy), codes.Unavailable, "BUSY", journal.ErrBusy.Error(), 503, "1"},
-		"outcome unknown": {fmt.Errorf("secret: %w", journal.ErrUnavailable), codes.Unavailable, "OUTCOME_UNKNOWN", journal.ErrUnavailable.Error(), 503, "1"},
-		"not the owner":   {fmt.Errorf("secret: %w", journal.ErrNotOwner), codes.Unavailable, "NOT_OWNER", journal.ErrNotOwner.Error(), 503, "1"},
-		"anything else":   {errors.New("dial tcp secret"), codes.Internal, "INTERNAL", "internal error", 500, ""},
+		"typed":                 {fmt.Errorf("decide: %w", refusal{}), codes.FailedPrecondition, "INSUFFICIENT_FUNDS", "there is not enough", 400, ""},
+		"plain status":          {status.Error(codes.NotFound, "no account"), codes.NotFound, "NOT_FOUND", "no account", 404, ""},
+		"status of OK":          {well{}, codes.Internal, "INTERNAL", "internal error", 500, ""},
+		"deadline":              {fmt.Errorf("wait: %w", context.DeadlineExceeded), codes.DeadlineExceeded, "DEADLINE_EXCEEDED", "context deadline exceeded", 504, ""},
+		"unknown name":          {fmt.Errorf("%w: %q", engine.ErrUnknown, "x"), codes.NotFound, "PROJECTION_NOT_FOUND", engine.ErrUnknown.Error() + `: "x"`, 404, ""},
+		"not here":              {fmt.Errorf("secret: %w", engine.ErrNotHere), codes.Unavailable, "NOT_HERE", engine.ErrNotHere.Error(), 503, "1"},
+		"behind":                {fmt.Errorf("%w: %w", engine.ErrBehind, context.Canceled), codes.DeadlineExceeded, "PROJECTION_BEHIND", engine.ErrBehind.Error(), 504, "1"},
+		"act refused":           {fmt.Errorf("promote: %w", &acts.Refusal{Why: "it differs"}), codes.FailedPrecondition, "ACT_REFUSED", "it differs", 400, ""},
+		"bad token":             {fmt.Errorf("min_position: %w", position.ErrToken), codes.InvalidArgument, "BAD_TOKEN", "min_position: not a position token", 400, ""},
+		"busy":                  {fmt.Errorf("secret: %w", journal.ErrBusy), codes.Unavailable, "BUSY", journal.ErrBusy.Error(), 503, "1"},
+		"outcome unknown":       {fmt.Errorf("secret: %w", journal.ErrUnavailable), codes.Unavailable, "OUTCOME_UNKNOWN", journal.ErrUnavailable.Error(), 503, "1"},
+		"unknown whether noted": {fmt.Errorf("secret: %w", note.ErrUnknown), codes.Unavailable, "OUTCOME_UNKNOWN", note.ErrUnknown.Error(), 503, "1"},
+		"not the owner":         {fmt.Errorf("secret: %w", journal.ErrNotOwner), codes.Unavailable, "NOT_OWNER", journal.ErrNotOwner.Error(), 503, "1"},
+		"anything else":         {errors.New("dial tcp secret"), codes.Internal, "INTERNAL", "internal error", 500, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,6 +17,7 @@ import (
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/streams/journal"
+	"github.com/refold/refold/streams/note"
 	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/timeline"
 )
@@ -74,6 +75,7 @@ func meanings() []meaning {
 		{sentinel: journal.ErrBusy, code: codes.Unavailable, reason: "BUSY", retry: time.Second},
 		{sentinel: journal.ErrFull, code: codes.Unavailable, reason: "DISK_NEARLY_FULL", retry: 5 * time.Second},
 		{sentinel: journal.ErrUnavailable, code: codes.Unavailable, reason: "OUTCOME_UNKNOWN", retry: time.Second},
+		{sentinel: note.ErrUnknown, code: codes.Unavailable, reason: "OUTCOME_UNKNOWN", retry: time.Second},
 		{sentinel: errUnreachable, code: codes.Unavailable, reason: "UNREACHABLE", retry: time.Second},
 		{sentinel: context.DeadlineExceeded, code: codes.DeadlineExceeded, reason: "DEADLINE_EXCEEDED"},
 		{sentinel: context.Canceled, code: codes.Canceled, reason: "CANCELLED"},

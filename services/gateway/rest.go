@@ -38,6 +38,7 @@ func generated() map[string]func(context.Context, *runtime.ServeMux, *grpc.Clien
 		bankv1.ReportsService_ServiceDesc.ServiceName:      bankv1.RegisterReportsServiceHandler,
 		bankv1.CreditScoreService_ServiceDesc.ServiceName:  bankv1.RegisterCreditScoreServiceHandler,
 		bankv1.RewardsService_ServiceDesc.ServiceName:      bankv1.RegisterRewardsServiceHandler,
+		bankv1.InboxService_ServiceDesc.ServiceName:        bankv1.RegisterInboxServiceHandler,
 		refoldv1.ControlService_ServiceDesc.ServiceName:    refoldv1.RegisterControlServiceHandler,
 	}
 }

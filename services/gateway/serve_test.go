@@ -45,6 +45,7 @@ func TestEveryPathOfTheDocumentIsServed(t *testing.T) {
 		bankv1.RegisterReportsServiceServer(r, bankv1.UnimplementedReportsServiceServer{})
 		bankv1.RegisterCreditScoreServiceServer(r, bankv1.UnimplementedCreditScoreServiceServer{})
 		bankv1.RegisterRewardsServiceServer(r, bankv1.UnimplementedRewardsServiceServer{})
+		bankv1.RegisterInboxServiceServer(r, bankv1.UnimplementedInboxServiceServer{})
 		refoldv1.RegisterControlServiceServer(r, refoldv1.UnimplementedControlServiceServer{})
 	}}, nil)
 	var document struct {

@@ -1,0 +1,55 @@
+package node
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"github.com/refold/refold/projections/engine"
+	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/creditscore"
+	"github.com/refold/refold/services/gateway"
+	"github.com/refold/refold/services/inbox"
+	"github.com/refold/refold/services/reports"
+	"github.com/refold/refold/services/rewards"
+	"github.com/refold/refold/streams/note"
+	"github.com/refold/refold/streams/topic"
+)
+
+// openAnswers serves what the read models answer.
+func (n *Node) openAnswers(ctx context.Context, e *engine.Engine) error {
+	answers, err := reports.NewServer(reports.Config{Engine: e, Partitions: n.cfg.Partitions})
+	if err != nil {
+		return err
+	}
+	scores, err := creditscore.NewServer(creditscore.Config{Engine: e, Partitions: n.cfg.Partitions})
+	if err != nil {
+		return err
+	}
+	points, err := rewards.NewServer(rewards.Config{Engine: e, Partitions: n.cfg.Partitions})
+	if err != nil {
+		return err
+	}
+	n.gateway.Register(func(r grpc.ServiceRegistrar) {
+		bankv1.RegisterReportsServiceServer(r, answers)
+		bankv1.RegisterCreditScoreServiceServer(r, scores)
+		bankv1.RegisterRewardsServiceServer(r, points)
+	})
+	return n.openInbox(ctx, e)
+}
+
+// openInbox serves what customers were told, and notes what they have read.
+func (n *Node) openInbox(ctx context.Context, e *engine.Engine) error {
+	notes, err := note.Open(ctx, n.cluster, n.codec, topic.Notifications, event.NameNotificationRead)
+	if err != nil {
+		return err
+	}
+	n.parts.add("notes of what was read", func() error { notes.Close(); return nil })
+	told, err := inbox.NewServer(inbox.Config{Engine: e, Notes: notes, Partitions: n.cfg.Partitions, Principal: gateway.PrincipalFrom, Clock: n.cfg.Clock})
+	if err != nil {
+		return err
+	}
+	n.gateway.Register(func(r grpc.ServiceRegistrar) { bankv1.RegisterInboxServiceServer(r, told) })
+	return nil
+}
