@@ -23,7 +23,12 @@ type Feed struct {
 
 // Open returns the feed of a topic, which must exist. The caller closes it.
 func Open(c cluster.Cluster, topic string) (*Feed, error) {
-	client, err := c.Client(kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	client, err := c.Client(
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		// Of a record that a broker was asked to take the library waits for what became of it, for ever.
+		kgo.AllowIdempotentProduceCancellation(),
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -33,8 +38,8 @@ func Open(c cluster.Cluster, topic string) (*Feed, error) {
 // Close ends the feed's own connections; a Follow under way has its own.
 func (f *Feed) Close() { f.client.Close() }
 
-// Append adds a record and returns its offset. It is durable when Append returns. After an error the
-// record may be there all the same: whoever must know looks for it by reading.
+// Append adds a record and returns its offset. It is durable when Append returns. After an error, such as that ctx has
+// ended, the record may be there all the same: whoever must know looks for it by reading.
 func (f *Feed) Append(ctx context.Context, key, value []byte) (int64, error) {
 	rec := &kgo.Record{Topic: f.topic, Partition: 0, Key: key, Value: value}
 	if err := f.client.ProduceSync(ctx, rec).FirstErr(); err != nil {

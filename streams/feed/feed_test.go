@@ -7,12 +7,17 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/feed"
 	"github.com/refold/refold/streams/topic"
 )
 
-var errEnough = errors.New("enough")
+var (
+	errEnough = errors.New("enough")
+	errGone   = errors.New("the broker is gone")
+)
 
 func open(t *testing.T, b *fake.Broker) *feed.Feed {
 	t.Helper()
@@ -82,6 +87,33 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- f.Follow(ctx, 0, func(int64, []byte, []byte) error { return nil }) }()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
+
+// What was asked of a broker that is gone since may be there or not. Who appends does not wait for it longer than it
+// wants to.
+func TestAppendEndsWithItsContext(t *testing.T) {
+	b := fake.New(t, 1)
+	f := open(t, b)
+	asked := make(chan struct{}, 1)
+	b.Kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.Kafka.KeepControl()
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return nil, errGone, true // which closes the connection
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := f.Append(ctx, nil, []byte("x"))
+		ended <- err
+	}()
+	<-asked
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
