@@ -60,7 +60,7 @@ func scan(s store.Reader, partition int32, err *error) iter.Seq[pair] {
 		if c, *err = s.Checkpoint(partition); *err != nil {
 			return
 		}
-		parked := c.Parked
+		parked := standingAt(c)
 		more := true
 		*err = s.Scan(partition, nil, nil, func(k, v []byte) bool {
 			for len(parked) > 0 && bytes.Compare(parked[0].Key, k) < 0 && more {

@@ -16,8 +16,8 @@ import (
 //
 // A fold that failed may have changed half of its row in memory. So the task ends as in a crash, without saving,
 // and a new one takes its place that begins at the checkpoint and leaves the row alone from that event on. What it
-// leaves alone stands in its checkpoint, so that it is the same write that saves the other rows beyond the event. A
-// crash before that loses the parking with them: the same fold fails at the same event again.
+// leaves alone is written beside the checkpoint before it folds anything: once it has told of other rows beyond the
+// event, the marks say that all below is told, and after a crash a fold that is mended would fold the row on in silence.
 
 // maxParked bounds the rows of a task that are parked, because they are written with each checkpoint. A task with
 // more stands still: it is the fold that is wrong then, and not an event.
@@ -33,6 +33,23 @@ func (t *task) park(saved store.Checkpoint, cfg taskConfig) {
 	maps.Copy(t.parked, cfg.parked)
 	t.acts, t.refold, t.followed = cfg.acts, cfg.refold, saved.Acts
 	t.leave(t.folder)
+}
+
+// list writes what stands still beside the checkpoint, where it is not there yet.
+func (t *task) list() error {
+	c, _ := t.state()
+	if len(c.Parked) == len(t.parked) {
+		return nil
+	}
+	c.Log, c.Parked = t.log, t.parked.listed()
+	if err := t.store.Save(t.partition, c, func(store.Writer) error { return nil }); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.saved = c
+	t.announce()
+	return nil
 }
 
 // parking are the rows of a task that stand still, by their encoded keys.
@@ -137,14 +154,18 @@ func parkedBy(row *projection.RowError) store.Parked {
 	}
 }
 
-// below returns the rows that stand still since events below an offset, in order of their keys.
-func (k parking) below(next int64) (out []store.Parked) {
+// listed returns the rows that stand still in order of their keys.
+func (k parking) listed() (out []store.Parked) {
 	for _, key := range slices.Sorted(maps.Keys(k)) {
-		if p := k[key]; p.Position < next {
-			out = append(out, p)
-		}
+		out = append(out, k[key])
 	}
 	return out
+}
+
+// standingAt returns those rows of a checkpoint that stand still below its position. Others are listed that the task
+// has not come to yet.
+func standingAt(c store.Checkpoint) []store.Parked {
+	return slices.DeleteFunc(slices.Clone(c.Parked), func(p store.Parked) bool { return p.Position >= c.Next })
 }
 
 // replace begins a task anew that has parked a row, from its checkpoint. It follows: what is left of a building goes

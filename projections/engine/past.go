@@ -71,7 +71,7 @@ func (e *Engine) past(ctx context.Context, q Query) (*View, error) {
 		return nil, err
 	}
 	rows := memory.NewStore()
-	c := store.Checkpoint{Next: f.next, EventTime: f.at, More: store.More{Parked: f.parked.below(f.next)}}
+	c := store.Checkpoint{Next: f.next, EventTime: f.at, More: store.More{Parked: f.parked.listed()}}
 	err = rows.Save(q.Partition, c, func(w store.Writer) error { return f.folder.Changed(w.Set) })
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (e *Engine) past(ctx context.Context, q Query) (*View, error) {
 	}
 	return &View{
 		Generation: f.generation, Version: f.definition.Version, Topic: f.definition.Topic, Partition: q.Partition,
-		Next: f.next, EventTime: f.at, Scanned: f.scanned, snapshot: snapshot, parked: c.Parked, release: func() {},
+		Next: f.next, EventTime: f.at, Scanned: f.scanned, snapshot: snapshot, parked: standingAt(c), release: func() {},
 	}, nil
 }
 

@@ -153,6 +153,9 @@ func (t *task) run(ctx context.Context, log [16]byte) {
 	defer close(t.done)
 	err := t.bind(log)
 	if err == nil {
+		err = t.list()
+	}
+	if err == nil {
 		_, err = t.follow(ctx)
 	}
 	if err == nil && t.build != nil {
@@ -320,7 +323,7 @@ func (t *task) save(ctx context.Context) error {
 	if err := t.emission.release(ctx, t.next); err != nil {
 		return err
 	}
-	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.below(t.next), Acts: t.followed}}
+	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.listed(), Acts: t.followed}}
 	t.mu.Lock()
 	same := t.saved.Next == c.Next && t.saved.Acts == c.Acts
 	t.mu.Unlock()

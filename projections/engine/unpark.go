@@ -118,7 +118,7 @@ func (t *task) anew(ctx context.Context, a acts.RowAct) error {
 
 // putBack saves a row that was folded anew, with the checkpoint that says so, and forgets what it was.
 func (t *task) putBack(key string, row []byte) error {
-	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.below(t.next), Acts: t.followed + 1}}
+	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.listed(), Acts: t.followed + 1}}
 	t.emission.stamp(&c)
 	err := t.store.Save(t.partition, c, func(w store.Writer) error {
 		if row == nil {

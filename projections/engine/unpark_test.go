@@ -225,3 +225,29 @@ func TestASnapshotKnowsItsParkedRows(t *testing.T) {
 	until(t, "it is verified", func() bool { return b.status(e, op).State == engine.Verified })
 	same(t, "a replay from the snapshot", b.spent(e, 2), want)
 }
+
+// A row that is parked stays so, whatever ends before the rows of others are saved that were told of events beyond: the
+// fold may be mended when all begins again, and nobody would tell what waited.
+func TestAParkingIsWrittenBeforeOthersGoOn(t *testing.T) {
+	b, poison, stores := newBank(t), new(bad), &full{Stores: memory.New()}
+	poison.set(13)
+	d := fragile(t, 1, poison)
+	e, stop := b.fragile(stores, d)
+	b.post(12)
+	b.spent(e, 1)
+	stores.isFull.Store(true)
+	b.post(38)
+	b.toldBut(map[int]int{3: 13})
+	stop()
+	poison.set()
+	stores.isFull.Store(false)
+	e, stop = b.fragile(stores, d)
+	defer stop()
+	same(t, "after a restart", b.spent(e, 1), purchasesOf(b.n, map[int]int{3: 13}))
+	left, err := e.RetryParked(t.Context(), spending.Name, b.parkedRow(e, "c3"), "tester", "it is mended")
+	if err != nil || len(left) != 0 {
+		t.Errorf("got %v, %v", left, err)
+	}
+	same(t, "mended", b.spent(e, 1), purchasesOf(b.n, nil))
+	b.toldBut(nil)
+}

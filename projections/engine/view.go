@@ -105,7 +105,7 @@ func (r *running) view(ctx context.Context, q Query) (*View, error) {
 	return &View{
 		Generation: q.Generation, Version: r.cfg.Definition.Version,
 		Topic: r.cfg.Definition.Topic, Partition: q.Partition, Next: c.Next, EventTime: c.EventTime,
-		Lag: max(t.end.Load()-c.Next, 0), Behind: t.behind(time.Now()), snapshot: s, parked: c.Parked, release: r.readers.Done,
+		Lag: max(t.end.Load()-c.Next, 0), Behind: t.behind(time.Now()), snapshot: s, parked: standingAt(c), release: r.readers.Done,
 	}, nil
 }
 

@@ -31,7 +31,7 @@ type More struct {
 	// Effects are where the topics that the projection emits to ended at some time before anything was emitted for
 	// a record that is not folded. A partition that is not among them is taken to have ended at 0.
 	Effects []End `json:"effects,omitempty"`
-	// Parked are the rows that stand still since an event below Next, in order of their keys.
+	// Parked are the rows that stand still since an event, or will when it is folded, in order of their keys.
 	Parked []Parked `json:"parked,omitempty"`
 	// Acts is how many of the projection's acts about rows were followed.
 	Acts int `json:"acts,omitempty"`
