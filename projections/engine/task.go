@@ -151,6 +151,9 @@ func newTask(cfg taskConfig) (*task, error) {
 // rows must be those of the log that is read: the position of another log says nothing.
 func (t *task) run(ctx context.Context, log [16]byte) {
 	defer close(t.done)
+	if !t.remember(ctx) {
+		return
+	}
 	err := t.bind(log)
 	if err == nil {
 		err = t.list()

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/projections/store/memory"
@@ -17,6 +20,7 @@ import (
 type counter struct {
 	n     int
 	dirty bool
+	skip  func(string, int64) bool
 }
 
 var errPoison = errors.New("poison")
@@ -24,6 +28,9 @@ var errPoison = errors.New("poison")
 func (c *counter) Fold(rec *timeline.Record) error {
 	if string(rec.Value) == "poison" {
 		return errPoison
+	}
+	if c.skip != nil && c.skip("n", rec.Offset) {
+		return nil
 	}
 	c.n++
 	c.dirty = true
@@ -48,7 +55,7 @@ func (c *counter) Stored([]byte) ([]byte, error) { return nil, nil }
 func (c *counter) Forget(int64)                  {}
 
 func (c *counter) Emit(func(projection.Effect) error) {}
-func (c *counter) Skip(func(string, int64) bool)      {}
+func (c *counter) Skip(fn func(string, int64) bool)   { c.skip = fn }
 
 // fixture is a running task.
 type fixture struct {
@@ -59,12 +66,16 @@ type fixture struct {
 
 func runTask(t *testing.T) *fixture {
 	t.Helper()
-	tk, err := newTask(taskConfig{
-		store: memory.NewStore(), maxRows: 10,
-		folder: func(projection.Base) projection.Folder { return &counter{} },
-		learn:  func(context.Context, *timeline.Record) error { return nil },
-		failed: func(error) {},
-	})
+	return runTaskOf(t, taskConfig{store: memory.NewStore()})
+}
+
+func runTaskOf(t *testing.T, cfg taskConfig) *fixture {
+	t.Helper()
+	cfg.maxRows = 10
+	cfg.folder = func(projection.Base) projection.Folder { return &counter{} }
+	cfg.learn = func(context.Context, *timeline.Record) error { return nil }
+	cfg.failed = func(error) {}
+	tk, err := newTask(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,4 +194,35 @@ func TestFarBehindItSavesByTimeAlone(t *testing.T) {
 	if took := time.Since(began); took < maxUnsaved/2 {
 		t.Errorf("it saved after %s", took)
 	}
+}
+
+// A task leaves out what was discarded, whoever has followed the act: it waits until it is known here.
+func TestWhatWasDiscardedIsLeftOutAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := taskConfig{store: memory.NewStore()}
+		c := store.Checkpoint{Next: 5, Log: [16]byte{1}, More: store.More{Acts: 1}}
+		if err := cfg.store.Save(0, c, func(w store.Writer) error { return w.Set([]byte("other"), []byte("1")) }); err != nil {
+			t.Fatal(err)
+		}
+		var known atomic.Pointer[[]acts.RowAct]
+		known.Store(new([]acts.RowAct))
+		changed := make(chan struct{})
+		cfg.acts = func() ([]acts.RowAct, <-chan struct{}) { return *known.Load(), changed }
+		f := runTaskOf(t, cfg)
+		f.give(5, 12)
+		synctest.Wait()
+		if got, _ := f.state(); got.Next != 5 {
+			t.Errorf("it has folded up to %d before it knows what was discarded", got.Next)
+		}
+		known.Store(&[]acts.RowAct{{Key: "n", Position: 9, Discarded: true}})
+		close(changed)
+		r := <-f.at(13)
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		defer r.snapshot.Close()
+		if got, want := f.count(r.snapshot), "6 at 13"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
 }

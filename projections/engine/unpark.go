@@ -35,6 +35,27 @@ type refolding struct {
 	emit      func(projection.Effect) error
 }
 
+// remember has the task leave out what was discarded by acts that it has followed, once they are known here: another
+// process may have heard of them first. It is false where ctx ends before.
+func (t *task) remember(ctx context.Context) bool {
+	if t.acts == nil || t.followed == 0 {
+		return true
+	}
+	for {
+		rows, changed := t.acts()
+		if len(rows) >= t.followed {
+			t.discarded = discardedOf(rows, t.partition)
+			t.leave(t.folder)
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // follow follows the acts that the task has not followed. What it returns is closed when there may be more.
 func (t *task) follow(ctx context.Context) (<-chan struct{}, error) {
 	if t.acts == nil {
