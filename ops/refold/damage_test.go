@@ -12,10 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/refold/refold/streams/topic"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/refold/refold/streams/topic"
 )
 
 // segment is the only segment of a partition of the journal on disk.
@@ -174,4 +173,62 @@ func TestJSONHasStableNames(t *testing.T) {
 		}
 	}
 	p.stop()
+}
+
+// largest returns the largest file with an ending below a folder.
+func largest(t *testing.T, dir, ending string) (path string, size int64) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(p, ending) {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Size() > size {
+			path, size = p, info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, size
+}
+
+func TestDamagedSegments(t *testing.T) {
+	file, _ := cards(t, 2000)
+	made := t.TempDir()
+	p := up(t, made, "Data")
+	well(t, made, "import", file, "--format", "birmingham")
+	p.stop()
+	for name, damage := range map[string]func(f *os.File, size int64) error{
+		"a byte changed in the middle": func(f *os.File, size int64) error {
+			b := make([]byte, 1)
+			if _, err := f.ReadAt(b, size/2); err != nil {
+				return err
+			}
+			_, err := f.WriteAt([]byte{b[0] ^ 1}, size/2)
+			return err
+		},
+		"the second half gone": func(f *os.File, size int64) error { return f.Truncate(size / 2) },
+	} {
+		data := filepath.Join(t.TempDir(), "data")
+		if err := os.CopyFS(data, os.DirFS(made)); err != nil {
+			t.Fatal(err)
+		}
+		segment, size := largest(t, filepath.Join(data, "kafka"), ".dat")
+		f, err := os.OpenFile(segment, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := damage(f, size); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		code, _, stderr := refold(t, data, append([]string{"up"}, anyPort...)...)
+		if code != exitFailed || !strings.Contains(stderr, filepath.Base(segment)) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: got %d, %q", name, code, stderr)
+		}
+	}
 }
