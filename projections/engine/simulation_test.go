@@ -3,14 +3,10 @@
 package engine_test
 
 import (
-	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -60,13 +56,16 @@ func TestSimulation(t *testing.T) {
 			if failFast() && sum.failed.Load() {
 				t.SkipNow() // the flag alone does not stop those that were begun and wait
 			}
+			log := new(lockedBuffer)
+			defer watch(seed, log, longest)()
 			synctest.Test(t, func(t *testing.T) {
+				t.Cleanup(watch(seed, log, longestVirtual))
 				t.Cleanup(func() {
 					if t.Failed() {
 						sum.failed.Store(true)
 					}
 				})
-				sum.add(simulate(t, seed))
+				sum.add(simulate(t, seed, log))
 			})
 		})
 	}
@@ -108,8 +107,8 @@ func (s *tally) print(t *testing.T) {
 }
 
 // simulate makes one run, in a bubble.
-func simulate(t *testing.T, seed uint64) (map[string]int, time.Duration) {
-	w := newWorld(t, seed)
+func simulate(t *testing.T, seed uint64, log *lockedBuffer) (map[string]int, time.Duration) {
+	w := newWorld(t, seed, log)
 	defer w.keep(seed)
 	w.append(w.dice.upTo(6)+1, kgo.TryCommit) // is no news
 	for slot := range w.processes {
@@ -159,34 +158,4 @@ func (w *world) heal() {
 		}
 		wait(nil, 500*time.Millisecond)
 	}
-}
-
-// lockedBuffer is a buffer that many may write to.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-// keep leaves what the processes logged where the run failed.
-func (w *world) keep(seed uint64) {
-	if !w.Failed() {
-		return
-	}
-	folder := *simulationKeep
-	if folder == "" {
-		folder = os.TempDir()
-	}
-	file := filepath.Join(folder, fmt.Sprintf("engine-simulation-%d.log", seed))
-	w.log.mu.Lock()
-	defer w.log.mu.Unlock()
-	if err := errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(file, w.log.b.Bytes(), 0o600)); err != nil {
-		w.Error(err)
-	}
-	w.Logf("run it again with -simulation.seed=%d; its plan was %+v, and what was logged is in %s", seed, w.plan, file)
 }

@@ -88,12 +88,12 @@ func (d *dice) upTo(n int) int {
 }
 
 // newWorld makes a world with nobody in it. It is called in a bubble.
-func newWorld(t *testing.T, seed uint64) *world {
+func newWorld(t *testing.T, seed uint64, log *lockedBuffer) *world {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	w := &world{
 		T: t, plan: planOf(rng), dice: &dice{rng: rng}, codec: codec.New(new(codec.Local)),
-		shelf: newShelf(), log: new(lockedBuffer), begun: time.Now(), counts: make(map[string]int),
+		shelf: newShelf(), log: log, begun: time.Now(), counts: make(map[string]int),
 	}
 	var err error
 	if w.kafka, err = kfake.NewCluster(kfake.Ports(9092), kfake.ListenFn(w.network.Listen)); err != nil {
