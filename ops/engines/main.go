@@ -1,0 +1,164 @@
+// Command engines runs one node of Kafka and one of Cassandra, as ordinary programs on this machine: their jars come
+// by Maven, and Java 17 runs them. Nothing else is needed.
+//
+//	go run ./ops/engines up       starts them and leaves them running
+//	go run ./ops/engines status   says where they answer
+//	go run ./ops/engines down     stops them
+//	go run ./ops/engines run -- COMMAND
+//
+// The last starts new ones on free ports, runs a command that finds their addresses in REFOLD_KAFKA and
+// REFOLD_CASSANDRA, and removes them and all they kept. Where Java 17 or Maven is missing it says so, loudly, and the
+// command is skipped.
+//
+// An engine is stopped by the id of its process, and only where that still is the process that was started here.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := runArgs(ctx, os.Args[1:], os.Stdout)
+	stop()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		os.Exit(max(exit.ExitCode(), 1)) // the command has said why
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "engines:", err)
+		os.Exit(1)
+	}
+}
+
+// settings are what the flags say.
+type settings struct {
+	data      string
+	kafka     string
+	cassandra string
+	only      string
+	out       io.Writer
+}
+
+// errUsage is wrapped where the program was asked wrongly.
+var errUsage = errors.New("usage: engines [-data DIR] [-kafka HOST:PORT] [-cassandra HOST:PORT] [-only NAME] up|down|status|run -- COMMAND")
+
+func runArgs(ctx context.Context, args []string, out io.Writer) (err error) {
+	s := settings{out: out}
+	flags := flag.NewFlagSet("engines", flag.ContinueOnError)
+	flags.StringVar(&s.data, "data", "bin/engines", "the folder of what is fetched and kept")
+	flags.StringVar(&s.kafka, "kafka", "127.0.0.1:29092", "where Kafka listens; its controller takes the next port")
+	flags.StringVar(&s.cassandra, "cassandra", "127.0.0.1:29042", "where Cassandra listens; its storage port is the next one")
+	flags.StringVar(&s.only, "only", "", "kafka or cassandra: the other one is left out")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if s.data, err = filepath.Abs(s.data); err != nil {
+		return err
+	}
+	if s.only != "" && s.only != kafka && s.only != cassandra {
+		return fmt.Errorf("-only %s: %w", s.only, errUsage)
+	}
+	switch rest := flags.Args(); {
+	case len(rest) == 1 && rest[0] == "up":
+		return s.up(ctx)
+	case len(rest) == 1 && rest[0] == "down":
+		return s.down()
+	case len(rest) == 1 && rest[0] == "status":
+		return s.status()
+	case len(rest) > 2 && rest[0] == "run" && rest[1] == "--":
+		return s.run(ctx, rest[2:])
+	}
+	return errUsage
+}
+
+// up starts the engines that do not run, and leaves them running.
+func (s settings) up(ctx context.Context) error {
+	java, err := findJava(ctx)
+	if err != nil {
+		return err
+	}
+	engines, err := s.engines(s.data)
+	if err != nil {
+		return err
+	}
+	return errors.Join(startAll(ctx, java, s.data, engines), s.status())
+}
+
+// down stops the engines that run.
+func (s settings) down() error {
+	engines, err := s.engines(s.data)
+	if err != nil {
+		return err
+	}
+	return stopAll(engines)
+}
+
+// status says where the engines answer.
+func (s settings) status() error {
+	engines, err := s.engines(s.data)
+	if err != nil {
+		return err
+	}
+	for _, e := range engines {
+		fmt.Fprintln(s.out, e.status())
+	}
+	return nil
+}
+
+// run runs a command beside engines that are its own.
+func (s settings) run(ctx context.Context, command []string) (err error) {
+	java, err := findJava(ctx)
+	if errors.Is(err, errNoJava) {
+		fmt.Fprintf(s.out, "\n*** skipped: %v: nothing was tested on real engines ***\n\n", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.data, 0o755); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(s.data, "run-")
+	if err != nil {
+		return err
+	}
+	own := settings{only: s.only}
+	if own.kafka, err = freePorts(); err != nil {
+		return err
+	}
+	if own.cassandra, err = freePorts(); err != nil {
+		return err
+	}
+	engines, err := own.engines(dir)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, stopAll(engines))
+		if err == nil {
+			err = os.RemoveAll(dir)
+		} else {
+			fmt.Fprintln(s.out, "logs of the engines are kept in", dir)
+		}
+	}()
+	if err := startAll(ctx, java, s.data, engines); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Stdout, cmd.Stderr, cmd.Env = s.out, os.Stderr, os.Environ()
+	for _, e := range engines {
+		cmd.Env = append(cmd.Env, e.variable()+"="+e.address())
+	}
+	return cmd.Run()
+}
