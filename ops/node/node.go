@@ -76,6 +76,9 @@ type Config struct {
 	// Clock tells the time of what is recorded; time.Now where it is nil. Brokers refuse what is more than an
 	// hour ahead of their own: while it is, no command is answered.
 	Clock func() time.Time
+	// Rows is where the rows of read models are kept: in the data folder where it is empty, or in Cassandra; see
+	// cassandra.Parse. Where the data folder is new the keyspace must be, too: its rows count the positions of one log.
+	Rows string
 	// Retain is how long the generation before a promoted one follows on; see engine.Config.
 	Retain time.Duration
 	Logger *slog.Logger
@@ -91,6 +94,8 @@ type Node struct {
 	parts     *parts
 	cluster   cluster.Cluster
 	stores    *pebble.Stores
+	rows      store.Stores // of the read models
+	impatient func()       // has rows that are not taken wait no more; nil where they never wait
 	codec     *codec.Codec
 	validator *gateway.Validator
 	gateway   *gateway.Server
@@ -148,6 +153,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		n.openRegistry,
 		n.openGateway,
 		func(ctx context.Context) error { return n.openTransactions(ctx, ledgerRows) },
+		n.openRows,
 		n.openProjections,
 		n.serveOperators,
 		n.serve,
@@ -343,10 +349,13 @@ func (n *Node) openProjections(ctx context.Context) error {
 	}
 	n.parts.start("acts", log.Run)
 	e := engine.New(engine.Config{
-		Cluster: n.cluster, Codec: n.codec, Stores: n.stores, Acts: log, Catalog: catalog.All(),
+		Cluster: n.cluster, Codec: n.codec, Stores: n.rows, Acts: log, Catalog: catalog.All(),
 		Instance: n.folder.Instance, Address: n.reachedAt(), Snapshots: n.folder.sub(snapshotsFolder), Retention: n.cfg.Retain, Build: build(), Logger: n.cfg.Logger,
 	})
 	n.parts.start("projections", e.Run)
+	if n.impatient != nil {
+		n.parts.add("patience with rows", func() error { n.impatient(); return nil })
+	}
 	n.checks = append(n.checks, func(ctx context.Context) error { return n.projectionsReady(ctx, e) })
 	n.metrics.MustRegister(metrics.Projections(e))
 	controls := control.NewServer(control.Config{

@@ -275,6 +275,7 @@ func TestBadInput(t *testing.T) {
 		"nothing to go to": {[]string{"rollback", "spending"}, exitFailed, "no generation of spending to go back to"},
 		"unknown command":  {[]string{"fly"}, exitUsage, "fly"},
 		"unknown role":     {[]string{"up", "--role", "clerk"}, exitUsage, "clerk"},
+		"unknown rows":     {[]string{"up", "--rows", "disk"}, exitUsage, "--rows"},
 		"too many words":   {[]string{"status", "now"}, exitUsage, "status"},
 		"unknown part":     {[]string{"verify", "bogus"}, exitUsage, `"verify bogus": see refold help verify`},
 	} {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/refold/refold/ops/node"
+	"github.com/refold/refold/projections/store/cassandra"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -27,6 +28,21 @@ func rolesFlag(cmd *cobra.Command, roles *[]string) {
 
 func retainFlag(cmd *cobra.Command, retain *time.Duration) {
 	cmd.Flags().DurationVar(retain, "retain", 24*time.Hour, "how long the generation before a promoted one follows on, so that one can go back")
+}
+
+func rowsFlag(cmd *cobra.Command, rows *string) {
+	cmd.Flags().StringVar(rows, "rows", "", "where the rows of read models are kept, such as cassandra://HOST:PORT/KEYSPACE; in the data folder, if it is not said")
+}
+
+// checkRows says what is wrong with where rows are to be kept.
+func checkRows(rows string) error {
+	if rows == "" {
+		return nil
+	}
+	if _, err := cassandra.Parse(rows); err != nil {
+		return fmt.Errorf("%w: --rows: %w", errUsage, err)
+	}
+	return nil
 }
 
 func partitionsFlag(cmd *cobra.Command, partitions *int32) {
@@ -47,6 +63,9 @@ func (c *cli) up() *cobra.Command {
 			if cfg.Roles, err = parseRoles(roles); err != nil {
 				return err
 			}
+			if err := checkRows(cfg.Rows); err != nil {
+				return err
+			}
 			limitMemory(nodeMemory(cfg.Roles, memory))
 			return c.runNode(cmd.Context(), cfg, func(ctx context.Context, n *node.Node) {
 				fmt.Fprintln(c.stdout, "The embedded broker is one node without replicas: what this disk loses is lost.")
@@ -62,6 +81,7 @@ func (c *cli) up() *cobra.Command {
 	memoryFlag(cmd, &memory)
 	partitionsFlag(cmd, &cfg.Partitions)
 	retainFlag(cmd, &cfg.Retain)
+	rowsFlag(cmd, &cfg.Rows)
 	cmd.Flags().BoolVar(&withDemo, "demo", false, "import an excerpt of real card data first")
 	return cmd
 }
@@ -82,6 +102,9 @@ func (c *cli) serve() *cobra.Command {
 			if cfg.Kafka == "" {
 				return fmt.Errorf("%w: --kafka says where the broker is", errUsage)
 			}
+			if err := checkRows(cfg.Rows); err != nil {
+				return err
+			}
 			limitMemory(nodeMemory(cfg.Roles, memory))
 			return c.runNode(cmd.Context(), cfg, func(context.Context, *node.Node) {})
 		},
@@ -94,6 +117,7 @@ func (c *cli) serve() *cobra.Command {
 	cmd.Flags().StringVar(&cfg.RegistryURL, "registry-url", "", "where the schema registry is, for roles without one, such as http://127.0.0.1:8081")
 	partitionsFlag(cmd, &cfg.Partitions)
 	retainFlag(cmd, &cfg.Retain)
+	rowsFlag(cmd, &cfg.Rows)
 	return cmd
 }
 
