@@ -2,20 +2,26 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/refold/refold/projections/certificate"
 	"github.com/refold/refold/projections/digest"
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/projection"
@@ -25,6 +31,7 @@ import (
 	"github.com/refold/refold/projections/trail"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -43,6 +50,7 @@ type reading struct {
 type read struct {
 	Records   int64   `json:"records"`
 	Rows      int64   `json:"rows"`
+	Digest    string  `json:"digest,omitempty"` // of the rows of spending and of trail
 	Seconds   float64 `json:"seconds"`
 	Processor float64 `json:"processor_seconds"` // with the broker's
 	Memory    float64 `json:"memory_mb"`         // the most that it ever took
@@ -122,12 +130,12 @@ func (b *bench) replayed(ctx context.Context, l *journaled, kind string) error {
 	n := float64(raw.Records)
 	rate, limit := n/rebuilt.Seconds, "raw consume, "+kind
 	b.add(figure{Name: limit, Value: n / raw.Seconds, Unit: "records/s"})
-	b.add(figure{Name: "rebuild spending, trail, digest, " + kind, Value: rate, Unit: "records/s", Ratio: rate / n * raw.Seconds, Of: limit, Goal: "at least 0.50"})
+	b.add(figure{Name: "rebuild spending, trail, digest, certificate, " + kind, Value: rate, Unit: "records/s", Ratio: rate / n * raw.Seconds, Of: limit, Goal: "at least 0.50"})
 	// Where other work is done on the same machine, the processor time says more than the rate.
 	spent := func(r read) float64 { return 1e6 * r.Processor / n }
 	b.add(figure{Name: "processor time of " + limit, Value: spent(raw), Unit: "µs a record, with the broker's"})
 	b.add(figure{Name: "processor time of the rebuild", Value: spent(rebuilt), Unit: "µs a record, with the broker's", Ratio: spent(raw) / spent(rebuilt), Of: "the records of raw consume in its time"})
-	b.add(figure{Name: "rows of it", Value: float64(rebuilt.Rows), Unit: "rows"})
+	b.add(figure{Name: "rows of it", Value: float64(rebuilt.Rows), Unit: "rows, digest " + rebuilt.Digest})
 	b.add(figure{Name: "memory of it, highest", Value: rebuilt.Memory, Unit: "MB", Goal: "at most 1,536 MB"})
 	return nil
 }
@@ -181,7 +189,7 @@ func readAs(ctx context.Context, asked string) error {
 	if r.Raw {
 		_, err = consume(ctx, c, ends, func(int, *kgo.Record) {})
 	} else {
-		out.Rows, err = rebuildAll(ctx, c, ends)
+		out.Rows, out.Digest, err = rebuildAll(ctx, c, ends)
 	}
 	if err != nil {
 		return err
@@ -205,35 +213,35 @@ func endsOf(ctx context.Context, c cluster.Cluster) (cluster.Offsets, error) {
 	return cluster.Ends(ctx, client, topic.Transactions)
 }
 
-// rebuildAll folds the topic into new generations of spending and trail, and sums them up. It returns how many
-// rows there are.
-func rebuildAll(ctx context.Context, c cluster.Cluster, ends cluster.Offsets) (rows int64, err error) {
+// rebuildAll folds the topic into new generations of spending and trail, sums them up and certifies what came
+// out. It returns how many rows there are, and the digests of both.
+func rebuildAll(ctx context.Context, c cluster.Cluster, ends cluster.Offsets) (rows int64, digests string, err error) {
 	registry := new(codec.Local)
 	cd := codec.New(registry)
 	if _, err := encoders(ctx, cd); err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	if err := leanOf(ctx, registry); err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	dir, err := os.MkdirTemp("", "refold-bench-rows-")
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	stores := pebble.New(dir, 32<<20, slog.New(slog.DiscardHandler))
 	defer stores.Close()
 	builder, err := engine.NewBuilder(c, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer builder.Close()
 	definitions := []*projection.Definition{spending.Definition(), trail.Definition()}
-	found, problems := make([]int64, len(definitions)), make(chan error, len(definitions))
+	made, problems := make([]certificate.Certificate, len(definitions)), make(chan error, len(definitions))
 	for i, d := range definitions {
 		go func() {
 			var err error
-			found[i], err = rebuildOne(ctx, stores, engine.FollowerConfig{
+			made[i], err = rebuildOne(ctx, stores, engine.FollowerConfig{
 				Cluster: c, Codec: cd, Definition: d, Logger: slog.New(slog.DiscardHandler), Builder: builder,
 			}, ends)
 			problems <- err
@@ -242,32 +250,74 @@ func rebuildAll(ctx context.Context, c cluster.Cluster, ends cluster.Offsets) (r
 	for range definitions {
 		err = errors.Join(err, <-problems)
 	}
-	return found[0] + found[1], err
+	if err == nil {
+		err = certify(ctx, c, ends, made)
+	}
+	return made[0].Rows + made[1].Rows, made[0].Digest + " and " + made[1].Digest, err
 }
 
-func rebuildOne(ctx context.Context, stores store.Stores, cfg engine.FollowerConfig, ends cluster.Offsets) (rows int64, err error) {
-	s, err := stores.Open(store.Generation{Projection: cfg.Definition.Name, Number: 1})
+// rebuildOne folds the topic into a new generation of a projection, and returns what came out.
+func rebuildOne(ctx context.Context, stores store.Stores, cfg engine.FollowerConfig, ends cluster.Offsets) (made certificate.Certificate, err error) {
+	d := cfg.Definition
+	s, err := stores.Open(store.Generation{Projection: d.Name, Number: 1})
 	if err != nil {
-		return 0, err
+		return made, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	cfg.Store = s
 	if _, err := fold(ctx, cfg, ends); err != nil {
-		return 0, err
+		return made, err
 	}
-	for p := range ends {
+	made = certificate.Certificate{Operation: d.Name + "-1", Projection: d.Name, Generation: 1, Version: d.Version, FoldHash: d.Hash}
+	for _, p := range slices.Sorted(maps.Keys(ends)) {
 		var sum digest.Task
 		err := s.Scan(p, nil, nil, func(key, value []byte) bool {
 			sum.Add(key, value)
 			return true
 		})
 		if err != nil {
-			return 0, err
+			return made, err
 		}
-		sum.Sums()
-		rows += sum.Rows()
+		for bucket, one := range sum.Sums() {
+			made.Outputs = append(made.Outputs, certificate.Output{Partition: p, Bucket: int32(bucket), Digest: hex.EncodeToString(one[:])})
+		}
+		made.Rows += sum.Rows()
 	}
-	return rows, nil
+	made.Digest = certificate.Sum(made.Outputs)
+	return made, nil
+}
+
+// certify signs certificates over what was read, with the last record of each partition.
+func certify(ctx context.Context, c cluster.Cluster, ends cluster.Offsets, made []certificate.Certificate) error {
+	spans, heads := make(map[int32]timeline.Span), make(map[int32]certificate.Input)
+	for p, end := range ends {
+		spans[p] = timeline.Span{Start: max(0, end-64), End: end}
+	}
+	err := timeline.Scan(ctx, c, topic.Transactions, spans, func(b timeline.Batch) error {
+		for _, rec := range b.Records {
+			head := sha256.Sum256(rec.Value)
+			heads[b.Partition] = certificate.Input{
+				Topic: topic.Transactions, Partition: b.Partition, To: ends[b.Partition], Head: hex.EncodeToString(head[:]), HeadOffset: rec.Offset,
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return err
+	}
+	for _, one := range made {
+		for _, p := range slices.Sorted(maps.Keys(ends)) {
+			one.Inputs = append(one.Inputs, heads[p])
+		}
+		if _, err := certificate.Sign(one, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // processor is the processor time that this process has taken.
