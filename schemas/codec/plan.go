@@ -14,15 +14,15 @@ type errNoPlan struct{}
 
 func (errNoPlan) Error() string { return "there is no plan for it" }
 
-// planner makes the steps that fill one struct from what one schema wrote. It covers what events are made of:
+// planner makes the steps that fill structs from what one schema wrote. It covers what events are made of:
 // scalars, enums, records and arrays of records, of the same types on both sides.
 type planner struct{ steps []step }
 
-// planOf returns the steps that fill dst, an addressable struct, from a record of the writer as the reader
-// sees it.
-func planOf(writer, reader *avro.SchemaNode, dst reflect.Value) ([]step, error) {
+// planOf returns the steps that fill structs, all addressable, from a record of the writer as the reader sees it.
+// What several of them name is read once.
+func planOf(writer, reader *avro.SchemaNode, into []reflect.Value) ([]step, error) {
 	var p planner
-	if err := p.record(writer, reader, dst); err != nil {
+	if err := p.record(writer, reader, into); err != nil {
 		return nil, err
 	}
 	return p.steps, nil
@@ -37,20 +37,20 @@ func (p *planner) add(s step) {
 	p.steps = append(p.steps, s)
 }
 
-func (p *planner) record(writer, reader *avro.SchemaNode, dst reflect.Value) error {
-	named, err := namedFields(dst)
+func (p *planner) record(writer, reader *avro.SchemaNode, into []reflect.Value) error {
+	named, err := namedFields(into)
 	if err != nil || len(reader.Aliases) > 0 {
 		return errNoPlan{}
 	}
 	for i := range writer.Fields {
 		w := &writer.Fields[i]
-		target, wanted := named[w.Name]
+		targets, wanted := named[w.Name]
 		if !wanted {
 			err = p.skip(&w.Type)
 		} else if r := fieldOf(reader, w.Name); r == nil {
 			err = errNoPlan{}
 		} else {
-			err = p.value(&w.Type, r, target)
+			err = p.value(&w.Type, r, targets)
 		}
 		if err != nil {
 			return err
@@ -62,12 +62,12 @@ func (p *planner) record(writer, reader *avro.SchemaNode, dst reflect.Value) err
 		if len(r.Aliases) > 0 {
 			return errNoPlan{}
 		}
-		if target, missing := named[r.Name]; missing {
+		for _, target := range named[r.Name] {
 			if err := p.fallback(r, target); err != nil {
 				return err
 			}
-			delete(named, r.Name)
 		}
+		delete(named, r.Name)
 	}
 	if len(named) > 0 {
 		return errNoPlan{}
@@ -75,50 +75,100 @@ func (p *planner) record(writer, reader *avro.SchemaNode, dst reflect.Value) err
 	return nil
 }
 
-// namedFields returns the fields of a struct by the names that their tags give.
-func namedFields(dst reflect.Value) (map[string]reflect.Value, error) {
-	if dst.Kind() != reflect.Struct {
-		return nil, errNoPlan{}
-	}
-	named := make(map[string]reflect.Value)
-	for _, f := range reflect.VisibleFields(dst.Type()) {
-		name, _, _ := strings.Cut(f.Tag.Get("avro"), ",")
-		switch {
-		case f.Anonymous && f.Type.Kind() == reflect.Struct && name == "", name == "-":
-			continue
-		case f.Anonymous || name == "" || !f.IsExported():
+// namedFields returns the fields of structs by the names that their tags give.
+func namedFields(structs []reflect.Value) (map[string][]reflect.Value, error) {
+	named := make(map[string][]reflect.Value)
+	for _, s := range structs {
+		if s.Kind() != reflect.Struct {
 			return nil, errNoPlan{}
 		}
-		named[name] = dst.FieldByIndex(f.Index)
+		for _, f := range reflect.VisibleFields(s.Type()) {
+			name, _, _ := strings.Cut(f.Tag.Get("avro"), ",")
+			switch {
+			case f.Anonymous && f.Type.Kind() == reflect.Struct && name == "", name == "-":
+				continue
+			case f.Anonymous || name == "" || !f.IsExported():
+				return nil, errNoPlan{}
+			}
+			named[name] = append(named[name], s.FieldByIndex(f.Index))
+		}
 	}
 	return named, nil
 }
 
-// value adds the steps that read one value.
-func (p *planner) value(writer, reader *avro.SchemaNode, dst reflect.Value) error {
-	if writer.Type != reader.Type || writer.LogicalType != reader.LogicalType || parses(dst) {
+// value adds the steps that read one value, to all that is filled from it.
+func (p *planner) value(writer, reader *avro.SchemaNode, into []reflect.Value) error {
+	switch {
+	case slices.ContainsFunc(into, parses) || reader.Type != writer.Type || reader.LogicalType != writer.LogicalType:
+		return errNoPlan{}
+	case writer.Type == "record":
+		return p.record(writer, reader, into)
+	case writer.Type == "array":
+		return p.array(writer, reader, into)
+	}
+	if err := p.scalar(writer, reader, into[0]); err != nil {
+		return err
+	}
+	for _, other := range into[1:] {
+		if err := new(planner).scalar(writer, reader, other); err != nil || other.Kind() != into[0].Kind() {
+			return errNoPlan{}
+		}
+		p.add(step{kind: repeat, rare: &rare{repeat: repeating(into[0], other)}})
+	}
+	return nil
+}
+
+// repeating returns what sets one place to what is at another, of one kind.
+func repeating(from, to reflect.Value) func() {
+	switch to.Kind() {
+	case reflect.Int64:
+		return assigning(pointer[int64](from), pointer[int64](to))
+	case reflect.Bool:
+		return assigning(pointer[bool](from), pointer[bool](to))
+	case reflect.String:
+		return assigning(pointer[string](from), pointer[string](to))
+	case reflect.Slice:
+		return assigning(pointer[[]byte](from), pointer[[]byte](to))
+	default:
+		read, again := from.Slice(0, from.Len()).Bytes(), to.Slice(0, to.Len()).Bytes()
+		return func() { copy(again, read) }
+	}
+}
+
+func assigning[T any](from, to *T) func() { return func() { *to = *from } }
+
+// array adds the step that reads an array of records.
+func (p *planner) array(writer, reader *avro.SchemaNode, into []reflect.Value) error {
+	if writer.Items.Type != "record" || reader.Items.Type != "record" {
 		return errNoPlan{}
 	}
+	l := &list{writer: writer.Items, reader: reader.Items}
+	for _, dst := range into {
+		if dst.Kind() != reflect.Slice || dst.Type().Elem().Kind() != reflect.Struct {
+			return errNoPlan{}
+		}
+		l.slices = append(l.slices, sliced{slice: dst, header: (*header)(dst.Addr().UnsafePointer())})
+	}
+	p.add(step{kind: readList, rare: &rare{list: l}})
+	return l.grow(2)
+}
+
+// scalar adds the step that reads a value which holds no other.
+func (p *planner) scalar(writer, reader *avro.SchemaNode, dst reflect.Value) error {
 	is := func(avroType string, kind reflect.Kind) bool { return writer.Type == avroType && dst.Kind() == kind }
 	switch {
 	case is("long", reflect.Int64):
 		p.add(step{kind: readLong, long: pointer[int64](dst)})
 	case is("boolean", reflect.Bool):
-		p.add(step{kind: readBoolean, boolean: pointer[bool](dst)})
+		p.add(step{kind: readBoolean, rare: &rare{boolean: pointer[bool](dst)}})
 	case is("string", reflect.String) && writer.LogicalType == "":
 		p.add(step{kind: readText, text: pointer[string](dst)})
 	case is("bytes", reflect.Slice) && dst.Type().Elem() == reflect.TypeFor[byte]() && writer.LogicalType == "":
-		p.add(step{kind: readBytes, bytes: pointer[[]byte](dst)})
+		p.add(step{kind: readBytes, rare: &rare{bytes: pointer[[]byte](dst)}})
 	case is("fixed", reflect.Array) && dst.Type().Elem() == reflect.TypeFor[byte]() && dst.Len() == writer.Size && reader.Size == writer.Size:
-		p.add(step{kind: readFixed, fixed: dst.Slice(0, dst.Len()).Bytes()})
+		p.add(step{kind: readFixed, rare: &rare{fixed: dst.Slice(0, dst.Len()).Bytes()}})
 	case is("enum", reflect.String):
 		return p.enum(writer, reader, dst)
-	case is("record", reflect.Struct):
-		return p.record(writer, reader, dst)
-	case is("array", reflect.Slice) && writer.Items.Type == "record":
-		l := &list{writer: writer.Items, reader: reader.Items, slice: dst}
-		p.add(step{kind: readList, list: l})
-		return l.grow(2)
 	default:
 		return errNoPlan{}
 	}
@@ -151,7 +201,7 @@ func (p *planner) enum(writer, reader *avro.SchemaNode, dst reflect.Value) error
 		}
 		symbols[i] = reader.EnumDefault
 	}
-	p.add(step{kind: readEnum, text: pointer[string](dst), symbols: symbols})
+	p.add(step{kind: readEnum, text: pointer[string](dst), rare: &rare{symbols: symbols}})
 	return nil
 }
 
@@ -163,12 +213,12 @@ func (p *planner) fallback(r *avro.SchemaField, dst reflect.Value) error {
 	switch d := r.Default.(type) {
 	case string:
 		if (r.Type.Type == "string" || r.Type.Type == "enum") && dst.Kind() == reflect.String {
-			p.add(step{kind: setText, text: pointer[string](dst), symbols: []string{d}})
+			p.add(step{kind: setText, text: pointer[string](dst), rare: &rare{symbols: []string{d}}})
 			return nil
 		}
 	case int64:
 		if r.Type.Type == "long" && dst.Kind() == reflect.Int64 {
-			p.add(step{kind: setLong, long: pointer[int64](dst), preset: d})
+			p.add(step{kind: setLong, long: pointer[int64](dst), rare: &rare{preset: d}})
 			return nil
 		}
 	}
@@ -202,7 +252,7 @@ func (p *planner) skip(n *avro.SchemaNode) error {
 		if err := item.skip(n.Items); err != nil {
 			return err
 		}
-		p.add(step{kind: skipList, list: &list{items: [][]step{item.steps}}})
+		p.add(step{kind: skipList, rare: &rare{list: &list{items: [][]step{item.steps}}}})
 	default:
 		return errNoPlan{}
 	}

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,6 +103,29 @@ func TestPlansReadWhatTheLibraryReads(t *testing.T) {
 	held[event.HoldPlaced](t, event.NameHoldPlaced)
 	held[concerning](t, event.NameCommandRejected)
 	held[event.TransferSettled](t, event.NameTransferSettled)
+}
+
+// Views that read together have each what it reads alone.
+func TestReadTogether(t *testing.T) {
+	for n, s := range samples(t, event.NameEntryPosted) {
+		var one, alone View[few]
+		var other, lonely View[event.EntryPosted]
+		var third, solitary View[concerning]
+		joint := Join([]Fields{&one, &other, &third})
+		for range 2 {
+			if err := joint.Fill(s.schema, s.value); err != nil || joint.steps == nil {
+				t.Fatal(n, err, joint.steps)
+			}
+			if err := errors.Join(alone.Fill(s.schema, s.value), lonely.Fill(s.schema, s.value), solitary.Fill(s.schema, s.value)); err != nil {
+				t.Fatal(err)
+			}
+			got, want := fmt.Sprintf("%+v %+v %+v", one.Event(), other.Event(), third.Event()), fmt.Sprintf("%+v %+v %+v", alone.Event(), lonely.Event(), solitary.Event())
+			if got != want {
+				t.Errorf("entry %d: got %s, want %s", n, got, want)
+			}
+			one.Event().Legs, other.Event().Legs[0].AccountID = nil, "" // folds may do as they like
+		}
+	}
 }
 
 // A View reads entries of any length in any order, whatever was done with what it returned before.

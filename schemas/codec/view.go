@@ -15,50 +15,112 @@ import (
 var ErrView = errors.New("fields cannot be read from the event")
 
 // View reads the fields that the struct E names, straight from the bytes of values: how to go through what a
-// schema wrote is planned once, and what nobody named is passed over. The zero value is ready. It is used by one
-// goroutine at a time.
+// schema wrote is planned once, and what nobody named is passed over. The zero value is ready, and must not be copied
+// once it is used. It is used by one goroutine at a time.
 type View[E any] struct {
 	event E
-	last  *Schema
-	steps []step // of last; nil where the library reads it
-	plans map[*Schema][]step
+	reading
 }
 
 // Read returns the fields of a value of a schema. What it returns is valid until the next call; strings and byte
 // slices in it point into value and live as long as it. What the writer named otherwise, or did not have, is
 // as Decode has it, except that a field that E does not name need not be there.
 func (v *View[E]) Read(s *Schema, value []byte) (*E, error) {
-	if s != v.last {
-		v.turn(s)
-	}
-	if v.steps == nil {
-		return &v.event, s.View(value, &v.event)
-	}
-	rest, err := walk(v.steps, value[headerSize:])
-	if err == nil && len(rest) != 0 {
-		err = fmt.Errorf("%d bytes are left over: %w", len(rest), errMalformed)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("decode %s: %w", s.Name, err)
+	if err := v.Fill(s, value); err != nil {
+		return nil, err
 	}
 	return &v.event, nil
 }
 
+// Event returns the fields of the value that was read last, valid as those that Read returns.
+func (v *View[E]) Event() *E { return &v.event }
+
+// Fill implements Fields.
+func (v *View[E]) Fill(s *Schema, value []byte) error { return v.own().fill(s, value) }
+
+func (v *View[E]) own() *reading {
+	if v.into == nil {
+		v.into = []reflect.Value{reflect.ValueOf(&v.event).Elem()}
+	}
+	return &v.reading
+}
+
+// Fields are a View of any struct.
+type Fields interface {
+	// Fill reads the fields of a value of a schema into the struct; see View.
+	Fill(s *Schema, value []byte) error
+	own() *reading
+}
+
+// Together reads what several views name of a value, each field once.
+type Together struct {
+	reading
+	each []Fields
+}
+
+// Join returns what reads for some views. After it has read a value, each of them has its event as if it had read
+// the value itself.
+func Join(views []Fields) *Together {
+	t := &Together{each: views}
+	for _, v := range views {
+		t.into = append(t.into, v.own().into...)
+	}
+	return t
+}
+
+// Fill reads a value of a schema for all views. Where it fails, it may be one of them alone that cannot be read.
+func (t *Together) Fill(s *Schema, value []byte) error {
+	switch len(t.each) {
+	case 0:
+		return nil
+	case 1:
+		return t.each[0].Fill(s, value)
+	default:
+		return t.fill(s, value)
+	}
+}
+
+// reading fills structs from values.
+type reading struct {
+	into  []reflect.Value
+	last  *Schema
+	steps []step // of last; nil where the library reads it
+	plans map[*Schema][]step
+}
+
+func (r *reading) fill(s *Schema, value []byte) error {
+	if s != r.last {
+		r.turn(s)
+	}
+	if r.steps == nil {
+		for _, one := range r.into {
+			if err := s.View(value, one.Addr().Interface()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if end := walk(r.steps, value, headerSize); end != len(value) {
+		return fmt.Errorf("decode %s: %w", s.Name, errMalformed)
+	}
+	return nil
+}
+
 // turn makes another schema the last one.
-func (v *View[E]) turn(s *Schema) {
-	steps, planned := v.plans[s]
+func (r *reading) turn(s *Schema) {
+	steps, planned := r.plans[s]
 	if !planned {
 		writer, reader := s.writer.Root().ExpandReferences(), s.reader.Root().ExpandReferences()
 		var err error
-		if steps, err = planOf(writer, reader, reflect.ValueOf(&v.event).Elem()); err != nil {
+		if steps, err = planOf(writer, reader, r.into); err != nil {
 			steps = nil // the library knows more than plans do
 		}
-		if v.plans == nil {
-			v.plans = make(map[*Schema][]step)
+		if r.plans == nil {
+			r.plans = make(map[*Schema][]step)
 		}
-		v.plans[s] = steps
+		r.plans[s] = steps
 	}
-	v.last, v.steps = s, steps
+	r.last, r.steps = s, steps
 }
 
 // CheckView checks that every field that the struct E names is a field of an event, so that a name that is

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"reflect"
 	"unsafe"
 
@@ -30,132 +31,163 @@ const (
 	readList
 	setText
 	setLong
+	repeat
 )
 
 // step is one step through a record: it skips n values, or reads one to where it is kept. The places belong to
-// one struct, for which the plan was made.
+// the structs for which the plan was made. What few steps have is apart, so that a plan takes few lines of cache.
 type step struct {
-	kind    kind
-	n       int
-	long    *int64
+	kind kind
+	n    int
+	long *int64
+	text *string
+	*rare
+}
+
+// rare is what few steps have.
+type rare struct {
 	preset  int64
-	text    *string
 	symbols []string
 	boolean *bool
 	bytes   *[]byte
 	fixed   []byte
 	list    *list
+	repeat  func() // puts what was read before to another place, too
 }
 
-// list reads an array of records into a slice of structs, or skips it, by the steps of each item.
+// list reads an array of records into slices of structs, or skips it, by the steps of each item.
 type list struct {
 	writer, reader *avro.SchemaNode
-	slice          reflect.Value // that is filled
-	backing        reflect.Value // what the items are kept in; the slice may have been cut since
+	slices         []sliced
 	items          [][]step
+}
+
+// sliced is a slice that is filled.
+type sliced struct {
+	slice   reflect.Value
+	header  *header       // of the slice
+	backing reflect.Value // what the items are kept in; the slice may have been cut since
+	data    unsafe.Pointer
+}
+
+// header is what the runtime keeps of a slice.
+type header struct {
+	data     unsafe.Pointer
+	len, cap int
 }
 
 // grow makes room for more items.
 func (l *list) grow(n int) error {
-	backing := reflect.MakeSlice(l.slice.Type(), n, n)
-	if l.backing.IsValid() {
-		reflect.Copy(backing, l.backing)
+	for k := range l.slices {
+		s := &l.slices[k]
+		backing := reflect.MakeSlice(s.slice.Type(), n, n)
+		if s.backing.IsValid() {
+			reflect.Copy(backing, s.backing)
+		}
+		s.backing, s.data = backing, backing.UnsafePointer()
 	}
-	l.backing, l.items = backing, make([][]step, n)
+	l.items = make([][]step, n)
 	for i := range l.items {
+		into := make([]reflect.Value, len(l.slices))
+		for k := range into {
+			into[k] = l.slices[k].backing.Index(i)
+		}
 		var err error
-		if l.items[i], err = planOf(l.writer, l.reader, backing.Index(i)); err != nil {
+		if l.items[i], err = planOf(l.writer, l.reader, into); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// walk takes the steps through b and returns what is left of it. Texts and bytes point into it.
-func walk(steps []step, b []byte) (rest []byte, err error) {
+// short is where a walk is that went beyond the end, or found what cannot be.
+const short = -1
+
+// walk takes the steps through b from a place on and returns where it comes to. Texts and bytes point into b.
+func walk(steps []step, b []byte, at int) int {
 	for i := range steps {
 		s := &steps[i]
 		switch s.kind {
 		case skipLong:
-			b, err = passLongs(b, s.n)
+			at = passLongs(b, at, s.n)
 		case skipText:
-			b, err = passTexts(b, s.n)
+			at = passTexts(b, at, s.n)
 		case skipBytes:
-			_, b, err = take(b, int64(s.n))
+			_, at = take(b, at, int64(s.n))
 		case readLong:
-			*s.long, b, err = long(b)
+			*s.long, at = long(b, at)
 		case readText:
 			var raw []byte
-			raw, b, err = text(b)
+			raw, at = text(b, at)
 			*s.text = unsafe.String(unsafe.SliceData(raw), len(raw))
-		case setText:
-			*s.text = s.symbols[0]
-		case setLong:
-			*s.long = s.preset
+		case repeat:
+			s.repeat()
 		default:
-			b, err = s.rare(b)
+			at = s.other(b, at)
 		}
-		if err != nil {
-			return nil, err
+		if at < 0 {
+			return short
 		}
 	}
-	return b, nil
+	return at
 }
 
-// rare is the rest of walk.
-func (s *step) rare(b []byte) (rest []byte, err error) {
+// other is the rest of walk.
+func (s *step) other(b []byte, at int) int {
 	var raw []byte
 	switch s.kind {
 	case readBytes:
-		*s.bytes, b, err = text(b)
+		*s.bytes, at = text(b, at)
 	case readBoolean:
-		if raw, b, err = take(b, 1); err == nil {
-			*s.boolean = raw[0] == 1
-		}
+		raw, at = take(b, at, 1)
+		*s.boolean = len(raw) > 0 && raw[0] == 1
 	case readFixed:
-		raw, b, err = take(b, int64(len(s.fixed)))
+		raw, at = take(b, at, int64(len(s.fixed)))
 		copy(s.fixed, raw)
 	case readEnum:
 		var n int64
-		if n, b, err = long(b); err == nil && (n < 0 || n >= int64(len(s.symbols))) {
-			return nil, fmt.Errorf("symbol %d of %d: %w", n, len(s.symbols), errMalformed)
+		if n, at = long(b, at); at < 0 || n < 0 || n >= int64(len(s.symbols)) {
+			return short
 		}
-		if err == nil {
-			*s.text = s.symbols[n]
-		}
+		*s.text = s.symbols[n]
 	case readList:
 		var n int
-		if b, n, err = s.list.walk(b); err == nil {
-			s.list.slice.Set(s.list.backing)
-			s.list.slice.SetLen(n)
+		n, at = s.list.walk(b, at)
+		for k := range s.list.slices {
+			one := &s.list.slices[k]
+			*one.header = header{one.data, n, len(s.list.items)}
 		}
 	case skipList:
-		b, _, err = s.list.walk(b)
+		_, at = s.list.walk(b, at)
+	case setText:
+		*s.text = s.symbols[0]
+	case setLong:
+		*s.long = s.preset
 	default:
 		panic(fmt.Sprintf("no step is of kind %d", s.kind))
 	}
-	return b, err
+	return at
 }
 
 // walk goes through an array, which comes in blocks, and returns how many items it has.
-func (l *list) walk(b []byte) (rest []byte, n int, err error) {
+func (l *list) walk(b []byte, at int) (n, end int) {
 	for {
 		var count int64
-		if count, b, err = long(b); err != nil || count == 0 {
-			return b, n, err
+		if count, at = long(b, at); at < 0 || count == 0 {
+			return n, at
 		}
 		if count < 0 { // the block's size in bytes follows
 			count = -count
-			if b, err = passLongs(b, 1); err != nil {
-				return nil, 0, err
+			if at = passLongs(b, at, 1); at < 0 {
+				return 0, short
 			}
 		}
-		if count < 0 || count > int64(len(b)) && count > maxEmpty {
-			return nil, 0, fmt.Errorf("%d items in %d bytes: %w", count, len(b), errMalformed)
+		if count < 0 || count > int64(len(b)-at) && count > maxEmpty {
+			return 0, short
 		}
 		for range count {
-			if b, err = l.item(b, n); err != nil {
-				return nil, 0, err
+			if at = l.item(b, at, n); at < 0 {
+				return 0, short
 			}
 			n++
 		}
@@ -165,68 +197,87 @@ func (l *list) walk(b []byte) (rest []byte, n int, err error) {
 // maxEmpty bounds the items of a block that take no byte.
 const maxEmpty = 1 << 10
 
-func (l *list) item(b []byte, n int) ([]byte, error) {
-	if !l.slice.IsValid() {
-		return walk(l.items[0], b)
+func (l *list) item(b []byte, at, n int) int {
+	if len(l.slices) == 0 {
+		return walk(l.items[0], b, at)
 	}
 	if n == len(l.items) {
 		if err := l.grow(2 * n); err != nil {
-			return nil, err
+			panic(fmt.Sprintf("the plan of an item is not that of the item before: %v", err))
 		}
 	}
-	return walk(l.items[n], b)
+	return walk(l.items[n], b, at)
 }
 
-func long(b []byte) (int64, []byte, error) {
-	if len(b) > 0 && b[0] < 0x80 {
-		return int64(b[0]>>1) ^ -int64(b[0]&1), b[1:], nil
+// long reads a number.
+func long(b []byte, at int) (int64, int) {
+	if uint(at) < uint(len(b)) && b[at] < 0x80 {
+		return int64(b[at]>>1) ^ -int64(b[at]&1), at + 1
 	}
-	v, n := binary.Varint(b)
+	return longer(b, at)
+}
+
+// continued are the bits of eight bytes that say that a number goes on.
+const continued = 0x8080808080808080
+
+// longer reads a number of more than one byte: one of up to eight without a loop, because times take eight.
+func longer(b []byte, at int) (int64, int) {
+	if at >= 0 && at+8 <= len(b) {
+		x := binary.LittleEndian.Uint64(b[at:])
+		if ends := ^x & continued; ends != 0 {
+			x &= (ends ^ (ends - 1)) &^ continued
+			x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+			x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+			x = x&0x000000000fffffff | x&0x0fffffff00000000>>4
+			return int64(x>>1) ^ -int64(x&1), at + bits.TrailingZeros64(ends)/8 + 1
+		}
+	}
+	if at < 0 || at >= len(b) {
+		return 0, short
+	}
+	v, n := binary.Varint(b[at:])
 	if n <= 0 {
-		return 0, nil, fmt.Errorf("number in %d bytes: %w", len(b), errMalformed)
+		return 0, short
 	}
-	return v, b[n:], nil
+	return v, at + n
 }
 
-func text(b []byte) (raw, rest []byte, err error) {
-	n, b, err := long(b)
-	if err != nil {
-		return nil, nil, err
-	}
-	return take(b, n)
+// text reads a number, and as many bytes.
+func text(b []byte, at int) ([]byte, int) {
+	n, at := long(b, at)
+	return take(b, at, n)
 }
 
-func take(b []byte, n int64) (taken, rest []byte, err error) {
-	if n < 0 || n > int64(len(b)) {
-		return nil, nil, fmt.Errorf("%d of %d bytes: %w", n, len(b), errMalformed)
+func take(b []byte, at int, n int64) ([]byte, int) {
+	if at < 0 || n < 0 || n > int64(len(b)-at) {
+		return nil, short
 	}
-	return b[:n:n], b[n:], nil
+	end := at + int(n)
+	return b[at:end:end], end
 }
 
-func passLongs(b []byte, n int) ([]byte, error) {
+func passLongs(b []byte, at, n int) int {
 	for range n {
-		if len(b) > 0 && b[0] < 0x80 {
-			b = b[1:]
+		if uint(at) < uint(len(b)) && b[at] < 0x80 {
+			at++
 			continue
 		}
-		var err error
-		if _, b, err = long(b); err != nil {
-			return nil, err
+		if _, at = longer(b, at); at < 0 {
+			return short
 		}
 	}
-	return b, nil
+	return at
 }
 
-func passTexts(b []byte, n int) ([]byte, error) {
+func passTexts(b []byte, at, n int) int {
 	for range n {
-		if len(b) > 0 && b[0] < 0x80 && b[0]&1 == 0 && int(b[0]>>1) < len(b) {
-			b = b[1+b[0]>>1:]
+		if uint(at) < uint(len(b)) && b[at] < 0x80 && b[at]&1 == 0 && int(b[at]>>1) < len(b)-at {
+			at += 1 + int(b[at]>>1)
 			continue
 		}
-		var err error
-		if _, b, err = text(b); err != nil {
-			return nil, err
+		if _, at = text(b, at); at < 0 {
+			return short
 		}
 	}
-	return b, nil
+	return at
 }
