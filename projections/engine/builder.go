@@ -60,7 +60,9 @@ type build struct {
 	ctx     context.Context
 	gate    Gate
 	records int64         // that it may fold between two saves
-	done    chan struct{} // closed when the pass has no more to do with the task
+	over    bool          // the pass has no more to do with it than to end it
+	problem error         // why, where it cannot go on
+	done    chan struct{} // closed when it is ended
 	err     error         // set before done is closed
 }
 
@@ -161,43 +163,14 @@ func (b *Builder) run(p *pass) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	for _, one := range builds {
-		one.room, one.records = max(1, b.rows/cap(b.slots)/len(builds)), b.records
-	}
-	left := builds
-	_, err := picker.Sweep(ctx, p.Partition, p.log, 0, func(batch timeline.Batch) error {
-		left = foldAll(left, batch)
-		if len(left) == 0 {
-			return errUnwanted
-		}
-		return nil
-	})
+	c := newCrew(builds, max(1, b.rows/cap(b.slots)/len(builds)), b.records)
+	_, err := picker.Sweep(ctx, p.Partition, p.log, 0, c.take)
 	if err != nil && !errors.Is(err, errUnwanted) {
 		b.logger.Warn("building gives up and leaves the rest to following", "partition", p.Partition, "error", err)
 	}
-	for _, one := range left {
+	for _, one := range c.builds {
 		one.end(nil)
 	}
-}
-
-// errUnwanted ends a pass whose tasks have all gone.
-var errUnwanted = errors.New("nobody wants it any more")
-
-// foldAll folds a batch for every build and returns those that go on.
-func foldAll(builds []*build, batch timeline.Batch) []*build {
-	left := builds[:0]
-	for _, one := range builds {
-		if !one.admitted(len(batch.Records)) {
-			one.end(nil)
-			continue
-		}
-		if err := one.take(batch); err != nil {
-			one.end(err)
-			continue
-		}
-		left = append(left, one)
-	}
-	return left
 }
 
 // admission is how long a pass waits for the gate of one task. Others that are built with it wait as long, so a
@@ -214,22 +187,11 @@ func (b *build) admitted(n int) bool {
 	return b.gate.Wait(ctx, n) == nil && b.ctx.Err() == nil
 }
 
-// take folds a batch, and saves where there is no more room or it is long ago.
-func (b *build) take(batch timeline.Batch) error {
-	b.saw(max(batch.End, batch.Next))
-	if err := b.fold(b.ctx, batch); err != nil {
-		return err
-	}
-	saved, _ := b.state()
-	if b.folder.Dirty() >= b.room || b.next-saved.Next >= b.records {
-		return b.save(b.ctx)
-	}
-	return nil
-}
-
 // end saves the task, unless it cannot go on, and gives it back.
 func (b *build) end(err error) {
 	defer close(b.done)
+	// From here on a row that is not in memory is looked for in the store, which knows best what it has.
+	b.base.written = nil
 	if err == nil {
 		err = b.save(b.ctx)
 	}

@@ -1,7 +1,6 @@
 package projection
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -151,27 +150,25 @@ func text[R any](c codec.Row[R], stored []byte) (string, error) {
 type folder[R any] struct {
 	codec *codec.Codec
 	key   []byte
-	binds map[string]func(*codec.Schema, *timeline.Record, *rows[R]) error
-	// known remembers what to do with records of a schema id; nil is for schemas that are not read.
-	known map[int]known[R]
+	binds map[string]bind[R]
+	// known remembers what to do with records of a schema id.
+	known map[int]handling
 	rows  rows[R]
 	buf   []byte
 }
 
-type known[R any] struct {
-	schema *codec.Schema
-	fold   func(*codec.Schema, *timeline.Record, *rows[R]) error
-}
+// bind makes what reads the fields of an event and what folds them, for records of a schema.
+type bind[R any] func(*codec.Schema, *rows[R]) (codec.Fields, func(*timeline.Record) error)
 
 func newFolder[R any](c *codec.Codec, row codec.Row[R], base Base, handlers []Handler[R]) *folder[R] {
 	f := &folder[R]{
 		codec: c,
-		binds: make(map[string]func(*codec.Schema, *timeline.Record, *rows[R]) error),
-		known: make(map[int]known[R]),
+		binds: make(map[string]bind[R]),
+		known: make(map[int]handling),
 		rows:  rows[R]{codec: row, base: base, held: newIndex[R](maphash.MakeSeed())},
 	}
 	for _, h := range handlers {
-		f.binds[h.event] = h.bind()
+		f.binds[h.event] = h.bind
 	}
 	return f
 }
@@ -181,19 +178,14 @@ func (f *folder[R]) Fold(rec *timeline.Record) error {
 	if err != nil {
 		return err
 	}
-	k, ok := f.known[id]
-	if !ok {
-		schema, err := f.codec.ByID(context.Background(), id)
-		if err != nil {
-			return err
-		}
-		k = known[R]{schema: schema, fold: f.binds[schema.Name]}
-		f.known[id] = k
+	h, err := f.handling(id)
+	if err != nil || h.fields == nil {
+		return err
 	}
-	if k.fold == nil {
-		return nil
+	if err := h.fields.Fill(h.schema, rec.Value); err != nil {
+		return err
 	}
-	return k.fold(k.schema, rec, &f.rows)
+	return h.fold(rec)
 }
 
 func (f *folder[R]) Changed(fn func(key, value []byte) error) error {

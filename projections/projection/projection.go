@@ -46,8 +46,7 @@ type Handler[R any] struct {
 	problem error
 	// emits are the kinds of effects of the fold.
 	emits []EffectKind
-	// bind makes the function that folds one record, with scratch space of its own.
-	bind func() func(*codec.Schema, *timeline.Record, *rows[R]) error
+	bind  bind[R]
 }
 
 // On folds events of a topic. E is a struct with avro tags that names the fields to be read; it and what
@@ -62,15 +61,12 @@ func On[E, R any](topic, event string, keys func(*E, *Keys), fold func(Key, *R, 
 type folding[E, R any] func(Key, *R, *E, Meta, *Effects) error
 
 func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E, R]) Handler[R] {
-	bind := func() func(*codec.Schema, *timeline.Record, *rows[R]) error {
+	bind := func(s *codec.Schema, out *rows[R]) (codec.Fields, func(*timeline.Record) error) {
 		var view codec.View[E]
 		var k Keys
-		return func(s *codec.Schema, rec *timeline.Record, out *rows[R]) error {
-			e, err := view.Read(s, rec.Value)
-			if err != nil {
-				return err
-			}
+		return &view, func(rec *timeline.Record) error {
 			k.reset()
+			e := view.Event()
 			keys(e, &k)
 			meta := Meta{Partition: rec.Partition, Offset: rec.Offset, Value: rec.Value}
 			for i := range k.ends {
