@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"reflect"
+	"unsafe"
 
 	"github.com/twmb/avro"
 )
@@ -13,6 +14,7 @@ import (
 // equal bytes, so that rows can be compared as stored. It may be used concurrently.
 type Row[R any] struct {
 	schema *avro.Schema
+	writes []write // nil where the library writes it
 }
 
 // RowOf returns the codec of R, a struct with avro tags. It refuses maps, whose order is not defined,
@@ -26,7 +28,11 @@ func RowOf[R any]() (Row[R], error) {
 	if err != nil {
 		return Row[R]{}, fmt.Errorf("row schema of %s: %w", t, err)
 	}
-	return Row[R]{schema: s}, nil
+	writes, err := writesOf(s.Root().ExpandReferences(), t, 0)
+	if err != nil {
+		writes = nil // the library knows more than plans do
+	}
+	return Row[R]{s, writes}, nil
 }
 
 func checkRow(t reflect.Type, path string) error {
@@ -54,6 +60,9 @@ func (c Row[R]) Hash() string {
 
 // Append appends the bytes of r to dst.
 func (c Row[R]) Append(dst []byte, r *R) ([]byte, error) {
+	if c.writes != nil {
+		return appendAll(dst, c.writes, unsafe.Pointer(r)), nil
+	}
 	dst, err := c.schema.AppendEncode(dst, r)
 	if err != nil {
 		return nil, fmt.Errorf("encode row %T: %w", r, err)
