@@ -1,6 +1,8 @@
 package projection
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -21,8 +23,12 @@ type slot[R any] struct {
 	key    string
 	row    R
 	offset int64 // of the last record folded into it; -1 before the first
+	cut    int32 // where the partition key ends
 	dirty  bool
 }
+
+// place returns the key in its parts.
+func (s *slot[R]) place() Key { return Key{Partition: s.key[:s.cut], Sort: s.key[s.cut+1:]} }
 
 // rows are the rows of one task that are in memory, over those that are stored.
 //
@@ -65,7 +71,7 @@ func (r *rows[R]) row(key []byte, fresh bool) (*slot[R], error) {
 			return nil, fmt.Errorf("load row %q: %w", key, err)
 		}
 	}
-	s.key = string(key)
+	s.key, s.cut = string(key), int32(bytes.IndexByte(key, 0))
 	return r.hold(hash, s), nil
 }
 
@@ -189,20 +195,43 @@ func (f *folder[R]) Fold(rec *timeline.Record) error {
 }
 
 func (f *folder[R]) Changed(fn func(key, value []byte) error) error {
-	slices.SortFunc(f.rows.dirty, func(a, b *slot[R]) int { return strings.Compare(a.key, b.key) })
-	for _, s := range f.rows.dirty {
+	for _, s := range f.inOrder() {
 		var err error
-		if f.buf, err = appendRow(f.buf[:0], f.rows.codec, s); err != nil {
+		if f.buf, err = appendRow(f.buf[:0], f.rows.codec, s.slot); err != nil {
 			return err
 		}
-		f.key = append(f.key[:0], s.key...)
+		f.key = append(f.key[:0], s.slot.key...)
 		if err := fn(f.key, f.buf); err != nil {
 			return err
 		}
-		s.dirty = false
+		s.slot.dirty = false
 	}
 	f.rows.clean()
 	return nil
+}
+
+// ordered is a row that is put into order: the beginning of its key stands beside it, so that most rows are
+// compared without a look at them.
+type ordered[R any] struct {
+	beginning uint64
+	slot      *slot[R]
+}
+
+// inOrder returns the changed rows in order of their keys.
+func (f *folder[R]) inOrder() []ordered[R] {
+	rows := make([]ordered[R], len(f.rows.dirty))
+	for i, s := range f.rows.dirty {
+		var b [8]byte
+		copy(b[:], s.key)
+		rows[i] = ordered[R]{binary.BigEndian.Uint64(b[:]), s}
+	}
+	slices.SortFunc(rows, func(a, b ordered[R]) int {
+		if a.beginning != b.beginning {
+			return cmp.Compare(a.beginning, b.beginning)
+		}
+		return strings.Compare(a.slot.key, b.slot.key)
+	})
+	return rows
 }
 
 func (f *folder[R]) Emit(sink func(Effect) error) { f.rows.emitter.sink = sink }

@@ -96,7 +96,7 @@ func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E
 
 func foldOne[E, R any](out *rows[R], s *slot[R], e *E, meta Meta, fold folding[E, R]) error {
 	out.emitter.effects.list = out.emitter.effects.list[:0]
-	if err := fold(DecodeKey(s.key), &s.row, e, meta, &out.emitter.effects); err != nil {
+	if err := fold(s.place(), &s.row, e, meta, &out.emitter.effects); err != nil {
 		return err
 	}
 	s.offset = meta.Offset
