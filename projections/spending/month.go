@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/schemas/money"
 )
 
@@ -23,6 +24,27 @@ func edge(t time.Time) int64 {
 		return 0
 	}
 	return int64((day-1)*24+hour)*4 + int64(t.Minute()/15) + 1
+}
+
+// calendar tells months and edges. It remembers the day of the time before, which most times are of.
+type calendar struct {
+	begin, end event.Micros // of the day
+	month      string       // of the day
+	inner      bool         // the day has no edges
+}
+
+// place returns the month of a time, in UTC, and its edge.
+func (c *calendar) place(at event.Micros) (string, int64) {
+	t := at.Time()
+	if at < c.begin || at >= c.end {
+		day := t.Truncate(24 * time.Hour)
+		c.begin, c.end = event.MicrosOf(day), event.MicrosOf(day.Add(24*time.Hour))
+		c.month, c.inner = Month(t), day.Day() > 1 && day.Day() < 27
+	}
+	if c.inner {
+		return c.month, 0
+	}
+	return c.month, edge(t)
 }
 
 // Sum is what one customer spent, or got, in a month somewhere.
@@ -72,10 +94,10 @@ func Months(rows map[string]Row, zone *time.Location) ([]Sum, error) {
 func (r *Row) merge(c Cell) error {
 	entries, amount := c.Entries, c.AmountMinor
 	c.Edge, c.Entries, c.AmountMinor = 0, 0, 0
-	if err := r.add(c, amount); err != nil {
+	if err := r.add(&c, amount); err != nil {
 		return err
 	}
-	i, _ := slices.BinarySearchFunc(r.Cells, c, byPlace)
+	i, _ := r.find(&c)
 	r.Cells[i].Entries += entries - 1
 	return nil
 }

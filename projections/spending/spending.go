@@ -61,13 +61,18 @@ type posted struct {
 	Legs       []leg        `avro:"legs"`
 	// ReversesKind is the kind of the entry that a reversal takes back.
 	ReversesKind string `avro:"reverses_kind"`
-	flow         flow   `avro:"-"` // set with the keys
+	// What follows is found with the keys.
+	flow     flow     `avro:"-"`
+	month    string   `avro:"-"`
+	edge     int64    `avro:"-"`
+	calendar calendar `avro:"-"`
 }
 
 type leg struct {
 	AccountID   string `avro:"account_id"`
 	AmountMinor int64  `avro:"amount_minor"`
 	Currency    string `avro:"currency"`
+	home        string `avro:"-"` // the customer whose account it is, "" where it is nobody's; found with the keys
 }
 
 // flow is what an entry means.
@@ -114,10 +119,18 @@ func keys(e *posted, k *projection.Keys) {
 	if e.flow, moves = e.means(); !moves {
 		return
 	}
+	e.month, e.edge = e.calendar.place(e.OccurredAt)
 	for i := range e.Legs {
-		if customer, _, _ := strings.Cut(e.Legs[i].AccountID, "."); !strings.HasPrefix(customer, "@") {
-			k.Add(customer, Month(e.OccurredAt.Time()))
+		l := &e.Legs[i]
+		l.home = ""
+		if event.Internal(l.AccountID) {
+			continue
 		}
+		customer, _, account := strings.Cut(l.AccountID, ".")
+		if account {
+			l.home = customer
+		}
+		k.Add(customer, e.month)
 	}
 }
 
@@ -141,11 +154,11 @@ func fold(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
 	}
 	for i := range e.Legs {
 		l := &e.Legs[i]
-		if customer, ok := event.Home(l.AccountID); !ok || customer != k.Partition {
+		if l.home == "" || l.home != k.Partition {
 			continue
 		}
-		at := Cell{Category: e.flow.category, Edge: edge(e.OccurredAt.Time()), Currency: l.Currency}
-		if err := r.add(at, e.flow.sign*l.AmountMinor); err != nil {
+		at := Cell{Category: e.flow.category, Edge: e.edge, Currency: l.Currency}
+		if err := r.add(&at, e.flow.sign*l.AmountMinor); err != nil {
 			return err
 		}
 	}
@@ -153,27 +166,48 @@ func fold(k projection.Key, r *Row, e *posted, _ projection.Meta) error {
 }
 
 // add adds an amount to a cell.
-func (r *Row) add(at Cell, amount int64) error {
-	i, found := slices.BinarySearchFunc(r.Cells, at, byPlace)
+func (r *Row) add(at *Cell, amount int64) error {
+	i, found := r.find(at)
 	if !found {
-		at.Currency = strings.Clone(at.Currency)
-		r.Cells = slices.Insert(r.Cells, i, at)
+		r.Cells = slices.Insert(r.Cells, i, Cell{Category: at.Category, Edge: at.Edge, Currency: strings.Clone(at.Currency)})
 	}
-	sum, fits := money.Add(r.Cells[i].AmountMinor, amount)
+	c := &r.Cells[i]
+	sum, fits := money.Add(c.AmountMinor, amount)
 	if !fits {
 		return fmt.Errorf("the sum of category %d in %s does not fit into 64 bits", at.Category, at.Currency)
 	}
-	r.Cells[i].AmountMinor = sum
-	r.Cells[i].Entries++
+	c.AmountMinor = sum
+	c.Entries++
 	return nil
 }
 
-func byPlace(a, b Cell) int {
-	if c := cmp.Compare(a.Category, b.Category); c != 0 {
-		return c
+// find returns where a cell is, or is to be. It is slices.BinarySearchFunc without a copy of every cell that is
+// looked at.
+func (r *Row) find(at *Cell) (place int, found bool) {
+	low, high := 0, len(r.Cells)
+	for low < high {
+		middle := int(uint(low+high) / 2)
+		switch c := byPlace(&r.Cells[middle], at); {
+		case c == 0:
+			return middle, true
+		case c < 0:
+			low = middle + 1
+		default:
+			high = middle
+		}
 	}
-	if c := cmp.Compare(a.Edge, b.Edge); c != 0 {
-		return c
+	return low, false
+}
+
+func byPlace(a, b *Cell) int {
+	if a.Category != b.Category {
+		return cmp.Compare(a.Category, b.Category)
+	}
+	if a.Edge != b.Edge {
+		return cmp.Compare(a.Edge, b.Edge)
+	}
+	if a.Currency == b.Currency {
+		return 0
 	}
 	return strings.Compare(a.Currency, b.Currency)
 }

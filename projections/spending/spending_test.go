@@ -10,6 +10,7 @@ import (
 	"github.com/refold/refold/projections/harness"
 	"github.com/refold/refold/schemas/category"
 	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/schemas/event"
 )
 
 func TestMain(m *testing.M) { harness.Main(m) }
@@ -24,6 +25,24 @@ func TestMonth(t *testing.T) {
 	} {
 		if got, want := Month(at), at.UTC().Format("2006-01"); got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// A calendar says what Month and edge say, whatever it was asked before.
+func TestCalendar(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	var c calendar
+	at := time.Date(1969, 12, 1, 0, 0, 0, 0, time.UTC)
+	for range 20_000 {
+		at = at.Add(time.Duration(random.Int64N(int64(40*time.Hour))) - 19*time.Hour).Truncate(time.Microsecond)
+		if random.IntN(100) == 0 {
+			at = at.Truncate(24 * time.Hour).Add(-time.Duration(random.IntN(2)) * time.Microsecond)
+		}
+		if month, e := c.place(event.MicrosOf(at)); month != Month(at) || e != edge(at) {
+			t.Fatalf("%v: got %s, %d, want %s, %d", at, month, e, Month(at), edge(at))
 		}
 	}
 }
@@ -43,7 +62,7 @@ func TestMonthsOfAZone(t *testing.T) {
 			at := time.Date(2023, 12, 20, 0, 0, random.IntN(120*24*3600), 0, time.UTC)
 			amount := random.Int64N(1000)
 			r := rows[Month(at)]
-			if err := r.add(Cell{Category: 1, Currency: "EUR", Edge: edge(at)}, amount); err != nil {
+			if err := r.add(&Cell{Category: 1, Currency: "EUR", Edge: edge(at)}, amount); err != nil {
 				t.Fatal(err)
 			}
 			rows[Month(at)] = r

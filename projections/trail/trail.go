@@ -61,6 +61,13 @@ type concerning struct {
 	PartitionSeq int64        `avro:"partition_seq"`
 	RecordedAt   event.Micros `avro:"recorded_at"`
 	CustomerID   string       `avro:"customer_id"`
+	last         chunk        `avro:"-"`
+}
+
+// chunk is the sort key of the chunk of the record before, which most records share.
+type chunk struct {
+	number int64
+	sort   string
 }
 
 // posted are the fields of EntryPosted that are read.
@@ -93,30 +100,29 @@ func Definition() *projection.Definition {
 // one chunk, whoever they concern: most customers have a handful of them, and none more than so many.
 const chunkBits = 16
 
-// sort returns the sort key of a chunk: chunks of a topic are in order of their offsets.
-func sort(seq int64) string {
-	var b [64]byte
-	name := append(append(b[:0], topic.Transactions...), '/')
-	for shift := 60 - chunkBits; shift >= 0; shift -= 4 {
-		name = append(name, "0123456789abcdef"[seq>>chunkBits>>shift&15])
+// chunk returns the sort key of the record's chunk: chunks of a topic are in order of their offsets.
+func (e *concerning) chunk() string {
+	if n := e.PartitionSeq >> chunkBits; n != e.last.number || e.last.sort == "" {
+		e.last = chunk{n, fmt.Sprintf("%s/%0*x", topic.Transactions, (64-chunkBits)/4, uint64(n)&(1<<(64-chunkBits)-1))}
 	}
-	return string(name)
+	return e.last.sort
 }
 
 func keys(e *concerning, k *projection.Keys) {
 	if customer, ok := Of(e.CustomerID); ok {
-		k.Add(customer, sort(e.PartitionSeq))
+		k.Add(customer, e.chunk())
 	}
 }
 
 func postedKeys(e *posted, k *projection.Keys) {
-	chunk := sort(e.PartitionSeq)
-	if customer, ok := Of(e.CustomerID); ok {
-		k.Add(customer, chunk)
-	}
-	for _, l := range e.Legs {
-		if customer, ok := event.Home(l.AccountID); ok {
-			k.Add(customer, chunk)
+	keys(&e.concerning, k)
+	for i := range e.Legs {
+		account := e.Legs[i].AccountID
+		if event.Internal(account) {
+			continue
+		}
+		if customer, ok := event.Home(account); ok && customer != e.CustomerID {
+			k.Add(customer, e.chunk())
 		}
 	}
 }
