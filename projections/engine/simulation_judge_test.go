@@ -51,8 +51,12 @@ func (w *world) left() string {
 	for _, g := range p.Generations {
 		for partition, end := range ends {
 			_, c := w.shelf.read(taskOf{store.Generation{Projection: simulated, Number: g.Number}, partition})
-			if c.Next < end && !g.Cancelled {
+			switch {
+			case g.Cancelled:
+			case c.Next < end:
 				return fmt.Sprintf("generation %d has folded partition %d up to %d of %d", g.Number, partition, c.Next, end)
+			case w.plan.mended && len(c.Parked) > 0:
+				return fmt.Sprintf("generation %d, partition %d: a row is parked that was retried: %+v", g.Number, partition, c.Parked[0])
 			}
 		}
 	}
@@ -66,7 +70,7 @@ func (w *world) left() string {
 // effects folds the log and judges the effects that were published.
 func (w *world) effects(p acts.Projection) (*model, verdict) {
 	w.Helper()
-	m, err := newModel(w.Context(), w.cluster, w.codec)
+	m, err := newModel(w.Context(), w, p)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -79,7 +83,7 @@ func (w *world) effects(p acts.Projection) (*model, verdict) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	return m, m.judge(found, p)
+	return m, m.judge(found, p, w.shelf.waits)
 }
 
 // judge holds rows, effects and what was seen against a fold by one hand.
@@ -90,14 +94,14 @@ func (w *world) judge(seen []sight) {
 	}
 	m, v := w.effects(p)
 	for _, s := range seen {
-		if problem := m.problem(s.partition, s.key, s.next, s.found); problem != "" {
+		if problem := m.problem(rowAt{s.partition, s.key}, s); problem != "" {
 			w.Errorf("a reader of %d/%d at %d: %s", s.generation, s.partition, s.next, problem)
 		}
 	}
 	for _, g := range p.Generations {
-		for partition, versions := range m.rows {
+		for partition := range w.plan.partitions {
 			if !g.Cancelled {
-				w.rows(m, taskOf{store.Generation{Projection: simulated, Number: g.Number}, partition}, versions)
+				w.rows(m, taskOf{store.Generation{Projection: simulated, Number: g.Number}, partition})
 			}
 		}
 	}
@@ -105,21 +109,34 @@ func (w *world) judge(seen []sight) {
 		w.Error(problem)
 	}
 	w.counts["effects"], w.counts["effects that a cancelled generation left unsaid"] = v.effects, v.unsaid
+	w.counts["effects of rows that stand still"], w.counts["parkings"] = v.waiting, len(w.shelf.parkings)
 	w.counts["events"], w.counts["rows seen"] = int(w.number), len(seen)
 	w.counts["generations"], w.counts["changes of what is live"] = len(p.Generations), len(p.Reigns)-1
 }
 
-// rows checks that a task has the last version of every row and no other row.
-func (w *world) rows(m *model, of taskOf, versions map[string][]version) {
-	rows, _ := w.shelf.read(of)
-	if len(rows) != len(versions) {
-		w.Errorf("generation %d, partition %d: %d rows, want %d", of.Number, of.partition, len(rows), len(versions))
+// rows checks that a task has every row as it must be and no other row.
+func (w *world) rows(m *model, of taskOf) {
+	rows, c := w.shelf.read(of)
+	parked := make(map[string]int64)
+	for _, p := range c.Parked {
+		parked[string(p.Key)] = p.Position
 	}
-	for key, all := range versions {
-		found := decoded(w.T, rows[string(projection.Key{Partition: key}.Encode())])
-		if problem := m.problem(of.partition, key, all[len(all)-1].offset+1, found); problem != "" {
+	for row := range m.rows {
+		key := string(projection.Key{Partition: row.key}.Encode())
+		at, standing := parked[key]
+		if !standing {
+			at = -1
+		}
+		if row.partition != of.partition {
+			continue
+		}
+		if problem := m.settled(row, decoded(w.T, rows[key]), at); problem != "" {
 			w.Errorf("generation %d, partition %d: %s", of.Number, of.partition, problem)
 		}
+		delete(rows, key)
+	}
+	for key := range rows {
+		w.Errorf("generation %d, partition %d: row %q is of no event", of.Number, of.partition, key)
 	}
 }
 

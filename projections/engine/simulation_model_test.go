@@ -5,9 +5,9 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
-	"strconv"
-	"testing"
+	"time"
 
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
@@ -18,96 +18,25 @@ import (
 	"github.com/refold/refold/streams/topic"
 )
 
-// simulated is the projection of the simulation. Its rows say in which order they were folded, and its effects which
-// row they come of.
-const simulated = "simulated"
-
-// customers is how many there are.
-const customers = 4
-
-// simulatedRow is a row.
-type simulatedRow struct {
-	Count int64 `avro:"count"`
-	Order int64 `avro:"order"`
+// model is a fold of the log by one hand.
+type model struct {
+	poison *poison
+	// rows are the events of each row.
+	rows map[rowAt][]entry
+	// discarded are the offsets of the events that were left out of each row, in the order in which that was decided.
+	discarded map[rowAt][]int64
 }
 
-// bought is what the fold reads of an event: its customer and its number.
-type bought struct {
-	CustomerID string `avro:"customer_id"`
-	Legs       []struct {
-		AmountMinor int64 `avro:"amount_minor"`
-	} `avro:"legs"`
-}
-
-func (b *bought) number() int64 { return b.Legs[1].AmountMinor }
-
-func (f *simulatedRow) add(number int64) {
-	f.Count++
-	f.Order = f.Order*31 + number
-}
-
-// keysOf are the rows of an event: that of its customer, and now and then one of the whole partition.
-func keysOf(customer string, number int64) []string {
-	if number%3 == 0 {
-		return []string{customer, "everyone"}
-	}
-	return []string{customer}
-}
-
-// toldOf are who is told of an event by the fold of a row: some twice, some in another partition.
-func toldOf(key string, number int64) []string {
-	told := []string{key}
-	if number%4 == 0 {
-		told = append(told, key)
-	}
-	if number%5 == 0 {
-		told = append(told, "auditor "+strconv.FormatInt(number%3, 10))
-	}
-	return told
-}
-
-func simulatedDefinition(t *testing.T) *projection.Definition {
-	t.Helper()
-	d, err := projection.Define(simulated, 1, projection.Emit(topic.Transactions, event.NameEntryPosted,
-		func(e *bought, k *projection.Keys) {
-			for _, key := range keysOf(e.CustomerID, e.number()) {
-				k.Add(key, "")
-			}
-		},
-		func(k projection.Key, f *simulatedRow, e *bought, _ projection.Meta, out *projection.Effects) error {
-			f.add(e.number())
-			for _, who := range toldOf(k.Partition, e.number()) {
-				out.Add(topic.Notifications, &event.NotificationRequested{
-					Effect: event.Effect{CustomerID: who}, Kind: event.NotifyLargePurchase,
-					AccountID: k.Partition, AmountMinor: e.number(), BalanceMinor: f.Order,
-				})
-			}
-			return nil
-		}).To(topic.Notifications, event.NameNotificationRequested))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
+// entry is an event of a row.
+type entry struct {
+	offset, number int64
+	at             time.Time
 }
 
 // version is a row after one event.
 type version struct {
 	offset int64
 	simulatedRow
-}
-
-// told is what an effect says.
-type told struct {
-	who, row      string
-	number, order int64
-}
-
-// model is a fold of the log by one hand.
-type model struct {
-	// rows are the versions of each row of a partition.
-	rows map[int32]map[string][]version
-	// news are the effects of each event, by partition and offset.
-	news map[int32]map[int64][]told
 }
 
 // scanned calls each for the committed records of a topic, partition by partition in order.
@@ -135,121 +64,120 @@ func decode[E any](ctx context.Context, c *codec.Codec, rec *timeline.Record) (o
 	return out, schema.Decode(rec.Value, &out)
 }
 
-// newModel folds the log.
-func newModel(ctx context.Context, c cluster.Cluster, co *codec.Codec) (*model, error) {
-	m := &model{rows: make(map[int32]map[string][]version), news: make(map[int32]map[int64][]told)}
-	err := scanned(ctx, c, topic.Transactions, func(rec *timeline.Record) error {
-		e, err := decode[event.EntryPosted](ctx, co, rec)
+// newModel reads the log. What was decided about rows is as p says.
+func newModel(ctx context.Context, w *world, p acts.Projection) (*model, error) {
+	m := &model{poison: w.poison, rows: make(map[rowAt][]entry), discarded: make(map[rowAt][]int64)}
+	for _, a := range p.Rows {
+		row := rowAt{a.Partition, projection.DecodeKey(a.Key).Partition}
+		if a.Discarded && !slices.Contains(m.discarded[row], a.Position) {
+			m.discarded[row] = append(m.discarded[row], a.Position)
+		}
+	}
+	return m, scanned(ctx, w.cluster, topic.Transactions, func(rec *timeline.Record) error {
+		e, err := decode[event.EntryPosted](ctx, w.codec, rec)
 		if err != nil {
 			return err
 		}
-		m.fold(rec, e.CustomerID, e.Legs[1].AmountMinor)
+		number := e.Legs[1].AmountMinor
+		for _, key := range keysOf(e.CustomerID, number) {
+			row := rowAt{rec.Partition, key}
+			m.rows[row] = append(m.rows[row], entry{rec.Offset, number, rec.Timestamp})
+		}
 		return nil
 	})
-	return m, err
 }
 
-func (m *model) fold(rec *timeline.Record, customer string, number int64) {
-	if m.rows[rec.Partition] == nil {
-		m.rows[rec.Partition], m.news[rec.Partition] = make(map[string][]version), make(map[int64][]told)
-	}
-	rows, news := m.rows[rec.Partition], m.news[rec.Partition]
-	for _, key := range keysOf(customer, number) {
-		var next version
-		if all := rows[key]; len(all) > 0 {
-			next = all[len(all)-1]
+// versions folds a row without the first so many of the events that were discarded from it, up to the first event that
+// the fold fails at to the last, whose offset is bad; -1 where there is none.
+func (m *model) versions(row rowAt, discards int) (out []version, bad int64) {
+	var next version
+	for _, e := range m.rows[row] {
+		if slices.Contains(m.discarded[row][:discards], e.offset) {
+			continue
 		}
-		next.add(number)
-		next.offset = rec.Offset
-		rows[key] = append(rows[key], next)
-		for _, who := range toldOf(key, number) {
-			news[rec.Offset] = append(news[rec.Offset], told{who, key, number, next.Order})
+		if fails, _ := m.poison.fails(row.key, e.number); fails {
+			return out, e.offset
 		}
+		next.add(e.number)
+		next.offset = e.offset
+		out = append(out, next)
 	}
+	return out, -1
 }
 
-// problem says what is wrong with a row that a reader found in a task folded up to next; "" where nothing is. What
-// is stored may be ahead of that, as a row is written before the checkpoint, and never behind.
-func (m *model) problem(partition int32, key string, next int64, found *version) string {
-	versions, must := m.rows[partition][key], -1
-	for i, v := range versions {
-		if v.offset < next {
-			must = i
+// last returns the last of versions of before an offset, -1 where there is none.
+func last(versions []version, before int64) int {
+	n := slices.IndexFunc(versions, func(v version) bool { return v.offset >= before })
+	if n < 0 {
+		n = len(versions)
+	}
+	return n - 1
+}
+
+// problem says what is wrong with a row that was found in a task folded up to next; "" where nothing is. What is stored
+// may be ahead of that, as a row is written before the checkpoint, and never behind. How many of the discards the task
+// had followed is not known, but in the end it is all.
+func (m *model) problem(row rowAt, s sight) string {
+	var problem string
+	for discards := range len(m.discarded[row]) + 1 {
+		versions, bad := m.versions(row, discards)
+		if problem = m.wrong(row, s, versions, bad); problem == "" {
+			return ""
 		}
 	}
-	if found == nil {
-		if must >= 0 {
-			return fmt.Sprintf("row %q is not there, and must be %+v", key, versions[must])
+	return problem
+}
+
+// wrong says what is wrong with a row, if these are its versions.
+func (m *model) wrong(row rowAt, s sight, versions []version, bad int64) string {
+	is, must := -1, last(versions, s.next)
+	if s.found != nil {
+		if is = slices.Index(versions, *s.found); is < 0 {
+			return fmt.Sprintf("row %q is %+v, and never was: %+v", row.key, *s.found, versions)
 		}
-		return ""
 	}
-	switch is := slices.Index(versions, *found); {
-	case is < 0:
-		return fmt.Sprintf("row %q is %+v, and never was: %+v", key, *found, versions)
+	switch {
+	case s.parked && !slices.ContainsFunc(m.rows[row], func(e entry) bool {
+		_, ever := m.poison.fails(row.key, e.number)
+		return ever && e.offset < s.next && e.at.Equal(s.since) && is >= last(versions, e.offset)
+	}):
+		return fmt.Sprintf("row %q is %+v, parked since %s, at %d, where no event is bad, or it must have been folded further: %+v", row.key, s.found, s.since, s.next, versions)
+	case s.parked:
+	case bad >= 0 && bad < s.next:
+		return fmt.Sprintf("row %q is not parked, and the event at %d is bad", row.key, bad)
 	case is < must:
-		return fmt.Sprintf("row %q is %+v, and must be %+v", key, *found, versions[must])
+		return fmt.Sprintf("row %q is %+v, and must be %+v", row.key, s.found, versions[must])
 	}
 	return ""
 }
 
-// verdict is what is to be said of the effects that were found.
-type verdict struct {
-	effects int
-	// wrong were told twice, or are no news; untold are news that are not told.
-	wrong, untold []string
-	// unsaid is how many are not told that a generation owed which was cancelled. A process that ends before such a
-	// one has told what it owes leaves it unsaid.
-	unsaid int
-}
-
-// judge says which effects are not told once.
-func (m *model) judge(found []event.NotificationRequested, p acts.Projection) verdict {
-	out := verdict{effects: len(found)}
-	want, owed := m.wanted(p)
-	ids := make(map[string]bool)
-	for _, e := range found {
-		if ids[e.EffectID] {
-			out.wrong = append(out.wrong, fmt.Sprintf("the effect %s of %s/%d at %d was published again", e.EffectID, e.SourceTopic, e.SourcePartition, e.SourceOffset))
+// settled says what is wrong with a row in the end, when everything is folded and every discard is followed; parked is
+// the offset at which it stands still, -1 where it does not.
+func (m *model) settled(row rowAt, found *version, parked int64) string {
+	versions, bad := m.versions(row, len(m.discarded[row]))
+	until := int64(math.MaxInt64)
+	if parked >= 0 {
+		until = parked
+		i := slices.IndexFunc(m.rows[row], func(e entry) bool { return e.offset == parked })
+		if i < 0 || slices.Contains(m.discarded[row], parked) {
+			return fmt.Sprintf("row %q is parked at %d, which is discarded or no event of it", row.key, parked)
 		}
-		ids[e.EffectID] = true
-		want[told{e.CustomerID, e.AccountID, e.AmountMinor, e.BalanceMinor}]--
-	}
-	for n, left := range want {
-		switch {
-		case left < 0:
-			out.wrong = append(out.wrong, fmt.Sprintf("%+v was told %d times more than it is news", n, -left))
-		case left > 0 && owed[n].Cancelled:
-			out.unsaid += left
-		case left > 0:
-			out.untold = append(out.untold, fmt.Sprintf("%+v was not told %d times", n, left))
+		if _, ever := m.poison.fails(row.key, m.rows[row][i].number); !ever {
+			return fmt.Sprintf("row %q is parked at %d, which is not bad", row.key, parked)
 		}
 	}
-	return out
-}
-
-// wanted returns how often each effect is to be told, and by whom.
-func (m *model) wanted(p acts.Projection) (times map[told]int, by map[told]acts.Generation) {
-	times, by = make(map[told]int), make(map[told]acts.Generation)
-	for partition, news := range m.news {
-		for offset, all := range news {
-			g, ok := p.Generation(reignOf(p, partition, offset))
-			for _, n := range all {
-				if ok {
-					times[n]++
-					by[n] = g
-				}
-			}
-		}
+	must := last(versions, until)
+	switch {
+	case bad >= 0 && (parked < 0 || parked > bad):
+		return fmt.Sprintf("row %q is parked at %d, and the event at %d is bad", row.key, parked, bad)
+	case len(versions) == 0 && len(m.discarded[row]) > 0: // a store cannot take a row away whose only event is discarded
+		return ""
+	case found == nil && must < 0, found != nil && must >= 0 && *found == versions[must]:
+		return ""
+	case must < 0:
+		return fmt.Sprintf("row %q is %+v, and must not be there", row.key, *found)
+	case found == nil:
+		return fmt.Sprintf("row %q is not there, and must be %+v", row.key, versions[must])
 	}
-	return times, by
-}
-
-// reignOf returns the generation that emits the effects of an event, 0 where nobody does.
-func reignOf(p acts.Projection, partition int32, offset int64) int64 {
-	for _, reign := range slices.Backward(p.Reigns) {
-		if reign.Begins(topic.Transactions, partition) <= offset {
-			return reign.Generation
-		}
-	}
-	return 0
+	return fmt.Sprintf("row %q is %+v, and must be %+v, parked at %d", row.key, *found, versions[must], parked)
 }

@@ -42,6 +42,9 @@ func plantedBugs() []planted {
 		{"an event at the position of its row is folded again", "../projection/projection.go", [][2]string{
 			{"rec.Offset <= row.offset", "rec.Offset < row.offset"},
 		}},
+		{"a checkpoint that arrives late over a further one", "simulation_store_test.go", [][2]string{
+			{"c = merged(t.checkpoint, c)", "_ = merged(t.checkpoint, c)"},
+		}},
 	}
 }
 

@@ -30,6 +30,9 @@ type sight struct {
 	next       int64
 	key        string
 	found      *version
+	// since is when the event was recorded since which it is parked, where it is.
+	since  time.Time
+	parked bool
 }
 
 // read begins to read. It ends with stop.
@@ -67,7 +70,7 @@ func (r *reader) lost(of taskOf, do func(taskOf)) {
 	delete(r.next, of)
 }
 
-// ask reads some rows of one task of the live generation, at times with a position that it must have come to.
+// ask reads a row of the live generation, at times with a position that its task must have come to.
 func (r *reader) ask(ctx context.Context, p *process) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -88,11 +91,15 @@ func (r *reader) ask(ctx context.Context, p *process) {
 		r.w.Errorf("a reader of %d/%d is at %d, and asked for %d", v.Generation, q.Partition, v.Next, q.MinOffset)
 	}
 	r.next[of] = max(r.next[of], v.Next)
-	for _, key := range []string{"everyone", fmt.Sprint("c", r.w.dice.upTo(customers))} {
-		value, err := v.Load(projection.Key{Partition: key})
-		if err != nil {
-			r.w.Error(err)
-		}
-		r.seen = append(r.seen, sight{v.Generation, q.Partition, v.Next, key, decoded(r.w.T, value)})
+	s := sight{generation: v.Generation, partition: q.Partition, next: v.Next, key: everyone}
+	if n := r.w.dice.upTo(2 * customers); n < customers {
+		s.key = fmt.Sprint("c", n)
 	}
+	value, err := v.Load(projection.Key{Partition: s.key})
+	if err != nil {
+		r.w.Error(err)
+	}
+	s.found = decoded(r.w.T, value)
+	s.since, s.parked = v.ParkedSince()
+	r.seen = append(r.seen, s)
 }

@@ -23,7 +23,7 @@ type step struct {
 	do     func(w *world)
 }
 
-// steps are all that may be done. To park and to retry will stand here as well.
+// steps are all that may be done.
 func steps() []step {
 	return []step{
 		{"append", 6, func(w *world) { w.append(1+w.dice.upTo(8), kgo.TryCommit) }},
@@ -40,6 +40,9 @@ func steps() []step {
 		{"promote", 4, (*world).promote},
 		{"roll back", 2, (*world).rollBack},
 		{"cancel", 1, (*world).cancel},
+		{"park", 4, (*world).park},
+		{"retry", 3, (*world).retry},
+		{"discard", 2, (*world).discard},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -17,14 +18,22 @@ import (
 	"github.com/refold/refold/projections/store"
 )
 
-// shelf keeps the rows of all processes of a simulation, as a database beside them would: every row and every
-// checkpoint is a write of its own, whose time is its position, so that of two writes the further one stays,
-// whichever comes last.
+// shelf keeps the rows of all processes of a simulation: every row and every checkpoint is a write of its own. Where
+// processes share it, it is as a database beside them would be: the time of a write is its position, so that of two
+// writes the further one stays, whichever comes last, and one that was given up and tried again may arrive twice.
 type shelf struct {
+	shared bool
+	log    io.Writer
+	// again is after how long a write arrives once more; 0 where it does not. Arriving are those that will.
+	again    func() time.Duration
+	arriving sync.WaitGroup
+
 	mu       sync.Mutex
 	tasks    map[taskOf]*shelved      // guarded by mu
 	opened   map[store.Generation]int // guarded by mu; by how many processes
 	problems []string                 // guarded by mu
+	lost     map[rowAt]int64          // guarded by mu; see forget
+	parkings map[parking]bool         // guarded by mu; all that there have been
 }
 
 type taskOf struct {
@@ -40,8 +49,24 @@ type shelved struct {
 	before []store.Checkpoint
 }
 
-func newShelf() *shelf {
-	return &shelf{tasks: make(map[taskOf]*shelved), opened: make(map[store.Generation]int)}
+// rowAt is a row of all generations, parking where one of a generation stands still.
+type (
+	rowAt struct {
+		partition int32
+		key       string
+	}
+	parking struct {
+		taskOf
+		key      string
+		position int64
+	}
+)
+
+func newShelf(shared bool, log io.Writer, again func() time.Duration) *shelf {
+	return &shelf{
+		shared: shared, log: log, again: again, tasks: make(map[taskOf]*shelved), opened: make(map[store.Generation]int),
+		lost: make(map[rowAt]int64), parkings: make(map[parking]bool),
+	}
 }
 
 // task returns a task, an empty one where nothing is saved. The caller holds mu.
@@ -62,29 +87,73 @@ func (s *shelf) read(of taskOf) (map[string][]byte, store.Checkpoint) {
 	return maps.Clone(t.rows), t.checkpoint
 }
 
+// set writes a row. The caller holds mu.
 func (s *shelf) set(of taskOf, key, value []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	t := s.task(of)
 	was, found := t.rows[string(key)]
 	old, _ := projection.StoredOffset(was)
 	at, _ := projection.StoredOffset(value)
 	switch {
-	case !found || at > old:
+	case !found || at > old || !s.shared:
 		t.rows[string(key)] = value
 	case at == old && !bytes.Equal(was, value):
 		s.problems = append(s.problems, fmt.Sprintf("row %q of %+v was written twice for position %d, and not the same: %x and %x", key, of, at, was, value))
 	}
 }
 
+// mark writes a checkpoint. The caller holds mu.
 func (s *shelf) mark(of taskOf, c store.Checkpoint) {
+	t := s.task(of)
+	for _, p := range c.Parked {
+		s.parkings[parking{of, projection.DecodeKey(string(p.Key)).Partition, p.Position}] = true
+	}
+	if len(c.Parked)+len(t.checkpoint.Parked) > 0 {
+		fmt.Fprintf(s.log, "%s checkpoint of %+v: %+v\n", time.Now().Format(time.RFC3339Nano), of, c)
+	}
+	t.before = append(t.before, t.checkpoint)
+	if s.shared {
+		c = merged(t.checkpoint, c)
+	}
+	t.checkpoint = c
+}
+
+// merged returns the further of two checkpoints of a task. What stands still is listed beside it, and only who has
+// followed more of what was decided takes a row off that list.
+func merged(was, c store.Checkpoint) store.Checkpoint {
+	if cmp.Or(cmp.Compare(was.Next, c.Next), cmp.Compare(was.Acts, c.Acts)) > 0 {
+		was, c = c, was
+	}
+	if c.Acts > was.Acts {
+		return c
+	}
+	all := make(map[string]store.Parked)
+	for _, p := range slices.Concat(was.Parked, c.Parked) {
+		all[string(p.Key)] = p
+	}
+	c.Parked = nil
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		c.Parked = append(c.Parked, all[key])
+	}
+	return c
+}
+
+// write does what writes, and where processes share the rows perhaps once more, later, unless what was written is gone.
+func (s *shelf) write(of taskOf, do func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.task(of)
-	if c.Next >= t.checkpoint.Next {
-		t.before = append(t.before, t.checkpoint)
-		t.checkpoint = c
+	do()
+	t, after := s.tasks[of], s.again()
+	if !s.shared || after == 0 {
+		return
 	}
+	s.arriving.Go(func() {
+		wait(nil, after)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.tasks[of] == t {
+			do()
+		}
+	})
 }
 
 // rewind takes a task's checkpoint back to one that it had, or to none, so that what it has folded is read again.
@@ -94,7 +163,19 @@ func (s *shelf) rewind(of taskOf, pick func(n int) int) {
 	defer s.mu.Unlock()
 	t := s.task(of)
 	if len(t.before) > 0 {
+		s.forget(of)
 		t.checkpoint = t.before[pick(len(t.before))]
+	}
+}
+
+// forget notes which rows of a task were parked, when that is lost: if their events have been mended meanwhile they are
+// folded again in silence, as their positions are below the marks. The caller holds mu.
+func (s *shelf) forget(of taskOf) {
+	for _, p := range s.task(of).checkpoint.Parked {
+		row := rowAt{of.partition, projection.DecodeKey(string(p.Key)).Partition}
+		if since, ok := s.lost[row]; !ok || p.Position < since {
+			s.lost[row] = p.Position
+		}
 	}
 }
 
@@ -102,6 +183,7 @@ func (s *shelf) rewind(of taskOf, pick func(n int) int) {
 func (s *shelf) lose(of taskOf) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.forget(of)
 	delete(s.tasks, of)
 }
 
@@ -111,6 +193,19 @@ func (s *shelf) all() []taskOf {
 	defer s.mu.Unlock()
 	return slices.SortedFunc(maps.Keys(s.tasks), func(a, b taskOf) int {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.partition, b.partition))
+	})
+}
+
+// waits tells whether a row of a generation stands still at an offset, or whether it is lost that it did.
+func (s *shelf) waits(generation int64, row rowAt, offset int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if since, ok := s.lost[row]; ok && since <= offset {
+		return true
+	}
+	of := taskOf{store.Generation{Projection: simulated, Number: generation}, row.partition}
+	return slices.ContainsFunc(s.task(of).checkpoint.Parked, func(p store.Parked) bool {
+		return projection.DecodeKey(string(p.Key)).Partition == row.key && p.Position <= offset
 	})
 }
 
@@ -214,7 +309,7 @@ func (d *drawer) saveRows(task int32, changed rows) error {
 		if err := d.turn(); err != nil {
 			return err
 		}
-		d.set(d.of(task), r.key, r.value)
+		d.write(d.of(task), func() { d.set(d.of(task), r.key, r.value) })
 	}
 	return nil
 }
@@ -223,7 +318,7 @@ func (d *drawer) saveCheckpoint(task int32, c store.Checkpoint) error {
 	if err := d.turn(); err != nil {
 		return err
 	}
-	d.mark(d.of(task), c)
+	d.write(d.of(task), func() { d.mark(d.of(task), c) })
 	return nil
 }
 

@@ -21,7 +21,7 @@ import (
 // The simulation: a broker in memory and up to three processes that share the rows, in a bubble of
 // testing/synctest, where time passes only when all wait for it. Events are appended, processes crash in the middle
 // of their writes, leave, join and stand still, what was folded is read again, generations are built, promoted and
-// rolled back. Then all faults end, everything must be folded and told within a bound, and rows, effects and what
+// rolled back; folds fail, and are mended. Then all faults end, everything must be folded and told within a bound, and rows, effects and what
 // readers saw are held against a fold of the log by one hand.
 //
 // The seed fixes what is done, not in which order goroutines run: a seed that failed may pass when it is run again.
@@ -135,6 +135,9 @@ func simulate(t *testing.T, seed uint64, log *lockedBuffer) (map[string]int, tim
 // heal starts what does not run, and waits until everything is folded.
 func (w *world) heal() {
 	w.Helper()
+	if w.plan.mended {
+		w.poison.mend(func(int64) bool { return true })
+	}
 	for deadline := time.Now().Add(healing); ; {
 		for slot := range w.processes {
 			p := w.at(slot)
@@ -147,6 +150,9 @@ func (w *world) heal() {
 			if w.at(slot) == nil {
 				w.start(slot)
 			}
+		}
+		if w.plan.mended {
+			w.unpark()
 		}
 		left := w.left()
 		if left == "" {

@@ -39,6 +39,7 @@ type world struct {
 	codec    *codec.Codec
 	encoder  *codec.Encoder
 	shelf    *shelf
+	poison   *poison
 	log      *lockedBuffer
 	begun    time.Time // in virtual time
 	number   int64     // of the last event
@@ -61,6 +62,7 @@ type plan struct {
 	static     bool // instances keep their place in the group for a while
 	slow       bool // every write of rows takes a while
 	maxRows    int
+	mended     bool // in the end the fold fails no more, and everything that is parked is retried
 	steps      int
 }
 
@@ -71,6 +73,7 @@ func planOf(rng *rand.Rand) plan {
 		static:     rng.IntN(3) == 0,
 		slow:       rng.IntN(2) == 0,
 		maxRows:    rng.IntN(2) * 2,
+		mended:     rng.IntN(3) > 0,
 		steps:      5 + rng.IntN(11),
 	}
 }
@@ -93,8 +96,9 @@ func newWorld(t *testing.T, seed uint64, log *lockedBuffer) *world {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	w := &world{
 		T: t, plan: planOf(rng), dice: &dice{rng: rng}, codec: codec.New(new(codec.Local)),
-		shelf: newShelf(), log: log, begun: time.Now(), counts: make(map[string]int),
+		poison: &poison{bad: make(map[int64]bool)}, log: log, begun: time.Now(), counts: make(map[string]int),
 	}
+	w.shelf = newShelf(w.plan.processes > 1, log, w.again)
 	var err error
 	if w.kafka, err = kfake.NewCluster(kfake.Ports(9092), kfake.ListenFn(w.network.Listen)); err != nil {
 		t.Fatal(err)
@@ -125,6 +129,7 @@ func newWorld(t *testing.T, seed uint64, log *lockedBuffer) *world {
 			w.crash(slot)
 		}
 		w.leaving.Wait()
+		w.shelf.arriving.Wait()
 		w.wires.Wait()
 	})
 	return w
@@ -197,7 +202,7 @@ func (w *world) start(slot int) {
 	}
 	p.Engine = engine.New(engine.Config{
 		Cluster: c, Codec: w.codec, Stores: p.desk, Acts: p.acts, Instance: instance, MaxRows: w.plan.maxRows,
-		Catalog: []*projection.Definition{simulatedDefinition(w.T)},
+		Catalog: []*projection.Definition{simulatedDefinition(w.T, w.poison)},
 		Logger:  slog.New(slog.NewTextHandler(w.log, nil)).With("process", p.name),
 	})
 	stops := []func(){p.part(w.log, p.acts.Run), p.part(w.log, p.Run)}
@@ -259,6 +264,14 @@ func (w *world) writing() time.Duration {
 		return 0
 	}
 	return time.Duration(w.dice.upTo(300)) * time.Millisecond
+}
+
+// again is after how long a write arrives once more, 0 where it does not.
+func (w *world) again() time.Duration {
+	if w.dice.upTo(6) > 0 {
+		return 0
+	}
+	return time.Duration(1+w.dice.upTo(2000)) * time.Millisecond
 }
 
 // crash leaves the process of a slot behind as kill -9 would.
