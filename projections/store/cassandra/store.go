@@ -247,6 +247,13 @@ const (
 	actBits = 18
 )
 
-// timeOf is the time of the write of a checkpoint: its position, and of two at one position that which has followed
-// more acts is the later.
-func timeOf(c store.Checkpoint) int64 { return c.Next<<actBits + min(int64(c.Acts), 1<<actBits-1) + 2 }
+// parkedBits is how many rows a checkpoint has room for that stand still; a task has 100 at most.
+const parkedBits = 7
+
+// timeOf is the time of the write of a checkpoint: its position; of two at one position that is the later which has
+// followed more acts, and of two that have followed as many that which lists more rows as parked. Positions are below
+// 1<<38.
+func timeOf(c store.Checkpoint) int64 {
+	acts, parked := min(int64(c.Acts), 1<<actBits-1), min(int64(len(c.Parked)), 1<<parkedBits-1)
+	return (c.Next<<actBits+acts)<<parkedBits + parked + 2
+}
