@@ -45,6 +45,7 @@ var structs = map[string]eventStruct{
 	event.NameTransferRelayed:           structOf[event.TransferRelayed](),
 	event.NameNotificationRequested:     structOf[event.NotificationRequested](),
 	event.NameNotificationRead:          structOf[event.NotificationRead](),
+	event.NamePreferencesSet:            structOf[event.PreferencesSet](),
 	event.NameActRecorded:               structOf[event.ActRecorded](),
 }
 

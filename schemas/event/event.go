@@ -29,6 +29,7 @@ const (
 
 	NameNotificationRequested     = "bank.NotificationRequested"
 	NameNotificationRead          = "bank.NotificationRead"
+	NamePreferencesSet            = "bank.PreferencesSet"
 	NameRewardRedemptionRequested = "bank.RewardRedemptionRequested"
 )
 
@@ -62,6 +63,8 @@ var (
 	schemaNotificationRequested string
 	//go:embed notification_read.avsc
 	schemaNotificationRead string
+	//go:embed preferences_set.avsc
+	schemaPreferencesSet string
 	//go:embed reward_redemption_requested.avsc
 	schemaRewardRedemptionRequested string
 )
@@ -97,6 +100,8 @@ func Schema(name string) string {
 		return schemaNotificationRequested
 	case NameNotificationRead:
 		return schemaNotificationRead
+	case NamePreferencesSet:
+		return schemaPreferencesSet
 	case NameRewardRedemptionRequested:
 		return schemaRewardRedemptionRequested
 	}
@@ -111,7 +116,7 @@ func Names() []string {
 		NameHoldPlaced, NameHoldReleased, NameHoldExpired, NameTransferSettled, NameTransferRelayed,
 		NameNotificationRequested,
 		NameRewardRedemptionRequested,
-		NameNotificationRead,
+		NameNotificationRead, NamePreferencesSet,
 	}
 }
 

@@ -63,6 +63,10 @@ func samples() map[string]any {
 		event.NameNotificationRead: &event.NotificationRead{
 			EventID: "evt", RecordedAt: at, CustomerID: "alice", Principal: "who", CorrelationID: "cor", NotificationID: "eff", NotifiedAt: at - 1,
 		},
+		event.NamePreferencesSet: &event.PreferencesSet{
+			EventID: "evt", RecordedAt: at, CustomerID: "alice", CommandHash: event.CommandHash{9, 254}, Principal: "who", CorrelationID: "cor",
+			Revision: 7, TimeZone: "Europe/Paris", Rules: []event.AlertRule{{Kind: event.AlertLowBalance, Off: true, Limit: 1 << 40}, {Kind: event.AlertScoreChange}},
+		},
 		event.NameRewardRedemptionRequested: &event.RewardRedemptionRequested{Envelope: envelope, AccountID: "alice.main", Points: 1 << 42},
 		event.NameTransferRelayed:           &event.TransferRelayed{TransferID: "evt3", FromAccountID: "alice.main", ToAccountID: "bob.main", Offset: 1 << 33, RelayedAt: at},
 		event.NameActRecorded: &event.ActRecorded{

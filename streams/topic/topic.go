@@ -26,6 +26,8 @@ const (
 	// Notifications holds what customers are to be told, which are effects of projections, and what they have read
 	// of it. How far projections have emitted is read from it, so that it keeps everything.
 	Notifications = "bank.notifications"
+	// Profiles holds what customers want, and nothing personal.
+	Profiles = "bank.profiles"
 	// Acts holds what operators and the platform decided: one partition, kept for ever.
 	Acts = "refold.acts"
 	// Schemas holds the schema registry: one partition, kept for ever.
@@ -54,6 +56,7 @@ func All(partitions int32) []Topic {
 		{Name: Transactions, Partitions: partitions, Config: forEver()},
 		{Name: Transfers, Partitions: partitions, Config: forEver()},
 		{Name: Notifications, Partitions: partitions, Config: forEver()},
+		{Name: Profiles, Partitions: partitions, Config: forEver()},
 	}
 }
 
