@@ -8,6 +8,7 @@ import (
 	"github.com/refold/refold/projections/creditscore"
 	"github.com/refold/refold/projections/inbox"
 	"github.com/refold/refold/projections/merchants"
+	"github.com/refold/refold/projections/preferences"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/rewards"
 	"github.com/refold/refold/projections/spending"
@@ -26,6 +27,7 @@ func All() []*projection.Definition {
 		spending.Definition(),
 		alerts.Definition(),
 		inbox.Definition(),
+		preferences.Definition(),
 		totals.Definition(),
 	}
 }
