@@ -11,6 +11,7 @@ import (
 	"github.com/refold/refold/services/creditscore"
 	"github.com/refold/refold/services/gateway"
 	"github.com/refold/refold/services/inbox"
+	"github.com/refold/refold/services/profiles"
 	"github.com/refold/refold/services/reports"
 	"github.com/refold/refold/services/rewards"
 	"github.com/refold/refold/streams/note"
@@ -36,7 +37,25 @@ func (n *Node) openAnswers(ctx context.Context, e *engine.Engine) error {
 		bankv1.RegisterCreditScoreServiceServer(r, scores)
 		bankv1.RegisterRewardsServiceServer(r, points)
 	})
-	return n.openInbox(ctx, e)
+	if err := n.openInbox(ctx, e); err != nil {
+		return err
+	}
+	return n.openProfiles(ctx, e)
+}
+
+// openProfiles serves what customers want, and notes it.
+func (n *Node) openProfiles(ctx context.Context, e *engine.Engine) error {
+	notes, err := note.Open(ctx, n.cluster, n.codec, topic.Profiles, event.NamePreferencesSet)
+	if err != nil {
+		return err
+	}
+	n.parts.add("notes of preferences", func() error { notes.Close(); return nil })
+	wanted, err := profiles.NewServer(profiles.Config{Engine: e, Notes: notes, Partitions: n.cfg.Partitions, Principal: gateway.PrincipalFrom, Clock: n.cfg.Clock})
+	if err != nil {
+		return err
+	}
+	n.gateway.Register(func(r grpc.ServiceRegistrar) { bankv1.RegisterProfilesServiceServer(r, wanted) })
+	return nil
 }
 
 // openInbox serves what customers were told, and notes what they have read.

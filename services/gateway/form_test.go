@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -201,7 +202,7 @@ func TestRulesAreToldInWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for _, file := range []protoreflect.FileDescriptor{bankv1.File_bank_v1_transactions_proto, bankv1.File_bank_v1_reports_proto, refoldv1.File_refold_v1_control_proto} {
+	for _, file := range []protoreflect.FileDescriptor{bankv1.File_bank_v1_transactions_proto, bankv1.File_bank_v1_reports_proto, bankv1.File_bank_v1_inbox_proto, bankv1.File_bank_v1_profiles_proto, refoldv1.File_refold_v1_control_proto} {
 		for i := range file.Messages().Len() {
 			m := file.Messages().Get(i)
 			for j := range m.Fields().Len() {
@@ -222,6 +223,50 @@ func TestRulesAreToldInWords(t *testing.T) {
 	}
 	if n < 30 {
 		t.Errorf("got %d patterns: the test shows nothing", n)
+	}
+}
+
+// Preferences are refused with everything that is wrong with them, their time zone too.
+func TestEveryWrongPreferenceIsNamed(t *testing.T) {
+	v, err := gateway.NewValidator()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := func(kind bankv1.AlertKind, limits ...int64) (out []*bankv1.AlertRule) {
+		for _, limit := range limits {
+			out = append(out, &bankv1.AlertRule{Kind: kind, Limit: limit})
+		}
+		return out
+	}
+	_, fields := told(v.Validate(&bankv1.SetPreferencesRequest{CustomerId: "?", TimeZone: "Mars/Base", Rules: append(rules(1, -5), rules(0, 0)...)}))
+	for _, want := range []string{"idempotency_key", "customer_id", "time_zone", "rules[0]", "rules[1].kind"} {
+		if fields[want] == "" {
+			t.Errorf("%s is not named: %v", want, fields)
+		}
+	}
+	for name, c := range map[string]struct {
+		rules []*bankv1.AlertRule
+		field string
+	}{
+		"twice":             {rules(1, 1, 2), "rules"},
+		"too much money":    {rules(1, 1_000_000_000_001), "rules[0]"},
+		"too many points":   {rules(4, 551), "rules[0]"},
+		"the usual":         {rules(6, 100), "rules[0]"},
+		"too many percent":  {rules(6, 10_001), "rules[0]"},
+		"a limit of none":   {rules(3, 1), "rules[0]"},
+		"another of none":   {rules(5, 1), "rules[0]"},
+		"an unknown kind":   {rules(7, 0), "rules[0].kind"},
+		"all that is right": {slices.Concat(rules(1, 1_000_000_000_000), rules(2, 1), rules(3, 0), rules(4, 550), rules(5, 0), rules(6, 101)), ""},
+	} {
+		_, fields := told(v.Validate(&bankv1.SetPreferencesRequest{IdempotencyKey: "k", CustomerId: "c1", TimeZone: "Europe/Paris", Rules: c.rules}))
+		if _, named := fields[c.field]; c.field == "" && len(fields) > 0 || c.field != "" && !named {
+			t.Errorf("%s: got %v, want %q", name, fields, c.field)
+		}
+	}
+	for _, zone := range []string{"Local", "europe", "../etc/passwd"} {
+		if _, fields := told(v.Validate(&bankv1.OpenAccountRequest{TimeZone: zone})); fields["time_zone"] == "" {
+			t.Errorf("%s is taken for a time zone", zone)
+		}
 	}
 }
 

@@ -39,6 +39,7 @@ func generated() map[string]func(context.Context, *runtime.ServeMux, *grpc.Clien
 		bankv1.CreditScoreService_ServiceDesc.ServiceName:  bankv1.RegisterCreditScoreServiceHandler,
 		bankv1.RewardsService_ServiceDesc.ServiceName:      bankv1.RegisterRewardsServiceHandler,
 		bankv1.InboxService_ServiceDesc.ServiceName:        bankv1.RegisterInboxServiceHandler,
+		bankv1.ProfilesService_ServiceDesc.ServiceName:     bankv1.RegisterProfilesServiceHandler,
 		refoldv1.ControlService_ServiceDesc.ServiceName:    refoldv1.RegisterControlServiceHandler,
 	}
 }

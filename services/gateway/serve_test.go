@@ -46,6 +46,7 @@ func TestEveryPathOfTheDocumentIsServed(t *testing.T) {
 		bankv1.RegisterCreditScoreServiceServer(r, bankv1.UnimplementedCreditScoreServiceServer{})
 		bankv1.RegisterRewardsServiceServer(r, bankv1.UnimplementedRewardsServiceServer{})
 		bankv1.RegisterInboxServiceServer(r, bankv1.UnimplementedInboxServiceServer{})
+		bankv1.RegisterProfilesServiceServer(r, bankv1.UnimplementedProfilesServiceServer{})
 		refoldv1.RegisterControlServiceServer(r, refoldv1.UnimplementedControlServiceServer{})
 	}}, nil)
 	var document struct {

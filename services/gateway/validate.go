@@ -114,7 +114,7 @@ func (v *Validator) Validate(m proto.Message) error {
 			return err
 		}
 	}
-	return v.check(m, checkText(m.ProtoReflect()))
+	return v.check(m, append(checkText(m.ProtoReflect()), checkZone(m.ProtoReflect())...))
 }
 
 // shallow checks a message and leaves out the messages in it. That is for streams: an item of a batch is

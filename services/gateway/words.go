@@ -68,6 +68,7 @@ func shapes() map[string]string {
 		`^([0-9]{4})?$`:                           "must be four digits",
 		`^([0-9]{4}-(0[1-9]|1[0-2]))?$`:           "must be a month such as 2026-01",
 		`^([A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*)?$`: "must be a time zone such as Europe/Paris",
+		`^[A-Za-z0-9_-]+$`:                        "must be of letters, digits, _ and -",
 		`^[a-z][a-z0-9-]*$`:                       "must be of small letters, digits and -, and begin with a letter",
 	}
 }
