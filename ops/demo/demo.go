@@ -7,7 +7,14 @@
 // set after one of the excerpt finds the rows of the excerpt in the bank and posts all others.
 package demo
 
-import _ "embed"
+import (
+	_ "embed"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/refold/refold/schemas/api/bankv1"
+)
 
 const (
 	// Name is the name of the file.
@@ -19,6 +26,16 @@ const (
 	// Account is the customer's card.
 	Account = Customer + ".card"
 )
+
+// Purchase is made by the customer once the excerpt is imported, on the day after its last row: it is no history, and
+// so the customer is told of it. It is made once, however often it is asked for.
+func Purchase() *bankv1.PostEntryRequest {
+	return &bankv1.PostEntryRequest{
+		IdempotencyKey: "demo-purchase", AccountId: Account, Kind: bankv1.EntryKind_ENTRY_KIND_CARD_PURCHASE,
+		AmountMinor: 64_000, Currency: "GBP", Merchant: "a travel agency", Mcc: "4722",
+		OccurredAt: timestamppb.New(time.Date(2017, time.January, 1, 12, 0, 0, 0, time.UTC)),
+	}
+}
 
 // Birmingham is the excerpt: CSV with a header, compressed with gzip. It must not be changed.
 //

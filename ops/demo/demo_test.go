@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var rewrite = flag.Bool("rewrite", false, "make the excerpt again from the whole data set")
@@ -70,6 +71,16 @@ func TestExcerptShowsEnough(t *testing.T) {
 	}
 	if perCard[Customer] < 500 || len(months) < 30 || len(categories) < 40 {
 		t.Errorf("%s has %d rows in %d months, all have %d categories, want 500, 30 and 40", Customer, perCard[Customer], len(months), len(categories))
+	}
+}
+
+// The purchase is news: it comes behind all that is history.
+func TestThePurchaseIsNews(t *testing.T) {
+	rows := read(t, bytes.NewReader(Birmingham))
+	last := rows[len(rows)-1][1]
+	p := Purchase()
+	if day := p.GetOccurredAt().AsTime().Format(time.DateOnly); day <= last || p.GetHistorical() {
+		t.Errorf("it is made on %s and historical: %t, and the last row is of %s", day, p.GetHistorical(), last)
 	}
 }
 

@@ -22,7 +22,7 @@ func (c *cli) tryDemo(ctx context.Context, n *node.Node) {
 	}
 }
 
-// runDemo imports the excerpt and says what to try.
+// runDemo imports the excerpt, makes a purchase that is news, and says what to try.
 func (c *cli) runDemo(ctx context.Context, n *node.Node) error {
 	format, err := importer.Lookup(demo.Format)
 	if err != nil {
@@ -34,11 +34,15 @@ func (c *cli) runDemo(ctx context.Context, n *node.Node) error {
 	}
 	defer conn.Close()
 	fmt.Fprintln(c.stdout, "\nImporting card transactions of Birmingham City Council (Open Government Licence v3.0) ...")
+	bank := bankv1.NewTransactionsServiceClient(conn)
 	err = c.runImport(ctx, importer.Config{
-		Client: bankv1.NewTransactionsServiceClient(conn), Format: format,
+		Client: bank, Format: format,
 		File: demo.Name, Source: bytes.NewReader(demo.Birmingham), Size: int64(len(demo.Birmingham)),
 	})
 	if err != nil {
+		return err
+	}
+	if _, err := bank.PostEntry(ctx, demo.Purchase()); err != nil {
 		return err
 	}
 	at, err := n.Position(ctx)

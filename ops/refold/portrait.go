@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -14,14 +15,18 @@ import (
 	"github.com/refold/refold/schemas/money"
 )
 
-// mostCategories is how many categories are told of a customer.
-const mostCategories = 3
+// How many categories and notifications are told of a customer.
+const (
+	mostCategories    = 3
+	mostNotifications = 3
+)
 
 // portrait is what the read models say of one customer.
 type portrait struct {
 	score    *bankv1.GetScoreResponse
 	rewards  *bankv1.GetRewardsResponse
 	spending *bankv1.GetSpendingResponse
+	inbox    *bankv1.ListInboxResponse
 }
 
 // portray asks the read models, each once it has folded up to a position.
@@ -40,8 +45,15 @@ func portray(ctx context.Context, conn grpc.ClientConnInterface, customer, at st
 	if err != nil {
 		return p, err
 	}
-	return p, caughtUp(ctx, func(ctx context.Context) (err error) {
+	err = caughtUp(ctx, func(ctx context.Context) (err error) {
 		p.spending, err = bankv1.NewReportsServiceClient(conn).GetSpending(ctx, &bankv1.GetSpendingRequest{CustomerId: customer, MinPosition: at})
+		return err
+	})
+	if err != nil {
+		return p, err
+	}
+	return p, caughtUp(ctx, func(ctx context.Context) (err error) {
+		p.inbox, err = bankv1.NewInboxServiceClient(conn).ListInbox(ctx, &bankv1.ListInboxRequest{CustomerId: customer, MinPosition: at, PageSize: mostNotifications})
 		return err
 	})
 }
@@ -54,6 +66,13 @@ func (p portrait) print(out io.Writer) {
 		fmt.Fprintf(out, "; %d of them expire with %s", e[0].GetPoints(), e[0].GetMonth())
 	}
 	fmt.Fprintf(out, "\n  spent most on %s\n", strings.Join(p.most(), ", "))
+	for i, n := range p.inbox.GetNotifications() {
+		label := "was told of"
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(out, "  %-13s %s, on %s\n", label, sayNotification(n), n.GetOccurredAt().AsTime().Format(time.DateOnly))
+	}
 }
 
 // most returns the categories on which the most was spent of all time, in words.

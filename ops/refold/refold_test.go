@@ -31,6 +31,9 @@ func (p *process) months(customer string) string {
 func TestDemoReplayPromoteRollback(t *testing.T) {
 	data := t.TempDir()
 	p := up(t, data, "refold", "--demo") // the last line of the demo
+	if out := well(t, data, "inbox", "list", "bcc-2968"); !strings.Contains(out, "a purchase of 640.00 GBP") || !strings.Contains(out, "1 unread") {
+		t.Errorf("got the inbox %s", out)
+	}
 	before := p.months("bcc-2968")
 	if len(before) < 1000 {
 		t.Errorf("got %s", before)
