@@ -54,6 +54,8 @@ func Open(ctx context.Context, c cluster.Cluster, d *codec.Codec, topic string, 
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.RecordDeliveryTimeout(deliverWithin),
 		kgo.ProducerLinger(0),
+		// Of a record that a broker was asked to take the library waits for what became of it, for ever.
+		kgo.AllowIdempotentProduceCancellation(),
 	)
 	if err != nil {
 		return nil, err

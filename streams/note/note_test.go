@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
@@ -14,6 +15,8 @@ import (
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
+
+var errGone = errors.New("the broker is gone")
 
 func open(t *testing.T, b *fake.Broker, c *codec.Codec) *note.Log {
 	t.Helper()
@@ -87,5 +90,32 @@ func TestWhatIsNotKnown(t *testing.T) {
 	cancel()
 	if _, err := l.Append(ctx, 0, "alice", new(event.NotificationRead)); !errors.Is(err, note.ErrUnknown) {
 		t.Errorf("nobody waited for it: got %v, want ErrUnknown", err)
+	}
+}
+
+// What was asked of a broker that is gone since may be there or not. Who appends does not wait for it longer than it
+// wants to.
+func TestAppendEndsWithItsContext(t *testing.T) {
+	b := fake.New(t, 1)
+	l := open(t, b, codec.New(new(codec.Local)))
+	asked := make(chan struct{}, 1)
+	b.Kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.Kafka.KeepControl()
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return nil, errGone, true // which closes the connection
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := l.Append(ctx, 0, "alice", new(event.NotificationRead))
+		ended <- err
+	}()
+	<-asked
+	cancel()
+	if err := <-ended; !errors.Is(err, note.ErrUnknown) {
+		t.Errorf("got %v, want ErrUnknown", err)
 	}
 }
