@@ -1,4 +1,4 @@
-// Package exporter writes what the bank has posted into CSV files, increment by increment, for whoever loads it
+// Package exporter writes what the bank has posted into CSV or Parquet files, increment by increment, for whoever loads it
 // elsewhere.
 //
 // An increment holds the entries between two positions of every partition, and nothing that an earlier one held:
@@ -13,11 +13,12 @@
 //	manifest/00000003.json      what the third increment holds, and the digest of the manifest before it
 //
 // The name of a file says what is in it, so that two runs write the same under one name, or something else under
-// another. A row is one customer's leg of an entry. (partition, offset, leg) is its key. A text that a spreadsheet would take
-// for a formula has an apostrophe before it.
+// another. A row is one customer's leg of an entry. (partition, offset, leg) is its key. In CSV a text that a spreadsheet
+// would take for a formula has an apostrophe before it. Increments of one export may be of different formats.
 package exporter
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -33,7 +34,7 @@ import (
 	"github.com/refold/refold/streams/timeline"
 )
 
-// Config says what is exported, and where to. Every field must be set.
+// Config says what is exported, and where to. All but Format must be set.
 type Config struct {
 	Cluster cluster.Cluster
 	Codec   *codec.Codec
@@ -41,7 +42,11 @@ type Config struct {
 	Topic string
 	// Folder is where the export is; it is made where it is missing.
 	Folder string
+	// Format is what the files of the increment are; CSV where it is empty.
+	Format Format
 }
+
+func (c Config) format() Format { return cmp.Or(c.Format, CSV) }
 
 // Where files are, below the folder.
 const (

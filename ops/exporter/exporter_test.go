@@ -95,6 +95,7 @@ func (b *bank) loaded() (rows []string) {
 	return rows
 }
 
+// load returns the rows of a file, whatever its format.
 func (b *bank) load(f File) (rows []string) {
 	b.t.Helper()
 	content, err := os.ReadFile(filepath.Join(b.cfg.Folder, f.Name))
@@ -103,6 +104,9 @@ func (b *bank) load(f File) (rows []string) {
 	}
 	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != f.SHA256 {
 		b.t.Errorf("%s has another digest than %s", f.Name, f.SHA256)
+	}
+	if strings.HasSuffix(f.Name, ".parquet") {
+		return b.loadParquet(f, content)
 	}
 	lines, err := csv.NewReader(bytes.NewReader(content)).ReadAll()
 	if err != nil || int64(len(lines)-1) != f.Rows || !slices.Equal(lines[0], columns()) {

@@ -3,7 +3,6 @@ package exporter
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/refold/refold/schemas/category"
 	"github.com/refold/refold/schemas/codec"
@@ -20,21 +17,13 @@ import (
 	"github.com/refold/refold/streams/timeline"
 )
 
-// columns are those of every file of entries.
-func columns() []string {
-	return []string{
-		"partition", "offset", "leg", "event_id", "recorded_at", "occurred_at", "kind", "customer_id", "account_id",
-		"amount_minor", "currency", "balance_after_minor", "account_seq", "merchant", "mcc", "source_category", "category", "refund_of", "reverses",
-	}
-}
-
 // file is a file of entries as it grows. It has another name until it is whole.
 type file struct {
 	File
 	folder string
 	out    *os.File
 	sum    hash.Hash
-	csv    *csv.Writer
+	rows   rows
 	view   codec.View[posted]
 }
 
@@ -44,15 +33,15 @@ const growing = ".tmp"
 func (c Config) create(partition int32, s timeline.Span) (*file, error) {
 	f := &file{folder: c.Folder, sum: sha256.New()}
 	f.File = File{
-		Name:      filepath.ToSlash(filepath.Join(entriesFolder, fmt.Sprintf("p%02d-%d-%d.csv", partition, s.Start, s.End))),
+		Name:      filepath.ToSlash(filepath.Join(entriesFolder, fmt.Sprintf("p%02d-%d-%d.%s", partition, s.Start, s.End, c.format()))),
 		Partition: partition, From: s.Start, Next: s.End,
 	}
 	var err error
 	if f.out, err = os.CreateTemp(filepath.Dir(f.path()), "*"+growing); err != nil {
 		return nil, err
 	}
-	f.csv = csv.NewWriter(io.MultiWriter(f.out, f.sum))
-	return f, f.csv.Write(columns())
+	f.rows = c.format().rows(io.MultiWriter(f.out, f.sum))
+	return f, nil
 }
 
 func (f *file) path() string { return filepath.Join(f.folder, filepath.FromSlash(f.Name)) }
@@ -75,10 +64,11 @@ func (f *file) record(ctx context.Context, c *codec.Codec, rec *timeline.Record)
 			continue
 		}
 		f.Rows++
-		err := f.csv.Write([]string{
-			number(int64(rec.Partition)), number(rec.Offset), number(int64(i)), e.EventID, stamp(e.RecordedAt), stamp(e.OccurredAt), e.Kind, customer, l.AccountID,
-			number(l.AmountMinor), l.Currency, number(l.BalanceAfterMinor), number(l.AccountSeq),
-			safe(e.Merchant), safe(e.MCC), safe(e.Category), kind.String(), safe(e.RefundOf), safe(e.Reverses),
+		err := f.rows.write(&entry{
+			Partition: rec.Partition, Offset: rec.Offset, Leg: int32(i), EventID: e.EventID, RecordedAt: int64(e.RecordedAt), OccurredAt: int64(e.OccurredAt),
+			Kind: e.Kind, CustomerID: customer, AccountID: l.AccountID, AmountMinor: l.AmountMinor, Currency: l.Currency,
+			BalanceAfterMinor: l.BalanceAfterMinor, AccountSeq: l.AccountSeq, Merchant: e.Merchant, MCC: e.MCC, SourceCategory: e.Category,
+			Category: kind.String(), RefundOf: e.RefundOf, Reverses: e.Reverses,
 		})
 		if err != nil {
 			return err
@@ -89,8 +79,7 @@ func (f *file) record(ctx context.Context, c *codec.Codec, rec *timeline.Record)
 
 // finish makes the file whole and durable.
 func (f *file) finish() (File, error) {
-	f.csv.Flush()
-	err := errors.Join(f.csv.Error(), f.out.Chmod(0o644), f.out.Sync())
+	err := errors.Join(f.rows.close(), f.out.Chmod(0o644), f.out.Sync())
 	if err == nil {
 		err = os.Rename(f.out.Name(), f.path())
 	}
@@ -109,17 +98,4 @@ func (f *file) abandon() error {
 		return nil
 	}
 	return errors.Join(f.out.Close(), os.Remove(f.out.Name()))
-}
-
-func number(n int64) string { return fmt.Sprint(n) }
-
-func stamp(m event.Micros) string { return m.Time().Format(time.RFC3339Nano) }
-
-// safe returns a text that no spreadsheet takes for a formula: what begins like one has an apostrophe before it.
-// Source: OWASP, CSV Injection.
-func safe(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }

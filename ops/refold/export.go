@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,21 +14,25 @@ import (
 
 func (c *cli) export() *cobra.Command {
 	var every time.Duration
-	var kafka, registry string
+	var kafka, registry, format string
 	cmd := &cobra.Command{
 		Use:   "export FOLDER",
-		Short: "Write what was posted since the last export as CSV, with a manifest; safe to run again",
+		Short: "Write what was posted since the last export as files, with a manifest; safe to run again",
 		Args:  args(1),
 		RunE: func(cmd *cobra.Command, a []string) error {
+			if !slices.Contains(exporter.Formats(), exporter.Format(format)) {
+				return fmt.Errorf("%w: --format: %q is none of %v", errUsage, format, exporter.Formats())
+			}
 			where, codec, err := c.log(kafka, registry)
 			if err != nil {
 				return err
 			}
-			cfg := exporter.Config{Cluster: where, Codec: codec, Topic: topic.Transactions, Folder: a[0]}
+			cfg := exporter.Config{Cluster: where, Codec: codec, Topic: topic.Transactions, Folder: a[0], Format: exporter.Format(format)}
 			return c.runExport(cmd.Context(), cfg, every)
 		},
 	}
 	cmd.Flags().DurationVar(&every, "every", 0, "go on, and write an increment so often; without it once")
+	cmd.Flags().StringVar(&format, "format", string(exporter.CSV), "what the files are, csv or parquet")
 	cmd.Flags().StringVar(&kafka, "kafka", "", "Kafka address; without it the data folder says")
 	cmd.Flags().StringVar(&registry, "registry", "", "registry address; without it the data folder says")
 	return cmd
