@@ -31,7 +31,11 @@ func planOf(writer, reader *avro.SchemaNode, into []reflect.Value) ([]step, erro
 // add appends a step; one that skips as the step before does joins it.
 func (p *planner) add(s step) {
 	if n := len(p.steps); n > 0 && s.kind <= skipBytes && p.steps[n-1].kind == s.kind {
-		p.steps[n-1].n += s.n
+		last := &p.steps[n-1]
+		last.n += s.n
+		if s.kind == skipSome {
+			last.texts = append(last.texts, s.texts...)
+		}
 		return
 	}
 	p.steps = append(p.steps, s)
@@ -230,9 +234,9 @@ func (p *planner) skip(n *avro.SchemaNode) error {
 	switch n.Type {
 	case "null":
 	case "int", "long", "enum":
-		p.add(step{kind: skipLong, n: 1})
+		p.add(step{kind: skipSome, rare: &rare{texts: []bool{false}}})
 	case "string", "bytes":
-		p.add(step{kind: skipText, n: 1})
+		p.add(step{kind: skipSome, rare: &rare{texts: []bool{true}}})
 	case "boolean":
 		p.add(step{kind: skipBytes, n: 1})
 	case "float":

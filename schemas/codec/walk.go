@@ -14,12 +14,11 @@ import (
 // errMalformed is wrapped where bytes are not what their schema says.
 var errMalformed = errors.New("the bytes are not those of its schema")
 
-// kind is what a step does. The first three skip, and n of them in a row are one step.
+// kind is what a step does. The first two skip, and several of one of them in a row are one step.
 type kind uint8
 
 const (
-	skipLong kind = iota
-	skipText
+	skipSome kind = iota // numbers and texts
 	skipBytes
 	skipList
 	readLong
@@ -34,11 +33,11 @@ const (
 	repeat
 )
 
-// step is one step through a record: it skips n values, or reads one to where it is kept. The places belong to
+// step is one step through a record: it skips some values, or reads one to where it is kept. The places belong to
 // the structs for which the plan was made. What few steps have is apart, so that a plan takes few lines of cache.
 type step struct {
 	kind kind
-	n    int
+	n    int // of bytes
 	long *int64
 	text *string
 	*rare
@@ -46,6 +45,7 @@ type step struct {
 
 // rare is what few steps have.
 type rare struct {
+	texts   []bool // which of the values that are skipped are texts
 	preset  int64
 	symbols []string
 	boolean *bool
@@ -108,10 +108,8 @@ func walk(steps []step, b []byte, at int) int {
 	for i := range steps {
 		s := &steps[i]
 		switch s.kind {
-		case skipLong:
-			at = passLongs(b, at, s.n)
-		case skipText:
-			at = passTexts(b, at, s.n)
+		case skipSome:
+			at = pass(b, at, s.texts)
 		case skipBytes:
 			_, at = take(b, at, int64(s.n))
 		case readLong:
@@ -178,7 +176,7 @@ func (l *list) walk(b []byte, at int) (n, end int) {
 		}
 		if count < 0 { // the block's size in bytes follows
 			count = -count
-			if at = passLongs(b, at, 1); at < 0 {
+			if _, at = long(b, at); at < 0 {
 				return 0, short
 			}
 		}
@@ -256,27 +254,21 @@ func take(b []byte, at int, n int64) ([]byte, int) {
 	return b[at:end:end], end
 }
 
-func passLongs(b []byte, at, n int) int {
-	for range n {
-		if uint(at) < uint(len(b)) && b[at] < 0x80 {
+// pass skips numbers and texts. Most are zero, or empty, which is one byte of either.
+func pass(b []byte, at int, texts []bool) int {
+	for _, isText := range texts {
+		if uint(at) >= uint(len(b)) {
+			return short
+		}
+		switch c := b[at]; {
+		case c == 0 || c < 0x80 && !isText:
 			at++
-			continue
-		}
-		if _, at = longer(b, at); at < 0 {
-			return short
-		}
-	}
-	return at
-}
-
-func passTexts(b []byte, at, n int) int {
-	for range n {
-		if uint(at) < uint(len(b)) && b[at] < 0x80 && b[at]&1 == 0 && int(b[at]>>1) < len(b)-at {
-			at += 1 + int(b[at]>>1)
-			continue
-		}
-		if _, at = text(b, at); at < 0 {
-			return short
+		case c < 0x80 && c&1 == 0:
+			at += 1 + int(c>>1) // beyond the end, maybe, which the next step finds
+		case isText:
+			_, at = text(b, at)
+		default:
+			_, at = longer(b, at)
 		}
 	}
 	return at
