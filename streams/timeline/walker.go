@@ -120,10 +120,11 @@ func (w *walker) record(h header, b []byte, rec *Record) ([]byte, error) {
 	if h.attributes&attrAppendTime != 0 {
 		at = h.maxTime
 	}
-	*rec = Record{Topic: w.place.Topic, Partition: w.place.Partition, Offset: offset, Timestamp: time.UnixMilli(at)}
-	rec.Key, rec.Value = c.bytes(), c.bytes()
-	for range c.count() {
-		rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: string(c.bytes()), Value: c.bytes()})
+	// Not all of it is set anew: nothing else was set of the record that stood there before.
+	rec.Topic, rec.Partition, rec.Offset, rec.Timestamp = w.place.Topic, w.place.Partition, offset, time.UnixMilli(at)
+	rec.Key, rec.Value, rec.Headers = c.bytes(), c.bytes(), nil
+	if n := c.count(); n > 0 {
+		rec.Headers = c.headers(n)
 	}
 	if c.short || len(c.b) != 0 {
 		return nil, errShort
@@ -140,6 +141,16 @@ type cursor struct {
 }
 
 func (c *cursor) varint() int64 {
+	if len(c.b) > 0 && c.b[0] < 0x80 {
+		v := int64(c.b[0]>>1) ^ -int64(c.b[0]&1)
+		c.b = c.b[1:]
+		return v
+	}
+	return c.longer()
+}
+
+// longer reads a number of more than one byte.
+func (c *cursor) longer() int64 {
 	v, n := binary.Varint(c.b)
 	if n <= 0 {
 		c.short, c.b = true, nil
@@ -172,6 +183,13 @@ func (c *cursor) count() int64 {
 		return 0
 	}
 	return n
+}
+
+func (c *cursor) headers(n int64) (out []kgo.RecordHeader) {
+	for range n {
+		out = append(out, kgo.RecordHeader{Key: string(c.bytes()), Value: c.bytes()})
+	}
+	return out
 }
 
 // aborted are the transactions of one answer that were aborted, by producer: where each begins, in order.
