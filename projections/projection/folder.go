@@ -42,6 +42,7 @@ type rows[R any] struct {
 	held  index[R]
 	older index[R]
 	slab  []slot[R]
+	names strings.Builder // the keys of the slab
 	dirty []*slot[R]
 	// wanted are the only rows that are changed; nil is all.
 	wanted func(Key) bool
@@ -50,7 +51,11 @@ type rows[R any] struct {
 	emitter emitter
 }
 
-const slabSize = 256
+// A slab has so many rows, and usually room for their keys.
+const (
+	slabSize  = 256
+	nameBytes = 32 * slabSize
+)
 
 // row returns the row of a key, from memory or the base or new. One that is fresh is not in the base.
 func (r *rows[R]) row(key []byte, fresh bool) (*slot[R], error) {
@@ -59,7 +64,7 @@ func (r *rows[R]) row(key []byte, fresh bool) (*slot[R], error) {
 		return s, nil
 	}
 	if s := r.older.find(hash, key); s != nil {
-		return r.hold(hash, *s), nil
+		return r.hold(hash, key, *s), nil
 	}
 	s := slot[R]{offset: -1}
 	if !fresh {
@@ -71,12 +76,24 @@ func (r *rows[R]) row(key []byte, fresh bool) (*slot[R], error) {
 			return nil, fmt.Errorf("load row %q: %w", key, err)
 		}
 	}
-	s.key, s.cut = string(key), int32(bytes.IndexByte(key, 0))
-	return r.hold(hash, s), nil
+	s.cut = int32(bytes.IndexByte(key, 0))
+	return r.hold(hash, key, s), nil
 }
 
-// hold puts a row into memory.
-func (r *rows[R]) hold(hash uint64, s slot[R]) *slot[R] {
+// name returns a key to be kept. Keys stand together, so that there are not as many pieces of memory as rows.
+func (r *rows[R]) name(key []byte) string {
+	if r.names.Cap()-r.names.Len() < len(key) {
+		r.names.Reset()
+		r.names.Grow(max(nameBytes, len(key)))
+	}
+	begin := r.names.Len()
+	r.names.Write(key)
+	return r.names.String()[begin:]
+}
+
+// hold puts the row of a key into memory.
+func (r *rows[R]) hold(hash uint64, key []byte, s slot[R]) *slot[R] {
+	s.key = r.name(key)
 	if len(r.slab) == 0 {
 		r.slab = make([]slot[R], slabSize)
 	}
@@ -90,6 +107,7 @@ func (r *rows[R]) hold(hash uint64, s slot[R]) *slot[R] {
 // age makes what is held older, and holds nothing.
 func (r *rows[R]) age() {
 	r.older, r.held, r.slab = r.held, newIndex[R](r.held.seed), nil
+	r.names.Reset()
 }
 
 func (r *rows[R]) touch(s *slot[R]) {
@@ -267,7 +285,8 @@ func (f *folder[R]) Forget(offset int64) {
 	f.rows.age()
 	for _, e := range f.rows.older.entries {
 		if e.slot != nil && e.slot.offset > offset {
-			f.rows.hold(e.hash, *e.slot)
+			f.key = append(f.key[:0], e.slot.key...)
+			f.rows.hold(e.hash, f.key, *e.slot)
 		}
 	}
 	f.rows.clean()
