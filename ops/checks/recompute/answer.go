@@ -64,6 +64,9 @@ func answer(rows []row, customer string) []string {
 		out = append(out, fmt.Sprintf("income %s %d", key, v[0]))
 	}
 	out = append(out, points(mine)...)
+	if len(mine) > 0 {
+		out = append(out, measured(mine)...)
+	}
 	slices.Sort(out)
 	return out
 }

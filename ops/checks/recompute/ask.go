@@ -31,6 +31,9 @@ func ask(ctx context.Context, conn grpc.ClientConnInterface, customer, position 
 	if err := q.spending(ctx); err != nil {
 		return nil, err
 	}
+	if err := q.score(ctx, conn); err != nil {
+		return nil, err
+	}
 	points, err := bankv1.NewRewardsServiceClient(conn).GetRewards(ctx, &bankv1.GetRewardsRequest{CustomerId: customer, MinPosition: position})
 	if status.Code(err) == codes.NotFound {
 		err = nil
@@ -39,6 +42,22 @@ func ask(ctx context.Context, conn grpc.ClientConnInterface, customer, position 
 	}
 	slices.Sort(q.lines)
 	return q.lines, err
+}
+
+// score tells what the score is made of, not the points that are given for it, which are a table.
+func (q *question) score(ctx context.Context, conn grpc.ClientConnInterface) error {
+	got, err := bankv1.NewCreditScoreServiceClient(conn).GetScore(ctx, &bankv1.GetScoreRequest{CustomerId: q.customer, MinPosition: q.position})
+	if status.Code(err) == codes.NotFound {
+		return nil
+	}
+	for _, f := range got.GetFactors() {
+		if f.GetKnown() {
+			q.say("measured %s %d", f.GetName(), f.GetValue())
+		} else {
+			q.say("measured %s -", f.GetName())
+		}
+	}
+	return err
 }
 
 func (q *question) say(format string, args ...any) {

@@ -1,5 +1,5 @@
 // Program recompute works out from a file of transactions what the bank has to say of a customer who was imported
-// from it: balances, spending and points, and prints it line by line. With -server it asks a bank that has imported
+// from it: balances, spending, points and what the score measures, and prints it line by line. With -server it asks a bank that has imported
 // the file as well, and prints where the two differ.
 //
 //	go run ./ops/checks/recompute -format sparkov -file transactions.csv.gz -server 127.0.0.1:9090 sparkov-412758818850
