@@ -122,7 +122,8 @@ func (f fullStore) Save(task int32, c store.Checkpoint, fill func(store.Writer) 
 // noRoom takes no row.
 type noRoom struct{}
 
-func (noRoom) Set([]byte, []byte) error { return errFull }
+func (noRoom) Set([]byte, []byte) error             { return errFull }
+func (noRoom) SetWithout(int, []byte, []byte) error { return errFull }
 
 // Tasks that stand still begin anew, where they have saved, when they are told to.
 func TestRetryBeginsAnew(t *testing.T) {

@@ -96,7 +96,7 @@ func (e *Engine) seed(ctx context.Context, id store.Generation, g acts.Generatio
 			return err
 		}
 		defer from.Close()
-		fill = func(_ context.Context, f filling) error { return seedSnapshot(f, from) }
+		fill = func(_ context.Context, f filling) error { return e.seedSnapshot(f, from) }
 	}
 	for _, p := range partitions {
 		at, err := s.Checkpoint(p)
@@ -149,7 +149,8 @@ func (e *Engine) seedTask(ctx context.Context, f filling) error {
 	if err != nil {
 		return err
 	}
-	if err := takeOver(f, v.snapshot, anew); err != nil {
+	into := &filler{filling: f, left: e.leftOutOf(f.id.Projection, f.partition, at)}
+	if err := into.takeOver(v.snapshot, anew); err != nil {
 		return err
 	}
 	return e.foldAnew(ctx, f, at, anew)
@@ -189,6 +190,7 @@ const fillBytes = 4 << 20
 // filler writes the rows of a task bit by bit, without a checkpoint until they are all there.
 type filler struct {
 	filling
+	left   leftOut
 	batch  []pair
 	size   int
 	broken error
@@ -207,7 +209,7 @@ func (f *filler) take(key, value []byte) bool {
 func (f *filler) end(at store.Checkpoint) error {
 	err := f.rows.Save(f.partition, at, func(w store.Writer) error {
 		for _, r := range f.batch {
-			if err := w.Set(r.key, r.value); err != nil {
+			if err := f.left.set(w, r.key, r.value); err != nil {
 				return err
 			}
 		}
@@ -218,24 +220,25 @@ func (f *filler) end(at store.Checkpoint) error {
 }
 
 // takeOver copies the rows of a task but for some keys, without a checkpoint: they are not all yet.
-func takeOver(f filling, from store.Reader, but map[string]bool) error {
-	into := filler{filling: f}
+func (f *filler) takeOver(from store.Reader, but map[string]bool) error {
 	err := from.Scan(f.partition, nil, nil, func(key, value []byte) bool {
-		return but[projection.DecodeKey(string(key)).Partition] || into.take(key, value)
+		return but[projection.DecodeKey(string(key)).Partition] || f.take(key, value)
 	})
-	if err = errors.Join(err, into.broken); err != nil {
+	if err = errors.Join(err, f.broken); err != nil {
 		return err
 	}
-	return into.end(store.Checkpoint{})
+	return f.end(store.Checkpoint{})
 }
 
 // foldAnew folds the rows of some keys up to a checkpoint and saves them with it.
 func (e *Engine) foldAnew(ctx context.Context, f filling, at store.Checkpoint, anew map[string]bool) error {
 	var folders []projection.Folder
+	alone := e.standing(f.id.Projection, f.partition, at)
+	left := alone.leftOut()
 	fold := func(key string, wanted func(projection.Key) bool) error {
 		past := &pastFold{definition: f.definition, folder: f.definition.Only(e.cfg.Codec, wanted), moment: Moment{Position: at.Next}}
 		folders = append(folders, past.folder)
-		e.standing(f.id.Projection, f.partition, at).leave(past.folder)
+		alone.leave(past.folder)
 		q := Query{Projection: f.id.Projection, Partition: f.partition, Key: key, AsOf: &past.moment}
 		return e.refold(ctx, q, past, func(s step) error { return past.folder.Fold(s.Record) })
 	}
@@ -252,7 +255,8 @@ func (e *Engine) foldAnew(ctx context.Context, f filling, at store.Checkpoint, a
 	}
 	return f.rows.Save(f.partition, at, func(w store.Writer) error {
 		for _, folder := range folders {
-			if err := folder.Changed(w.Set); err != nil {
+			err := folder.Changed(func(key, value []byte) error { return left.set(w, key, value) })
+			if err != nil {
 				return err
 			}
 		}

@@ -292,6 +292,9 @@ func (r *rows) Set(key, value []byte) error {
 	return nil
 }
 
+// SetWithout implements store.Writer. Nothing is discarded in a simulation.
+func (r *rows) SetWithout(_ int, key, value []byte) error { return r.Set(key, value) }
+
 // Save implements store.Store.
 func (d *drawer) Save(task int32, c store.Checkpoint, fill func(store.Writer) error) error {
 	var changed rows

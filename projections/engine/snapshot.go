@@ -153,12 +153,12 @@ func (e *Engine) openSnapshot(projection, name string) (*snapshot.Snapshot, erro
 }
 
 // seedSnapshot fills a task with the rows of a snapshot.
-func seedSnapshot(f filling, from *snapshot.Snapshot) error {
+func (e *Engine) seedSnapshot(f filling, from *snapshot.Snapshot) error {
 	for _, t := range from.Tasks {
 		if t.Partition != f.partition || t.Next == 0 {
 			continue
 		}
-		into := filler{filling: f}
+		into := filler{filling: f, left: e.leftOutOf(f.id.Projection, f.partition, t.Checkpoint())}
 		err := from.Scan(f.partition, into.take)
 		if err = errors.Join(err, into.broken); err == nil {
 			err = into.end(t.Checkpoint())

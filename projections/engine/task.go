@@ -78,6 +78,9 @@ type task struct {
 	refold   func(context.Context, refolding) ([]byte, error)
 	followed int
 	tried    time.Time
+	// left is what is left out of the rows, by the first counted acts.
+	left    leftOut
+	counted int
 
 	born   time.Time
 	folded atomic.Int64 // records folded since the start
@@ -124,7 +127,7 @@ func newTask(cfg taskConfig) (*task, error) {
 		done:  make(chan struct{}),
 		saved: saved, next: saved.Next, event: saved.EventTime, log: saved.Log,
 		changed: make(chan struct{}), born: time.Now(),
-		dropped: make(chan struct{}), resumed: cfg.resumed,
+		dropped: make(chan struct{}), resumed: cfg.resumed, left: make(leftOut),
 	}
 	empty, err := isEmpty(s, partition)
 	if err != nil {
@@ -342,7 +345,7 @@ func (t *task) save(ctx context.Context) error {
 	err := write(t.partition, c, func(w store.Writer) error {
 		return t.folder.Changed(func(key, value []byte) error {
 			t.base.wrote(key)
-			return w.Set(key, value)
+			return t.left.set(w, key, value)
 		})
 	})
 	if err != nil {

@@ -62,6 +62,7 @@ func (t *task) follow(ctx context.Context) (<-chan struct{}, error) {
 		return nil, nil
 	}
 	rows, changed := t.acts()
+	t.count(rows)
 	if len(rows) <= t.followed {
 		return changed, nil
 	}
@@ -82,6 +83,7 @@ func (t *task) follow(ctx context.Context) (<-chan struct{}, error) {
 			}
 		}
 		t.followed++
+		t.count(rows)
 	}
 	if here && t.next > 0 {
 		return changed, t.save(ctx)
@@ -141,12 +143,13 @@ func (t *task) anew(ctx context.Context, a acts.RowAct) error {
 func (t *task) putBack(key string, row []byte) error {
 	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.listed(), Acts: t.followed + 1}}
 	t.emission.stamp(&c)
+	t.left[key] = t.leftOut()[key] // of acts, too, that the task has still to follow
 	err := t.store.Save(t.partition, c, func(w store.Writer) error {
 		if row == nil {
 			return nil
 		}
 		t.base.wrote([]byte(key))
-		return w.Set([]byte(key), row)
+		return t.left.set(w, []byte(key), row)
 	})
 	if err != nil {
 		return err

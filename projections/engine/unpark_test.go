@@ -23,7 +23,7 @@ func (b *bank) parkedRow(e *engine.Engine, customer string) engine.ParkedRow {
 func TestRetryFoldsWhatWaited(t *testing.T) {
 	for name, beside := range map[string][]*projection.Definition{"reading the partition": nil, "by the trail": {trail.Definition()}} {
 		t.Run(name, func(t *testing.T) {
-			b, poison, stores := newBank(t), new(bad), memory.New()
+			b, poison, stores := newBank(t), new(bad), newShared(t)
 			poison.set(13, 33)
 			e, stop := b.fragile(stores, append(beside, fragile(t, 1, poison))...)
 			b.post(50)
@@ -60,7 +60,7 @@ func TestRetryFoldsWhatWaited(t *testing.T) {
 // A discarded event is left out of its row by the generation that was parked, by one that had folded it, and by every
 // replay; it stays in the other rows.
 func TestADiscardIsFollowedByAll(t *testing.T) {
-	b, poison, stores := newBank(t), new(bad), memory.New()
+	b, poison, stores := newBank(t), new(bad), newShared(t)
 	poison.set(13)
 	catalog := []*projection.Definition{fragile(t, 1, poison), fragile(t, 2, new(bad))}
 	e, stop := b.fragile(stores, catalog[0])
@@ -92,7 +92,10 @@ func TestADiscardIsFollowedByAll(t *testing.T) {
 	stop()
 	e, stop = b.run(stores, catalog...)
 	defer stop()
-	b.spent(e, 1)
+	b.post(10)
+	want = purchasesOf(b.n, nil)
+	want["c3"] = "291 in 7" // and 73
+	same(t, "after a start", b.spent(e, 1), want)
 	op, err = e.Start(t.Context(), spending.Name, "tester", "to see")
 	b.must(err)
 	until(t, "the replay is verified", func() bool { return b.status(e, op).State == engine.Verified })
@@ -140,7 +143,7 @@ func TestACrashWhileUnparking(t *testing.T) {
 
 // A parked row is parked for whoever has its task next, who follows what was decided meanwhile.
 func TestAParkedRowMovesWithItsTask(t *testing.T) {
-	b, poison, stores := newBank(t), new(bad), memory.New()
+	b, poison, stores := newBank(t), new(bad), newShared(t)
 	poison.set(13)
 	d := fragile(t, 1, poison)
 	one, stopOne := b.runAs("", stores, d)
@@ -204,7 +207,7 @@ func TestPromotionBeyondAParkedRow(t *testing.T) {
 
 // A replay that begins with a snapshot takes over what stands still, and what was discarded.
 func TestASnapshotKnowsItsParkedRows(t *testing.T) {
-	b, poison, stores := newBank(t), new(bad), memory.New()
+	b, poison, stores := newBank(t), new(bad), newShared(t)
 	b.snapshots = t.TempDir()
 	poison.set(13, 24)
 	e, stop := b.fragile(stores, fragile(t, 1, poison))
@@ -224,6 +227,15 @@ func TestASnapshotKnowsItsParkedRows(t *testing.T) {
 	b.must(err)
 	until(t, "it is verified", func() bool { return b.status(e, op).State == engine.Verified })
 	same(t, "a replay from the snapshot", b.spent(e, 2), want)
+	_, err = e.CreateSnapshot(t.Context(), spending.Name, "tester", "it is discarded by now")
+	b.must(err)
+	op, err = e.Begin(t.Context(), engine.Order{Wish: engine.Wish{Projection: spending.Name, From: "snapshot"}})
+	b.must(err)
+	until(t, "it is verified", func() bool { return b.status(e, op).State == engine.Verified })
+	same(t, "a replay from the second snapshot", b.spent(e, 3), want)
+	if left := stores.left(3, "c4\x00"); left != 1 {
+		t.Errorf("the row is written as one without %d of its events", left)
+	}
 }
 
 // A row that is parked stays so, whatever ends before the rows of others are saved that were told of events beyond: the

@@ -80,6 +80,11 @@ type Snapshot interface {
 type Writer interface {
 	// Set writes a row. Key and value may be changed after the call.
 	Set(key, value []byte) error
+	// SetWithout is Set for a row that some events are left out of, which it was folded from before. Where several
+	// processes write the row, late and twice, that stays which most are left out of, and of those which as many are
+	// left out of that which was folded the furthest; Set leaves none out. The same events must have been left out
+	// wherever as many were.
+	SetWithout(events int, key, value []byte) error
 }
 
 // Store keeps the rows of one generation. Its methods may be called concurrently, Save for different

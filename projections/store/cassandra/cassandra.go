@@ -4,7 +4,8 @@
 // that with the later time, whichever comes last. A fold is pure and its order is the log's, so two writes of one time
 // are the same bytes: a write that is repeated because nobody knows whether it was applied, one that comes minutes
 // late, and one of a process that has lost its task without knowing it, either lose, or say the same, or are ahead and
-// true. There is no clock in this, no lightweight transaction, no counter and no deletion of a row.
+// true. Where it was decided that events are left out of a row, how many goes before the position. There is no clock in
+// this, no lightweight transaction, no counter and no deletion of a row.
 //
 // Rows and checkpoint are not one write here: the rows come first, and the checkpoint when all of them are there. What
 // a crash leaves is rows that may be ahead of their checkpoint. They carry their positions, so folding again passes

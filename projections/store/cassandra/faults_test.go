@@ -85,6 +85,33 @@ func TestLateWriteLoses(t *testing.T) {
 	expect(t, owner, 10, "k", value(9, "nine"))
 }
 
+// A row that is folded anew without an event stays, though it is not as far as it was, and though one that has not heard
+// of it writes what is further.
+func TestARowThatLosesEvents(t *testing.T) {
+	cfg := config(t, positionOf)
+	_, zombie := process(t, cfg)
+	_, owner := process(t, cfg)
+	must(t, save(zombie, 7, "k", "seven"))
+	without := func(next, position int64, text string) {
+		t.Helper()
+		must(t, owner.Save(0, store.Checkpoint{Next: next}, func(w store.Writer) error {
+			return w.SetWithout(1, []byte("k"), value(position, text))
+		}))
+	}
+	without(9, 3, "three and not seven")
+	expect(t, owner, 9, "k", value(3, "three and not seven"))
+	must(t, save(zombie, 8, "k", "eight, and seven"))
+	expect(t, owner, 9, "k", value(3, "three and not seven"))
+	without(10, 9, "nine and not seven")
+	expect(t, owner, 10, "k", value(9, "nine and not seven"))
+	err := owner.Save(0, store.Checkpoint{Next: 11}, func(w store.Writer) error {
+		return w.SetWithout(mostLeftOut+1, []byte("k"), value(10, "ten"))
+	})
+	if err == nil {
+		t.Error("more events are left out than there is room for, and it is no failure")
+	}
+}
+
 // faults are what happens to requests that hold the word. It dials for the driver.
 type faults struct {
 	word []byte

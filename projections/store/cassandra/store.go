@@ -216,13 +216,16 @@ type batch struct {
 }
 
 // Set implements store.Writer.
-func (b *batch) Set(key, value []byte) error {
+func (b *batch) Set(key, value []byte) error { return b.SetWithout(0, key, value) }
+
+// SetWithout implements store.Writer.
+func (b *batch) SetWithout(events int, key, value []byte) error {
 	position := b.position(value)
-	if position < 0 || position > lastPosition {
-		return fmt.Errorf("row %q is at position %d", key, position)
+	if position < 0 || position > lastPosition || events > mostLeftOut {
+		return fmt.Errorf("row %q is at position %d without %d of its events", key, position, events)
 	}
 	bucket := bucketOf(key)
-	r := timed{row{bytes.Clone(key), append([]byte{}, value...)}, 2*position + 2}
+	r := timed{row{bytes.Clone(key), append([]byte{}, value...)}, int64(events)<<positionBits + 2*position + 2}
 	if i, found := b.at[string(key)]; found {
 		b.buckets[bucket][i] = r
 		return nil
@@ -242,7 +245,11 @@ func (b *batch) find(bucket int, key []byte) ([]byte, bool) {
 }
 
 const (
-	lastPosition = 1 << 50
+	// positionBits is how many bits of the time of a row are for its position; above them is how many events were left
+	// out of it.
+	positionBits = 50
+	lastPosition = 1<<(positionBits-1) - 2
+	mostLeftOut  = 1<<(63-positionBits) - 2 // below what a generation is dropped with
 	// actBits is how many acts one position has room for.
 	actBits = 18
 )

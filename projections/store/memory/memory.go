@@ -101,6 +101,8 @@ func (w writer) Set(key, value []byte) error {
 	return nil
 }
 
+func (w writer) SetWithout(_ int, key, value []byte) error { return w.Set(key, value) }
+
 // Ingest implements store.Store.
 func (s *Store) Ingest(n int32, c store.Checkpoint, fill func(store.Writer) error) error {
 	return s.Save(n, c, fill)

@@ -62,5 +62,8 @@ func (t *table) Set(key, value []byte) error {
 	return t.to.Set(t.key, value)
 }
 
+// SetWithout implements store.Writer.
+func (t *table) SetWithout(_ int, key, value []byte) error { return t.Set(key, value) }
+
 // prefix is what a stored key has before that of the row: the task and the kind.
 const prefix = 4 + 1

@@ -210,6 +210,8 @@ func (w writer) Set(key, value []byte) error {
 	return op.Finish()
 }
 
+func (w writer) SetWithout(_ int, key, value []byte) error { return w.Set(key, value) }
+
 func (r *rows) Save(task int32, c store.Checkpoint, fill func(store.Writer) error) error {
 	// A rebuilding task saves some MB at once; the batch keeps its memory for the next one.
 	batch := r.db.NewBatch(pebble.WithMaxRetainedSizeBytes(4 << 20))

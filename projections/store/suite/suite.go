@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Stores) {
 		"a scan is ordered and bounded":       scans,
 		"a snapshot stands still":             snapshots,
 		"a value may be reused by its giver":  reuse,
+		"a row may lose events":               less,
 		"many rows are taken at once":         ingests,
 		"a failed ingestion changes nothing":  failedIngestion,
 	} {
@@ -220,6 +221,21 @@ func reuse(t *testing.T, open func(*testing.T) store.Stores) {
 	}
 	v[0] = '9'
 	expect(t, content(t, s, 0, nil, nil), "1 x=1 y=2")
+}
+
+func less(t *testing.T, open func(*testing.T) store.Stores) {
+	s := openOne(t, open(t), one)
+	defer closeOne(t, s)
+	save(t, s, 0, 1, "a=with")
+	without := func(w store.Writer) error { return w.SetWithout(1, []byte("a"), []byte("without")) }
+	if err := s.Save(0, store.Checkpoint{Next: 2}, without); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, content(t, s, 0, nil, nil), "2 a=without")
+	if err := s.Ingest(1, store.Checkpoint{Next: 3}, without); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, content(t, s, 1, nil, nil), "3 a=without")
 }
 
 // many gives rows of two kinds in order: those that were there before, and those that were not.
