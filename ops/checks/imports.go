@@ -67,7 +67,7 @@ func places() []place {
 		{library: franz + "sr", folders: []string{"schemas"}},
 		{library: "github.com/twmb/avro", folders: []string{"schemas", "streams"}},
 		{library: "github.com/linkedin/goavro", folders: []string{"schemas", "streams"}},
-		{library: "github.com/apache/cassandra-gocql-driver", folders: []string{"projections/store/cassandra"}},
+		{library: "github.com/gocql/gocql", folders: []string{"projections/store/cassandra"}},
 		{library: "github.com/cockroachdb/pebble", folders: []string{"projections/store/pebble"}},
 	}
 }

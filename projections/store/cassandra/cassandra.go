@@ -20,7 +20,7 @@ import (
 	"math"
 	"time"
 
-	gocql "github.com/apache/cassandra-gocql-driver/v2"
+	"github.com/gocql/gocql"
 
 	"github.com/refold/refold/projections/store"
 )
@@ -78,7 +78,6 @@ func connect(cfg Config, keyspace string) (*gocql.Session, error) {
 	c.DefaultIdempotence = true
 	c.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(gocql.RoundRobinHostPolicy(), gocql.ShuffleReplicas())
 	c.ReconnectInterval = time.Second
-	c.Metadata.CacheMode = gocql.KeyspaceOnly
 	c.Dialer = cfg.dialer
 	c.Logger = logger{cfg.Logger}
 	return c.CreateSession()
@@ -124,7 +123,7 @@ func (s *Stores) drop(g store.Generation) error {
 		for bucket := range buckets {
 			err := s.insist(func(ctx context.Context) error {
 				return s.session.Query(`DELETE FROM rows USING TIMESTAMP ? WHERE projection = ? AND generation = ? AND task = ? AND bucket = ?`,
-					int64(math.MaxInt64), g.Projection, g.Number, task, bucket).ExecContext(ctx)
+					int64(math.MaxInt64), g.Projection, g.Number, task, bucket).WithContext(ctx).Exec()
 			})
 			if err != nil {
 				return err
@@ -136,14 +135,14 @@ func (s *Stores) drop(g store.Generation) error {
 	}
 	return s.insist(func(ctx context.Context) error {
 		return s.session.Query(`DELETE FROM checkpoints USING TIMESTAMP ? WHERE projection = ? AND generation = ?`,
-			int64(math.MaxInt64), g.Projection, g.Number).ExecContext(ctx)
+			int64(math.MaxInt64), g.Projection, g.Number).WithContext(ctx).Exec()
 	})
 }
 
 func (s *Stores) tasksOf(g store.Generation) (tasks []int32, err error) {
 	err = s.insist(func(ctx context.Context) error {
 		tasks = tasks[:0]
-		iter := s.session.Query(`SELECT task FROM checkpoints WHERE projection = ? AND generation = ?`, g.Projection, g.Number).IterContext(ctx)
+		iter := s.session.Query(`SELECT task FROM checkpoints WHERE projection = ? AND generation = ?`, g.Projection, g.Number).WithContext(ctx).Iter()
 		var task int32
 		for iter.Scan(&task) {
 			tasks = append(tasks, task)
@@ -211,22 +210,11 @@ func wrong(err error) bool {
 // errForm is wrapped where something stored is not in the form that this build writes.
 var errForm = errors.New("it cannot be read")
 
-// logger gives the driver's own words to the structured log.
+// logger gives the driver's own words to the structured log. What matters of them is said by who is kept waiting.
 type logger struct{ to *slog.Logger }
 
-func (l logger) Error(msg string, fields ...gocql.LogField)   { l.log(slog.LevelWarn, msg, fields) }
-func (l logger) Warning(msg string, fields ...gocql.LogField) { l.log(slog.LevelWarn, msg, fields) }
-func (l logger) Info(msg string, fields ...gocql.LogField)    { l.log(slog.LevelDebug, msg, fields) }
-func (l logger) Debug(msg string, fields ...gocql.LogField)   { l.log(slog.LevelDebug, msg, fields) }
-
-func (l logger) log(level slog.Level, msg string, fields []gocql.LogField) {
-	ctx := context.Background()
-	if !l.to.Enabled(ctx, level) {
-		return
-	}
-	args := make([]any, 0, 2*len(fields))
-	for _, f := range fields {
-		args = append(args, f.Name, f.Value.String())
-	}
-	l.to.Log(ctx, level, "Cassandra driver: "+msg, args...)
+func (l logger) Print(v ...any) { l.to.Debug("Cassandra driver: " + fmt.Sprint(v...)) }
+func (l logger) Printf(format string, v ...any) {
+	l.to.Debug("Cassandra driver: " + fmt.Sprintf(format, v...))
 }
+func (l logger) Println(v ...any) { l.Print(v...) }

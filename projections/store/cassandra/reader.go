@@ -9,7 +9,7 @@ import (
 	"hash/crc32"
 	"sync"
 
-	gocql "github.com/apache/cassandra-gocql-driver/v2"
+	"github.com/gocql/gocql"
 
 	"github.com/refold/refold/projections/store"
 )
@@ -40,7 +40,7 @@ func (r reader) Checkpoint(task int32) (c store.Checkpoint, err error) {
 	err = r.do(func(ctx context.Context) error {
 		var text []byte
 		err := r.stores.session.Query(`SELECT checkpoint FROM checkpoints WHERE projection = ? AND generation = ? AND task = ?`,
-			r.generation.Projection, r.generation.Number, task).ScanContext(ctx, &text)
+			r.generation.Projection, r.generation.Number, task).WithContext(ctx).Scan(&text)
 		if errors.Is(err, gocql.ErrNotFound) || err == nil && len(text) == 0 {
 			c = store.Checkpoint{}
 			return nil
@@ -62,7 +62,7 @@ func (r reader) Checkpoint(task int32) (c store.Checkpoint, err error) {
 func (r reader) Load(task int32, key []byte) (value []byte, err error) {
 	err = r.do(func(ctx context.Context) error {
 		err := r.stores.session.Query(`SELECT value FROM rows WHERE projection = ? AND generation = ? AND task = ? AND bucket = ? AND key = ?`,
-			r.generation.Projection, r.generation.Number, task, bucketOf(key), key).ScanContext(ctx, &value)
+			r.generation.Projection, r.generation.Number, task, bucketOf(key), key).WithContext(ctx).Scan(&value)
 		switch {
 		case errors.Is(err, gocql.ErrNotFound):
 			value = nil
@@ -123,7 +123,7 @@ func (r reader) several(task int32, bucket int, keys [][]byte) (found []row, err
 }
 
 func collect(ctx context.Context, q *gocql.Query) (found []row, err error) {
-	iter := q.IterContext(ctx)
+	iter := q.WithContext(ctx).Iter()
 	for {
 		r := row{value: []byte{}}
 		if !iter.Scan(&r.key, &r.value) {

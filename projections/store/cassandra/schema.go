@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"regexp"
 
-	gocql "github.com/apache/cassandra-gocql-driver/v2"
+	"github.com/gocql/gocql"
 )
 
 // ErrNewer is wrapped where the tables are of a newer build than this one. Run that build, or another keyspace.
@@ -41,7 +41,7 @@ func migrate(ctx context.Context, cfg Config) error {
 	defer outside.Close()
 	// The name was checked, and cannot be bound.
 	err = outside.Query(fmt.Sprintf(
-		`CREATE KEYSPACE IF NOT EXISTS %s WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': %d}`, cfg.Keyspace, max(cfg.Replicas, 1))).ExecContext(ctx)
+		`CREATE KEYSPACE IF NOT EXISTS %s WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': %d}`, cfg.Keyspace, max(cfg.Replicas, 1))).WithContext(ctx).Exec()
 	if err != nil {
 		return fmt.Errorf("make the keyspace: %w", err)
 	}
@@ -50,7 +50,7 @@ func migrate(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer session.Close()
-	if err := session.Query(`CREATE TABLE IF NOT EXISTS schema_version (id int PRIMARY KEY, version int)`).ExecContext(ctx); err != nil {
+	if err := session.Query(`CREATE TABLE IF NOT EXISTS schema_version (id int PRIMARY KEY, version int)`).WithContext(ctx).Exec(); err != nil {
 		return fmt.Errorf("make the table of the version: %w", err)
 	}
 	return migrateTables(ctx, session)
@@ -58,7 +58,7 @@ func migrate(ctx context.Context, cfg Config) error {
 
 func migrateTables(ctx context.Context, session *gocql.Session) error {
 	var version int
-	err := session.Query(`SELECT version FROM schema_version WHERE id = 0`).ScanContext(ctx, &version)
+	err := session.Query(`SELECT version FROM schema_version WHERE id = 0`).WithContext(ctx).Scan(&version)
 	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
 		return fmt.Errorf("read the version of the tables: %w", err)
 	}
@@ -68,11 +68,11 @@ func migrateTables(ctx context.Context, session *gocql.Session) error {
 	}
 	for ; version < len(all); version++ {
 		for _, statement := range all[version] {
-			if err := session.Query(statement).ExecContext(ctx); err != nil {
+			if err := session.Query(statement).WithContext(ctx).Exec(); err != nil {
 				return fmt.Errorf("make the tables of version %d: %w", version+1, err)
 			}
 		}
-		err := session.Query(`INSERT INTO schema_version (id, version) VALUES (0, ?) USING TIMESTAMP ?`, version+1, int64(version+1)).ExecContext(ctx)
+		err := session.Query(`INSERT INTO schema_version (id, version) VALUES (0, ?) USING TIMESTAMP ?`, version+1, int64(version+1)).WithContext(ctx).Exec()
 		if err != nil {
 			return fmt.Errorf("note the version of the tables: %w", err)
 		}

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	gocql "github.com/apache/cassandra-gocql-driver/v2"
+	"github.com/gocql/gocql"
 
 	"github.com/refold/refold/projections/store"
 )
@@ -88,7 +88,7 @@ func (r *rows) save(n int32, b *batch) error {
 	}
 	err = r.stores.insist(func(ctx context.Context) error {
 		return r.stores.session.Query(`UPDATE checkpoints USING TIMESTAMP ? SET checkpoint = ? WHERE projection = ? AND generation = ? AND task = ?`,
-			timeOf(b.checkpoint), text, r.generation.Projection, r.generation.Number, n).ExecContext(ctx)
+			timeOf(b.checkpoint), text, r.generation.Projection, r.generation.Number, n).WithContext(ctx).Exec()
 	})
 	saved = err == nil
 	return err
@@ -104,7 +104,7 @@ func (r *rows) name(n int32) error {
 	}
 	err := r.stores.insist(func(ctx context.Context) error {
 		return r.stores.session.Query(`INSERT INTO checkpoints (projection, generation, task) VALUES (?, ?, ?) USING TIMESTAMP 1`,
-			r.generation.Projection, r.generation.Number, n).ExecContext(ctx)
+			r.generation.Projection, r.generation.Number, n).WithContext(ctx).Exec()
 	})
 	if err == nil {
 		r.mu.Lock()
@@ -189,12 +189,12 @@ const update = `UPDATE rows USING TIMESTAMP ? SET value = ? WHERE projection = ?
 
 func (r *rows) writeSome(n int32, bucket int, some []timed) error {
 	return r.stores.insist(func(ctx context.Context) error {
-		q := r.stores.session.Batch(gocql.UnloggedBatch)
+		q := r.stores.session.NewBatch(gocql.UnloggedBatch).WithContext(ctx)
 		for _, row := range some {
 			q.Query(update, row.time, row.value, r.generation.Projection, r.generation.Number, n, bucket, row.key)
 		}
 		began := time.Now()
-		err := q.ExecContext(ctx)
+		err := r.stores.session.ExecuteBatch(q)
 		now := time.Now()
 		r.stores.window.tried(now.Sub(began), err, now)
 		return err
