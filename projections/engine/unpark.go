@@ -113,6 +113,14 @@ func (t *task) anew(ctx context.Context, a acts.RowAct) error {
 		return err
 	}
 	was, parked := t.parked[a.Key]
+	if parked {
+		switch ahead, err := t.emission.ahead(ctx, t.next); {
+		case err != nil:
+			return fmt.Errorf("row %q: %w: %w", a.Key, errNotAnew, err)
+		case ahead:
+			return fmt.Errorf("row %q: %w: others were told of events beyond %d, by who had the task before", a.Key, errNotAnew, t.next)
+		}
+	}
 	bounded, cancel := context.WithTimeout(ctx, refoldWithin)
 	defer cancel()
 	row, err := t.refold(bounded, refolding{
@@ -137,6 +145,23 @@ func (t *task) anew(ctx context.Context, a acts.RowAct) error {
 		t.parked[a.Key] = parkedBy(failed)
 	}
 	return t.putBack(a.Key, row)
+}
+
+// ahead tells whether effects were published of events that the task has not folded, as after a crash before it saved.
+// A row must not go on before the task is there: its events up to there would be taken to be told, and only those that
+// it waited for are published by their ids.
+func (m *emission) ahead(ctx context.Context, next int64) (bool, error) {
+	if m == nil || !m.emitter.emits(m.voice, next) {
+		return false, nil
+	}
+	if !m.taken {
+		if err := m.try(ctx, next); err != nil {
+			return false, err
+		}
+	}
+	m.emitter.mu.Lock()
+	defer m.emitter.mu.Unlock()
+	return m.emitter.marks.beyond(m.partition, next), nil
 }
 
 // putBack saves a row that was folded anew, with the checkpoint that says so, and forgets what it was.

@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/refold/refold/projections/engine"
@@ -8,6 +10,7 @@ import (
 	"github.com/refold/refold/projections/spending"
 	"github.com/refold/refold/projections/store/memory"
 	"github.com/refold/refold/projections/trail"
+	"github.com/refold/refold/streams/topic"
 )
 
 // parkedRow returns the parked row of a customer in the live generation.
@@ -261,5 +264,41 @@ func TestAParkingIsWrittenBeforeOthersGoOn(t *testing.T) {
 		t.Errorf("got %v, %v", left, err)
 	}
 	same(t, "mended", b.spent(e, 1), purchasesOf(b.n, nil))
+	b.toldBut(nil)
+}
+
+// A row goes on only when its task has come again to where others were told, or nobody would tell what it waited for
+// up to there.
+func TestARowGoesOnWhereItsTaskHasBeen(t *testing.T) {
+	b, poison, stores := newBank(t), new(bad), &full{Stores: memory.New()}
+	poison.set(13)
+	d := fragile(t, 1, poison)
+	e, stop := b.fragile(stores, d)
+	b.post(20)
+	b.spent(e, 1)
+	row := b.parkedRow(e, "c3")
+	stores.isFull.Store(true)
+	b.post(30)
+	live := engine.Operation(spending.Name, 1)
+	until(t, "it cannot save", func() bool { return b.status(e, live).State == engine.Stuck })
+	b.toldBut(map[int]int{3: 13})
+	ctx, cancel := context.WithCancel(t.Context())
+	decided := b.broker.Ends(topic.Acts)[0] + 1
+	retried := make(chan error)
+	go func() {
+		_, err := e.RetryParked(ctx, spending.Name, row, "tester", "it will be mended")
+		retried <- err
+	}()
+	until(t, "it is decided", func() bool { return b.broker.Ends(topic.Acts)[0] == decided })
+	cancel()
+	if err := <-retried; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	stop()
+	poison.set()
+	stores.isFull.Store(false)
+	e, stop = b.fragile(stores, d)
+	defer stop()
+	until(t, "the row goes on", func() bool { return b.spent(e, 1)["c3"] == purchasesOf(b.n, nil)["c3"] })
 	b.toldBut(nil)
 }
