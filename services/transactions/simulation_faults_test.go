@@ -17,6 +17,7 @@ import (
 
 	"github.com/refold/refold/projections/store/memory"
 	"github.com/refold/refold/services/transactions/history"
+	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -28,16 +29,16 @@ type weather struct {
 	going sync.WaitGroup
 
 	mu     sync.Mutex
-	rng    *rand.Rand       // guarded by mu
-	fates  map[fate]int     // one request in so many has it; guarded by mu
-	slow   int64            // the network's longest delay in µs; guarded by mu
-	counts map[string]int64 // faults by their names; guarded by mu
+	rng    *rand.Rand        // guarded by mu
+	fates  map[fake.Fate]int // one request in so many has it; guarded by mu
+	slow   int64             // the network's longest delay in µs; guarded by mu
+	counts map[string]int64  // faults by their names; guarded by mu
 }
 
 func newWeather(w *simulation) *weather {
 	return &weather{
 		simulation: w, done: make(chan struct{}), rng: rand.New(rand.NewPCG(w.seed, 1)),
-		fates: make(map[fate]int), slow: 500, counts: make(map[string]int64),
+		fates: make(map[fake.Fate]int), slow: 500, counts: make(map[string]int64),
 	}
 }
 
@@ -45,11 +46,11 @@ func newWeather(w *simulation) *weather {
 func faults() map[string]func(*weather, *rand.Rand, int, time.Duration) {
 	return map[string]func(*weather, *rand.Rand, int, time.Duration){
 		"error":        (*weather).errors,
-		"lost request": func(w *weather, r *rand.Rand, _ int, d time.Duration) { w.lose(requestIs, r, d) },
-		"lost reply":   func(w *weather, r *rand.Rand, _ int, d time.Duration) { w.lose(replyIs, r, d) },
-		"lying reply":  func(w *weather, r *rand.Rand, _ int, d time.Duration) { w.lose(replyLies, r, d) },
+		"lost request": func(w *weather, r *rand.Rand, _ int, d time.Duration) { w.lose(fake.RequestLost, r, d) },
+		"lost reply":   func(w *weather, r *rand.Rand, _ int, d time.Duration) { w.lose(fake.ReplyLost, r, d) },
+		"lying reply":  func(w *weather, r *rand.Rand, _ int, d time.Duration) { w.lose(fake.ReplyLies, r, d) },
 		"cut": func(w *weather, _ *rand.Rand, slot int, _ time.Duration) {
-			w.each(slot, func(p *process) { p.link.cut() })
+			w.each(slot, func(p *process) { p.link.Cut() })
 		},
 		"partition":    (*weather).partition,
 		"pause":        (*weather).standstill,
@@ -101,24 +102,24 @@ func (w *weather) delay() time.Duration {
 }
 
 // fate is what becomes of a request.
-func (w *weather) fate(key kmsg.Key) fate {
+func (w *weather) fate(key kmsg.Key) fake.Fate {
 	if w.ended.Load() {
-		return arrives
+		return fake.Arrives
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, f := range []fate{requestIs, replyIs, replyLies} {
+	for _, f := range []fake.Fate{fake.RequestLost, fake.ReplyLost, fake.ReplyLies} {
 		oneIn := w.fates[f]
-		if oneIn == 0 || f == replyLies && key != kmsg.EndTxn || w.rng.IntN(oneIn) > 0 {
+		if oneIn == 0 || f == fake.ReplyLies && key != kmsg.EndTxn || w.rng.IntN(oneIn) > 0 {
 			continue
 		}
 		w.counts[[]string{"", "request lost", "reply lost", "reply that lied"}[f]]++
 		return f
 	}
-	return arrives
+	return fake.Arrives
 }
 
-func (w *weather) lose(f fate, rng *rand.Rand, d time.Duration) {
+func (w *weather) lose(f fake.Fate, rng *rand.Rand, d time.Duration) {
 	w.mu.Lock()
 	w.fates[f] = 1 << rng.IntN(6)
 	w.mu.Unlock()
@@ -162,10 +163,10 @@ func (w *weather) errors(rng *rand.Rand, _ int, d time.Duration) {
 // partition takes the network of a process away; nobody hears of what was under way.
 func (w *weather) partition(_ *rand.Rand, slot int, d time.Duration) {
 	w.each(slot, func(p *process) {
-		p.link.freeze()
+		p.link.Freeze()
 		wait(w.done, 2*d)
-		p.link.cut()
-		p.link.thaw()
+		p.link.Cut()
+		p.link.Thaw()
 	})
 }
 
@@ -174,9 +175,9 @@ func (w *weather) partition(_ *rand.Rand, slot int, d time.Duration) {
 func (w *weather) standstill(_ *rand.Rand, slot int, d time.Duration) {
 	w.each(slot, func(p *process) {
 		p.disk.delay.Store(int64(d))
-		p.link.freeze()
+		p.link.Freeze()
 		wait(w.done, 3*d)
-		p.link.thaw()
+		p.link.Thaw()
 		p.disk.delay.Store(0)
 	})
 }

@@ -246,3 +246,15 @@ func (w *simulation) records() []history.Record {
 	})
 	return out
 }
+
+// wait waits for a while, or until done is closed; it says whether the while is over.
+func wait(done <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return false
+	case <-timer.C:
+		return true
+	}
+}

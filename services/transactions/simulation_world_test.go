@@ -21,6 +21,7 @@ import (
 	"github.com/refold/refold/projections/store/memory"
 	"github.com/refold/refold/services/transactions/history"
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/mailbox"
 	"github.com/refold/refold/streams/topic"
@@ -39,7 +40,7 @@ type simulation struct {
 	log     *lockedBuffer
 	begun   time.Time // in virtual time
 	cut     int64     // where somebody else wrote to partition 0
-	// leaving are processes that were left behind and end in their own time.
+	// leaving are processes that were left behind and end in their own time, and their networks.
 	leaving sync.WaitGroup
 
 	mu        sync.Mutex
@@ -119,7 +120,7 @@ type process struct {
 	world    *simulation
 	name     string
 	slot     int
-	link     *link
+	link     *fake.Link
 	disk     *disk
 	follower *engine.Follower
 	mail     *mailbox.Mailbox
@@ -134,9 +135,9 @@ func (w *simulation) start(slot int, rows *memory.Store) {
 	}
 	w.mu.Lock()
 	w.started++
-	p := &process{world: w, name: fmt.Sprintf("p%d-%d", slot, w.started), slot: slot, link: newLink(&w.network), disk: newDisk(rows)}
+	p := &process{world: w, name: fmt.Sprintf("p%d-%d", slot, w.started), slot: slot, link: fake.NewLink(&w.network), disk: newDisk(rows)}
 	w.mu.Unlock()
-	p.link.delay, p.link.fate = w.weather.delay, w.weather.fate
+	p.link.Delay, p.link.Fate = w.weather.delay, w.weather.fate
 	if err := p.run(); err != nil {
 		w.t.Errorf("start %s: %v", p.name, err)
 		return
@@ -150,7 +151,7 @@ func (w *simulation) start(slot int, rows *memory.Store) {
 func (p *process) run() error {
 	w := p.world
 	logger := slog.New(slog.NewTextHandler(w.log, nil)).With("process", p.name)
-	c := cluster.Cluster{Seeds: w.cluster.Seeds, ClientID: p.name, Dial: p.link.dial}
+	c := cluster.Cluster{Seeds: w.cluster.Seeds, ClientID: p.name, Dial: p.link.Dial}
 	var err error
 	p.follower, err = engine.NewFollower(engine.FollowerConfig{
 		Cluster: c, Codec: w.codec, Definition: ledger.Definition(), Store: p.disk, Logger: logger,
@@ -261,7 +262,8 @@ func (w *simulation) leave(slot int) *memory.Store {
 	}
 	p.disk.delay.Store(0)
 	p.end()
-	p.link.kill()
+	p.link.Kill()
+	w.leaving.Go(p.link.Wait)
 	rows, _ := p.disk.crash()
 	return rows
 }
@@ -274,7 +276,8 @@ func (w *simulation) crash(slot int) (rows, older *memory.Store) {
 		return nil, nil
 	}
 	rows, older = p.disk.crash()
-	p.link.kill()
+	p.link.Kill()
+	w.leaving.Go(p.link.Wait)
 	w.leaving.Go(p.end)
 	return rows, older
 }
