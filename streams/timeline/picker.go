@@ -217,11 +217,13 @@ func fetchOf(detail kadm.TopicDetail, partition int32, s Span) *kmsg.FetchReques
 	return req
 }
 
-// topic returns where a topic is led.
+// topic returns where a topic is led. Two that ask at once both ask the brokers: none waits for the other, who may have
+// more patience.
 func (p *Picker) topic(ctx context.Context, name string) (kadm.TopicDetail, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if known, ok := p.known[name]; ok {
+	known, ok := p.known[name]
+	p.mu.Unlock()
+	if ok {
 		return known, nil
 	}
 	topics, err := kadm.NewClient(p.client).ListTopics(ctx, name)
@@ -231,6 +233,8 @@ func (p *Picker) topic(ctx context.Context, name string) (kadm.TopicDetail, erro
 	if err != nil {
 		return kadm.TopicDetail{}, fmt.Errorf("find topic %s: %w", name, err)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.known[name] = topics[name]
 	return topics[name], nil
 }

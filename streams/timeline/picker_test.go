@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -115,4 +116,44 @@ func TestPicksFromWhoeverLeads(t *testing.T) {
 	if _, err := p.ReadAt(ctx, position.Partition{Topic: topic.Transactions}, []int64{3}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that the caller went", err)
 	}
+}
+
+// Whoever has no more time does not wait for another one, who asks where the topic is and gets no answer.
+func TestPicksEndWithTheirCallers(t *testing.T) {
+	b := fake.New(t, 1)
+	b.Commit(records(0, 1)...)
+	asked, answering := make(chan struct{}, 1), make(chan struct{})
+	defer close(answering)
+	b.Kafka.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+		asked <- struct{}{}
+		<-answering
+		return nil, nil, false
+	})
+	p := picker(t, b)
+	at := position.Partition{Topic: topic.Transactions}
+	patient, give := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.ReadAt(patient, at, []int64{0})
+		ended <- err
+	}()
+	<-asked
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	other := make(chan error, 1)
+	go func() {
+		_, err := p.ReadAt(ctx, at, []int64{0})
+		other <- err
+	}()
+	select {
+	case err := <-other:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want %v", err, context.Canceled)
+		}
+	case err := <-ended:
+		t.Errorf("the one that is patient ended first: %v", err)
+	case <-time.After(time.Minute):
+		t.Error("it waits for the other one")
+	}
+	give()
 }
