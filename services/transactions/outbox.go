@@ -37,7 +37,7 @@ func (r *relay) outbox(ctx context.Context, p int32) {
 		if now > event.MicrosOf(time.Now()) && time.Since(all) > resendAllEvery {
 			looked, all = 0, time.Now()
 		}
-		looked = r.resendAged(v, looked, now)
+		looked = r.resendAged(ctx, v, looked, now)
 		if time.Since(rung) > alarmEvery && (r.alarm(v, now) || r.ahead(p, now)) {
 			rung = time.Now()
 		}
@@ -78,20 +78,22 @@ func (v *view) aged(looked, now event.Micros, fn func(ledger.Item) bool) {
 }
 
 // resendAged sends the transfers again that have reached an age for it since it was last looked. It returns up to
-// when they were: where rows could not be read, some were not, and would come to their next age only.
-func (r *relay) resendAged(v *view, looked, now event.Micros) event.Micros {
-	v.aged(looked, now, func(i ledger.Item) bool { return r.resend(v, i) })
+// when they were: where rows could not be read, some were not, and would come to their next age only. For the same
+// reason it waits where more are to be sent than mail takes at once, as when a partition is taken over.
+func (r *relay) resendAged(ctx context.Context, v *view, looked, now event.Micros) event.Micros {
+	v.aged(looked, now, func(i ledger.Item) bool { return r.resend(ctx, v, i) })
 	if v.err != nil {
 		return looked
 	}
 	return now
 }
 
-func (r *relay) resend(v *view, i ledger.Item) bool {
+func (r *relay) resend(ctx context.Context, v *view, i ledger.Item) bool {
+	var err error
 	if e, offset := v.sentTransfer(i.AccountID, i.ID); e != nil {
-		r.send(r.request(e, offset))
+		err = r.sendInTurn(ctx, r.request(e, offset))
 	}
-	return v.err == nil
+	return v.err == nil && err == nil
 }
 
 // alarm tells of the oldest transfer that is on its way for too long. It reports whether there is one.

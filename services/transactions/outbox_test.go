@@ -8,6 +8,7 @@ import (
 	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/topic"
 )
 
 // The alarm rings for what is on its way for long, and names the oldest.
@@ -26,14 +27,40 @@ func TestXP5AlarmOnAge(t *testing.T) {
 	}
 }
 
+// full is mail with room for none of what is not sent in turn to a partition.
+type full struct {
+	Mail
+	to int32
+}
+
+func (f full) Send(partition int32, key, value []byte) {
+	if partition != f.to {
+		f.Mail.Send(partition, key, value)
+	}
+}
+
+// However many transfers are on their way when a partition is taken over, mail takes their requests: one that it had
+// no room for would come with its next age only.
+func TestXP5ResendsWaitForRoom(t *testing.T) {
+	b := newBank(t, 2)
+	b.mail = func(m Mail) Mail { return full{m, topic.Of("c4", 2)} }
+	i := b.start()
+	i.open(payer)
+	i.open(receiver)
+	i.posted(deposit(payer, "d", 100))
+	if got := i.ended(payer, i.sent(payer, receiver, "t", 1)); got.GetState() != settled {
+		t.Errorf("got %v, want it settled", got)
+	}
+}
+
 // What could not be read is looked at again, and not when it has come to its next age.
 func TestResendsWhatCouldNotBeRead(t *testing.T) {
 	v := &view{partition: 1, now: noon, rows: unreadable{}}
-	if got := new(relay).resendAged(v, 5, noon); got != 5 || v.err == nil {
+	if got := new(relay).resendAged(t.Context(), v, 5, noon); got != 5 || v.err == nil {
 		t.Errorf("got that all is sent up to %d, %v, want 5", got, v.err)
 	}
 	v = &view{partition: 1, now: noon, rows: table{}}
-	if got := new(relay).resendAged(v, 5, noon); got != noon {
+	if got := new(relay).resendAged(t.Context(), v, 5, noon); got != noon {
 		t.Errorf("got that all is sent up to %d, want %d", got, noon)
 	}
 }

@@ -27,6 +27,9 @@ import (
 type Mail interface {
 	// Send sends a message to a partition, at some time or, rarely, never. It does not block.
 	Send(partition int32, key, value []byte)
+	// SendInTurn sends a message as Send does, but waits where too many wait to be sent, until there is room or
+	// ctx ends; it returns ctx's error.
+	SendInTurn(ctx context.Context, partition int32, key, value []byte) error
 	// Follow calls fn for every message to a partition from an offset on, with the offset after it, until
 	// ctx ends or fn fails; it returns that error.
 	Follow(ctx context.Context, partition int32, from int64, fn func(next int64, value []byte) error) error
@@ -131,17 +134,34 @@ func (s *Server) request(e *event.EntryPosted, offset int64) news {
 	}}
 }
 
+// send sends a message, or loses it where too many wait. It does not block.
 func (r *relay) send(n news) {
+	if key, value := r.encode(n); value != nil {
+		r.cfg.Mail.Send(n.to, key, value)
+	}
+}
+
+// sendInTurn sends a message when there is room.
+func (r *relay) sendInTurn(ctx context.Context, n news) error {
+	key, value := r.encode(n)
+	if value == nil {
+		return nil
+	}
+	return r.cfg.Mail.SendInTurn(ctx, n.to, key, value)
+}
+
+// encode returns the record of a message, whose value is nil where there can be none.
+func (r *relay) encode(n news) (key, value []byte) {
 	n.message.RelayedAt = event.MicrosOf(time.Now())
 	value, err := r.encoder.Append(nil, &n.message)
 	if err != nil {
 		r.cfg.Log.Error("a message about a transfer cannot be encoded", "transfer", n.message.TransferID, "error", err)
-		return
+		return nil, nil
 	}
 	account := n.message.ToAccountID
 	if r.home(account) != n.to {
 		account = n.message.FromAccountID
 	}
 	customer, _ := customerOf(account)
-	r.cfg.Mail.Send(n.to, []byte(customer), value)
+	return []byte(customer), value
 }

@@ -46,6 +46,14 @@ func (l *lossy) Send(partition int32, key, value []byte) {
 	}
 }
 
+func (l *lossy) SendInTurn(ctx context.Context, partition int32, key, value []byte) error {
+	l.seen.Add(1)
+	if l.lost.Load() {
+		return ctx.Err()
+	}
+	return l.Mail.SendInTurn(ctx, partition, key, value)
+}
+
 // through returns the mail of an instance that loses its messages from its start on.
 func (l *lossy) through(m Mail) Mail {
 	l.Mail = m

@@ -26,15 +26,15 @@ type Mailbox struct {
 	log     *slog.Logger
 }
 
-// maxWaiting bounds the messages that wait for a broker.
-const maxWaiting = 10_000
+// MaxWaiting bounds the messages that wait for a broker.
+const MaxWaiting = 10_000
 
 // Open returns the mailboxes of a topic, which must exist. The caller closes it.
 func Open(c cluster.Cluster, topic string, log *slog.Logger) (*Mailbox, error) {
 	client, err := c.Client(
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.MaxBufferedRecords(maxWaiting),
+		kgo.MaxBufferedRecords(MaxWaiting),
 		kgo.RecordDeliveryTimeout(10*time.Second),
 		kgo.ProducerLinger(time.Millisecond),
 	)
@@ -47,14 +47,27 @@ func Open(c cluster.Cluster, topic string, log *slog.Logger) (*Mailbox, error) {
 // Close ends sending. What was not sent by then is lost.
 func (m *Mailbox) Close() { m.client.Close() }
 
-// Send sends a message to a partition, later, without waiting for it. It keeps key and value.
+// Send sends a message to a partition, later, without waiting for it. It keeps key and value. Where MaxWaiting
+// messages wait already, this one is lost.
 func (m *Mailbox) Send(partition int32, key, value []byte) {
-	rec := &kgo.Record{Topic: m.topic, Partition: partition, Key: key, Value: value}
-	m.client.TryProduce(context.Background(), rec, func(_ *kgo.Record, err error) {
-		if err != nil {
-			m.log.Warn("a message was not sent and will be sent again", "topic", m.topic, "partition", partition, "error", err)
-		}
-	})
+	m.client.TryProduce(context.Background(), m.record(partition, key, value), m.sent)
+}
+
+// SendInTurn sends a message as Send does, but waits where MaxWaiting messages wait, until there is room or ctx ends;
+// it returns ctx's error.
+func (m *Mailbox) SendInTurn(ctx context.Context, partition int32, key, value []byte) error {
+	m.client.Produce(ctx, m.record(partition, key, value), m.sent)
+	return ctx.Err()
+}
+
+func (m *Mailbox) record(partition int32, key, value []byte) *kgo.Record {
+	return &kgo.Record{Topic: m.topic, Partition: partition, Key: key, Value: value}
+}
+
+func (m *Mailbox) sent(rec *kgo.Record, err error) {
+	if err != nil {
+		m.log.Warn("a message was not sent and will be sent again", "topic", m.topic, "partition", rec.Partition, "error", err)
+	}
 }
 
 // Follow calls fn for every message to a partition from an offset on, with the offset after it, and for new

@@ -1,11 +1,16 @@
 package mailbox_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/mailbox"
@@ -16,7 +21,11 @@ var errEnough = errors.New("enough")
 
 func open(t *testing.T) *mailbox.Mailbox {
 	t.Helper()
-	b := fake.New(t, 2)
+	return openAt(t, fake.New(t, 2))
+}
+
+func openAt(t *testing.T, b *fake.Broker) *mailbox.Mailbox {
+	t.Helper()
 	m, err := mailbox.Open(b.Cluster, topic.Transfers, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -59,5 +68,63 @@ func TestAPositionThatIsNotThereBeginsAtTheFirst(t *testing.T) {
 	m.Send(0, nil, []byte("first"))
 	if got, want := follow(t, m, 0, 77, 1), []string{"first before 1"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// No message that is sent in its turn is lost because more wait than there is room for.
+func TestMessagesInTurnWaitForRoom(t *testing.T) {
+	const all = mailbox.MaxWaiting + 500
+	b := fake.New(t, 2)
+	m := openAt(t, b)
+	answering := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(answering) })
+	defer answer()
+	b.Kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.Kafka.KeepControl()
+		<-answering
+		return nil, nil, false
+	})
+	taken := make(chan error, 1)
+	go func() {
+		var err error
+		for n := 0; n < all && err == nil; n++ {
+			err = m.SendInTurn(t.Context(), 0, nil, fmt.Append(nil, n))
+		}
+		taken <- err
+	}()
+	select {
+	case err := <-taken:
+		t.Fatalf("%d messages are taken while none can be sent: %v", all, err)
+	case <-time.After(100 * time.Millisecond): // time for what must not happen
+	}
+	answer()
+	if err := <-taken; err != nil {
+		t.Fatal(err)
+	}
+	got := follow(t, m, 0, 0, all)
+	if want := fmt.Sprintf("%d before %d", all-1, all); got[all-1] != want {
+		t.Errorf("the last one is %q, want %q", got[all-1], want)
+	}
+}
+
+// A message that waits for room does so until its sender has no more time.
+func TestMessagesInTurnWaitAsLongAsTheirSender(t *testing.T) {
+	b := fake.New(t, 2)
+	m := openAt(t, b)
+	ctx, cancel := context.WithCancel(t.Context())
+	answering := make(chan struct{})
+	defer close(answering)
+	b.Kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		<-answering
+		return nil, nil, false
+	})
+	for range mailbox.MaxWaiting {
+		m.Send(0, nil, nil)
+	}
+	waits := make(chan error, 1)
+	go func() { waits <- m.SendInTurn(ctx, 0, nil, nil) }()
+	cancel()
+	if err := <-waits; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }
