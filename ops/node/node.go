@@ -36,6 +36,7 @@ import (
 	"github.com/refold/refold/streams/feed"
 	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/mailbox"
+	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -278,7 +279,12 @@ func (n *Node) openTransactions(ctx context.Context, rows store.Store) error {
 		return err
 	}
 	n.parts.start("ledger", f.Run)
-	machines, err := transactions.OpenMachines(ctx, n.codec, topic.Transactions, f)
+	picker, err := timeline.NewPicker(n.cluster)
+	if err != nil {
+		return err
+	}
+	n.parts.add("journal connections", func() error { picker.Close(); return nil })
+	machines, err := transactions.OpenMachines(ctx, n.codec, topic.Transactions, f, picker)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,9 @@ each record that it reads to the ones before it, but reads only those that its s
 do not hold yet. A record below them that was changed is found here alone.
 
 A record is held to its hash by the record after it. The last record of a partition has
-none after it: of that one no more is proven than what the model makes of its command.`
+none after it: of that one no more is proven than what the model makes of its command.
+Who takes the partition over holds it to the hash that the saved rows have of it, and does
+not serve where it was changed.`
 
 func (c *cli) runVerify(ctx context.Context, kafka, registry string, checks []check) error {
 	where, codec, err := c.log(kafka, registry)

@@ -98,7 +98,12 @@ func inGroup(name string) option {
 func (b *bank) start(options ...option) *instance {
 	b.t.Helper()
 	f := b.follow()
-	machines, err := OpenMachines(b.t.Context(), b.codec, topic.Transactions, f)
+	log, err := timeline.NewPicker(b.cluster)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(log.Close)
+	machines, err := OpenMachines(b.t.Context(), b.codec, topic.Transactions, f, log)
 	if err != nil {
 		b.t.Fatal(err)
 	}

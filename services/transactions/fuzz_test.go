@@ -28,7 +28,7 @@ func FuzzDecide(f *testing.F) {
 		_, _ = random.Read(b) // it never fails
 		f.Add(b)
 	}
-	machines, err := OpenMachines(f.Context(), codec.New(&schemas{}), topic.Transactions, nil)
+	machines, err := OpenMachines(f.Context(), codec.New(&schemas{}), topic.Transactions, nil, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

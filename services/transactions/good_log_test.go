@@ -112,7 +112,7 @@ func (c *copied) change(customer, key string, how func(fact)) {
 	rec := c.records[c.find(customer, key)]
 	f := c.bank.decode(rec)
 	how(f)
-	machines, err := OpenMachines(c.bank.t.Context(), c.bank.codec, topic.Transactions, nil)
+	machines, err := OpenMachines(c.bank.t.Context(), c.bank.codec, topic.Transactions, nil, nil)
 	if err == nil {
 		rec.Value, err = machines.encoders.encode(f)
 	}

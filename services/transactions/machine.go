@@ -2,6 +2,7 @@ package transactions
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -11,11 +12,16 @@ import (
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/journal"
+	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/timeline"
 )
 
 // errAhead says that the rows hold more than the log: the log was lost, or another one has its name.
 var errAhead = errors.New("the ledger is ahead of the log")
+
+// errChanged says that the log's last record is not the one that the rows were folded from. There is no record after
+// it that would tell.
+var errChanged = errors.New("the last record of the log was changed since the ledger has it")
 
 // Journal is the journal of bank.transactions.
 type Journal = journal.Journal[*Command, Outcome]
@@ -25,14 +31,15 @@ type Machines struct {
 	topic      string
 	codec      *codec.Codec
 	ledger     Ledger
+	log        Log
 	definition *projection.Definition
 	encoders   encoders
 }
 
 // OpenMachines registers the schemas of what the topic will hold. The machines decide against the rows of
-// the ledger.
-func OpenMachines(ctx context.Context, c *codec.Codec, topic string, l Ledger) (*Machines, error) {
-	m := &Machines{topic: topic, codec: c, ledger: l, definition: ledger.Definition()}
+// the ledger, and hold the log to what they say of its end.
+func OpenMachines(ctx context.Context, c *codec.Codec, topic string, l Ledger, log Log) (*Machines, error) {
+	m := &Machines{topic: topic, codec: c, ledger: l, log: log, definition: ledger.Definition()}
 	var err error
 	if m.encoders, err = openEncoders(ctx, c, topic); err != nil {
 		return nil, fmt.Errorf("open the journal of %s: %w", topic, err)
@@ -83,6 +90,27 @@ func (m *machine) Reset(ctx context.Context, end int64) error {
 	}
 	m.overlay = m.definition.NewFolder(m.codec, m.ledger.Base(m.partition))
 	m.crowded = fewRows
+	return m.proveHead(ctx)
+}
+
+// proveHead holds the last record of the log to its hash, which the rows have since they were folded. A record
+// before it is held by the one after it.
+func (m *machine) proveHead(ctx context.Context) error {
+	head, err := m.head()
+	if err != nil || head.PartitionSeq == 0 {
+		return err
+	}
+	at := position.Partition{Topic: m.topic, Partition: m.partition}
+	records, err := m.log.ReadAt(ctx, at, []int64{head.Offset})
+	if errors.Is(err, timeline.ErrHole) {
+		return nil // it is in the archive alone
+	}
+	if err != nil {
+		return fmt.Errorf("read the last record: %w", err)
+	}
+	if sha256.Sum256(records[0].Value) != head.Hash {
+		return fmt.Errorf("%w: offset %d", errChanged, head.Offset)
+	}
 	return nil
 }
 

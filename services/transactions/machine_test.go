@@ -11,15 +11,17 @@ import (
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
 
-// lazy is a Ledger that saves nothing before it is waited for. Its log is what a machine decided.
+// lazy is a Ledger that saves nothing before it is waited for, and the Log of it, which is what a machine decided.
 type lazy struct {
 	folder  projection.Folder
 	rows    map[string][]byte
 	log     []*timeline.Record // not saved yet
+	last    *timeline.Record   // the last one that is saved
 	at      int64
 	waiting int
 }
@@ -31,6 +33,13 @@ func (l *lazy) Base(int32) projection.Base { return l }
 // Ends says nothing: there is no broker.
 func (l *lazy) Ends(context.Context) (cluster.Offsets, error) { return nil, nil }
 
+func (l *lazy) ReadAt(_ context.Context, at position.Partition, offsets []int64) ([]*timeline.Record, error) {
+	if l.last == nil || !slices.Equal(offsets, []int64{l.last.Offset}) {
+		return nil, fmt.Errorf("%s: %w", at, timeline.ErrHole)
+	}
+	return []*timeline.Record{l.last}, nil
+}
+
 func (l *lazy) Position(int32) int64 { return l.at }
 
 func (l *lazy) Wait(_ context.Context, _ int32, offset int64) error {
@@ -39,7 +48,7 @@ func (l *lazy) Wait(_ context.Context, _ int32, offset int64) error {
 		if err := l.folder.Fold(l.log[0]); err != nil {
 			return err
 		}
-		l.log = l.log[1:]
+		l.last, l.log = l.log[0], l.log[1:]
 	}
 	l.at = offset
 	return l.folder.Changed(func(key, value []byte) error {
@@ -61,7 +70,7 @@ func newAlone(t testing.TB) *alone {
 	b := newBank(t, 1)
 	l := &lazy{rows: make(map[string][]byte)}
 	l.folder = ledger.Definition().NewFolder(b.codec, l)
-	machines, err := OpenMachines(t.Context(), b.codec, topic.Transactions, l)
+	machines, err := OpenMachines(t.Context(), b.codec, topic.Transactions, l, l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +108,27 @@ func (a *alone) decide(c *Command) Outcome {
 func (a *alone) take(value []byte) {
 	a.ledger.log = append(a.ledger.log, &timeline.Record{Topic: topic.Transactions, Offset: a.offset, Value: value})
 	a.offset++
+}
+
+// LG-22: the last record, which no record after it holds to its hash, is held to it by the rows.
+func TestLG22ChangedLastRecordIsNotServed(t *testing.T) {
+	a := newAlone(t)
+	a.decide(made(t, deposit("c1.main", "k", 1)))
+	if err := a.Reset(t.Context(), a.offset); err != nil {
+		t.Fatalf("as it was: got %v", err)
+	}
+	last := a.ledger.last
+	changed := *last
+	changed.Value = slices.Clone(last.Value)
+	changed.Value[len(changed.Value)-1]++
+	a.ledger.last = &changed
+	if err := a.Reset(t.Context(), a.offset); !errors.Is(err, errChanged) {
+		t.Errorf("changed: got %v, want %v", err, errChanged)
+	}
+	a.ledger.last = nil
+	if err := a.Reset(t.Context(), a.offset); err != nil {
+		t.Errorf("deleted from the log, as what is archived may be: got %v", err)
+	}
 }
 
 func TestOverlayStaysSmall(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/mailbox"
+	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -123,6 +124,7 @@ type process struct {
 	link     *fake.Link
 	disk     *disk
 	follower *engine.Follower
+	log      *timeline.Picker
 	mail     *mailbox.Mailbox
 	ahead    atomic.Int64 // what its clock is ahead of the others, in ns
 	end      func()       // ends it in good order
@@ -166,7 +168,10 @@ func (p *process) run() error {
 	if err := p.follower.Assign(all); err != nil {
 		return err
 	}
-	machines, err := OpenMachines(context.Background(), w.codec, topic.Transactions, p.follower)
+	if p.log, err = timeline.NewPicker(c); err != nil {
+		return err
+	}
+	machines, err := OpenMachines(context.Background(), w.codec, topic.Transactions, p.follower, p.log)
 	if err != nil {
 		return err
 	}
@@ -221,6 +226,7 @@ func (p *process) begin(j *Journal) {
 			stops[i]()
 		}
 		p.mail.Close()
+		p.log.Close()
 		p.follower.Close()
 	})
 }

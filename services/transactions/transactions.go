@@ -16,6 +16,8 @@ import (
 
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/position"
+	"github.com/refold/refold/streams/timeline"
 )
 
 // Ledger is the followed projection of package ledger. Its methods may be called concurrently.
@@ -29,4 +31,10 @@ type Ledger interface {
 	Position(partition int32) int64
 	// Ends asks the brokers where the journal ends, by partition.
 	Ends(ctx context.Context) (cluster.Offsets, error)
+}
+
+// Log is the journal as the brokers have it. Its methods may be called concurrently.
+type Log interface {
+	// ReadAt returns the committed records of a partition at offsets; timeline.ErrHole where it has one of them not.
+	ReadAt(ctx context.Context, at position.Partition, offsets []int64) ([]*timeline.Record, error)
 }

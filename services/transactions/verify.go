@@ -74,7 +74,7 @@ const maxProblems = 100
 //     accounts is what is on its way.
 //
 // A record is held to its hash by the one after it. So of the last record of a partition only what its command
-// says is proven, by the model.
+// says is proven, by the model; its owner holds it to the hash that its rows have of it.
 //
 // It goes on after a problem, from what the record says of itself, so that one problem is told once. The
 // error says that the journal could not be read; problems are no error. Memory grows with the number of
