@@ -193,8 +193,9 @@ func TestMessagesWaitForTheLedger(t *testing.T) {
 	e, offset := i.saved(t.Context(), i.home(payer)).sentTransfer(payer, id)
 	message := i.request(e, offset).message
 	here := make(chan struct{})
-	i.cfg.Ledger = &late{Ledger: i.ledger, partition: i.home(payer), here: here}
-	r := &relay{Server: NewServer(i.cfg)}
+	cfg := i.cfg // which goes on to serve
+	cfg.Ledger = &late{Ledger: i.ledger, partition: i.home(payer), here: here}
+	r := &relay{Server: NewServer(cfg)}
 	encoder, err := i.cfg.Codec.Encoder(t.Context(), topic.Transfers, event.NameTransferRelayed)
 	if err != nil {
 		t.Fatal(err)
