@@ -33,6 +33,8 @@ const MaxWaiting = 10_000
 func Open(c cluster.Cluster, topic string, log *slog.Logger) (*Mailbox, error) {
 	client, err := c.Client(
 		kgo.RequiredAcks(kgo.AllISRAcks()),
+		// A message may come twice; and a client that was refused a producer id once sends nothing ever after.
+		kgo.DisableIdempotentWrite(),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MaxBufferedRecords(MaxWaiting),
 		kgo.RecordDeliveryTimeout(10*time.Second),

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/refold/refold/streams/fake"
@@ -126,5 +127,23 @@ func TestMessagesInTurnWaitAsLongAsTheirSender(t *testing.T) {
 	cancel()
 	if err := <-waits; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
+
+// Messages are sent whatever becomes of a producer id: a client that was refused one once sends nothing ever after.
+func TestMessagesNeedNoProducerID(t *testing.T) {
+	b := fake.New(t, 2)
+	b.Kafka.ControlKey(int16(kmsg.InitProducerID), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		resp := r.ResponseKind().(*kmsg.InitProducerIDResponse)
+		resp.ErrorCode = kerr.ProducerFenced.Code
+		return resp, nil, true
+	})
+	m := openAt(t, b)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for b.Ends(topic.Transfers)[0] == 0 {
+		if err := m.SendInTurn(ctx, 0, nil, []byte("a message")); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
