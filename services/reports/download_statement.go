@@ -3,7 +3,6 @@ package reports
 import (
 	"context"
 	"errors"
-	"time"
 
 	"google.golang.org/genproto/googleapis/api/httpbody"
 
@@ -13,8 +12,40 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 )
 
+// entryLine is a line of the file of a statement. Times are in microseconds.
+type entryLine struct {
+	OccurredAt             int64  `parquet:"occurred_at,timestamp(microsecond)"`
+	Kind                   string `parquet:"kind,dict"`
+	Merchant               string `parquet:"merchant,dict"`
+	Category               string `parquet:"category,dict"`
+	Currency               string `parquet:"currency,dict"`
+	AmountMinor            int64  `parquet:"amount_minor"`
+	BalanceMinor           int64  `parquet:"balance_minor"`
+	BalanceAsRecordedMinor int64  `parquet:"balance_as_recorded_minor"`
+	RecordedAt             int64  `parquet:"recorded_at,timestamp(microsecond)"`
+	EventID                string `parquet:"event_id"`
+	Reverses               string `parquet:"reverses"`
+}
+
+// fields implements line.
+func (l entryLine) fields() []string {
+	return []string{
+		stamp(l.OccurredAt), l.Kind, safe(l.Merchant), safe(l.Category), l.Currency, number(l.AmountMinor), number(l.BalanceMinor),
+		number(l.BalanceAsRecordedMinor), stamp(l.RecordedAt), l.EventID, l.Reverses,
+	}
+}
+
 // DownloadStatement implements bankv1.ReportsServiceServer.
 func (s *Server) DownloadStatement(ctx context.Context, r *bankv1.DownloadStatementRequest) (*httpbody.HttpBody, error) {
+	return s.download(ctx, r, asCSV)
+}
+
+// DownloadStatementParquet implements bankv1.ReportsServiceServer.
+func (s *Server) DownloadStatementParquet(ctx context.Context, r *bankv1.DownloadStatementRequest) (*httpbody.HttpBody, error) {
+	return s.download(ctx, r, asParquet)
+}
+
+func (s *Server) download(ctx context.Context, r *bankv1.DownloadStatementRequest, f format) (*httpbody.HttpBody, error) {
 	customer, err := home(r.GetAccountId())
 	if err != nil {
 		return nil, err
@@ -32,16 +63,14 @@ func (s *Server) DownloadStatement(ctx context.Context, r *bankv1.DownloadStatem
 	if err != nil {
 		return nil, err
 	}
-	return s.statementFile(v, a, span)
+	return s.statementFile(v, a, span, newTable[entryLine](f))
 }
 
-func (s *Server) statementFile(v *engine.View, a *bankv1.Account, span stretch) (*httpbody.HttpBody, error) {
+func (s *Server) statementFile(v *engine.View, a *bankv1.Account, span stretch, file *table[entryLine]) (*httpbody.HttpBody, error) {
 	balance, err := s.effective(v, a.GetAccountId(), span.from)
 	if err != nil {
 		return nil, err
 	}
-	file := newTable("occurred_at", "kind", "merchant", "category", "currency", "amount_minor", "balance_minor",
-		"balance_as_recorded_minor", "recorded_at", "event_id", "reverses")
 	var broken error
 	err = v.Scan(a.GetAccountId(), span.from, span.to, func(k projection.Key, stored []byte) bool {
 		l, err := s.line(stored)
@@ -51,12 +80,17 @@ func (s *Server) statementFile(v *engine.View, a *bankv1.Account, span stretch) 
 		}
 		balance += l.AmountMinor
 		at, _ := balances.OccurredAt(k.Sort)
-		fits := file.add(at.Format(time.RFC3339Nano), l.Kind, safe(l.Merchant), safe(l.Category), a.GetCurrency(), number(l.AmountMinor), number(balance),
-			number(l.BalanceAfterMinor), l.RecordedAt.Time().Format(time.RFC3339Nano), l.EventID, l.Reverses)
+		fits := file.add(entryLine{
+			OccurredAt: at.UnixMicro(), Kind: l.Kind, Merchant: l.Merchant, Category: l.Category, Currency: a.GetCurrency(), AmountMinor: l.AmountMinor,
+			BalanceMinor: balance, BalanceAsRecordedMinor: l.BalanceAfterMinor, RecordedAt: int64(l.RecordedAt), EventID: l.EventID, Reverses: l.Reverses,
+		})
 		if !fits {
 			broken = wrong(ReasonMalformed, "to", "must be earlier: the file would be larger than 3 MiB")
 		}
 		return fits
 	})
-	return file.answer(), errors.Join(err, broken)
+	if err := errors.Join(err, broken); err != nil {
+		return nil, err
+	}
+	return file.answer()
 }

@@ -1,10 +1,14 @@
 package reports_test
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
+	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -39,6 +43,25 @@ func TestDownloadStatement(t *testing.T) {
 	}
 	_, err = b.server.DownloadStatement(t.Context(), &bankv1.DownloadStatementRequest{AccountId: "c1.none", MinPosition: seen})
 	refused(t, err, codes.NotFound, reports.ReasonAccountNotFound)
+	_, err = b.server.DownloadStatementParquet(t.Context(), &bankv1.DownloadStatementRequest{AccountId: "c1.none", MinPosition: seen})
+	refused(t, err, codes.NotFound, reports.ReasonAccountNotFound)
+	ask.From = nil
+	type line struct {
+		OccurredAt int64  `parquet:"occurred_at,timestamp(microsecond)"`
+		Merchant   string `parquet:"merchant"`
+		Category   string `parquet:"category"`
+		Amount     int64  `parquet:"amount_minor"`
+		Balance    int64  `parquet:"balance_minor"`
+	}
+	typed, err := b.server.DownloadStatementParquet(t.Context(), ask)
+	if err != nil || typed.GetContentType() != "application/vnd.apache.parquet" {
+		t.Fatalf("got %v, %v", typed.GetContentType(), err)
+	}
+	// As it was recorded: no spreadsheet takes a text of Parquet for a formula.
+	lines := []line{{at(2).UnixMicro(), shop.Merchant, "+food", -100, -100}, {at(3).UnixMicro(), "the shop", "", 250, 150}}
+	if got := parquetLines[line](t, typed); !slices.Equal(got, lines) {
+		t.Errorf("got %v, want %v", got, lines)
+	}
 }
 
 func TestDownloadIsBounded(t *testing.T) {
@@ -52,10 +75,22 @@ func TestDownloadIsBounded(t *testing.T) {
 	ask := &bankv1.DownloadStatementRequest{AccountId: "c1.main", MinPosition: b.commit(facts...)}
 	_, err := b.server.DownloadStatement(t.Context(), ask)
 	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+	_, err = b.server.DownloadStatementParquet(t.Context(), ask)
+	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
 	ask.To = timestamppb.New(time.Date(2014, 1, 31, 0, 0, 0, 0, time.UTC))
 	if got, err := b.server.DownloadStatement(t.Context(), ask); err != nil || len(got.GetData()) < 3_000_000 {
 		t.Errorf("got %d bytes, %v", len(got.GetData()), err)
 	}
+}
+
+// parquetLines reads a file.
+func parquetLines[L any](t *testing.T, file *httpbody.HttpBody) []L {
+	t.Helper()
+	lines, err := parquet.Read[L](bytes.NewReader(file.GetData()), int64(len(file.GetData())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
 }
 
 func TestDownloadSpending(t *testing.T) {
@@ -74,5 +109,19 @@ func TestDownloadSpending(t *testing.T) {
 `
 	if string(got.GetData()) != want {
 		t.Errorf("got\n%swant\n%s", got.GetData(), want)
+	}
+	typed, err := b.server.DownloadSpendingParquet(t.Context(), &bankv1.GetSpendingRequest{CustomerId: "c1", MinPosition: seen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type line struct {
+		Month    string `parquet:"month"`
+		Category string `parquet:"category"`
+		Spent    int64  `parquet:"spent_minor"`
+		Entries  *int64 `parquet:"entries,optional"`
+	}
+	lines := parquetLines[line](t, typed)
+	if len(lines) != 3 || lines[0].Entries == nil || *lines[0].Entries != 1 || lines[1].Category != "income" || lines[1].Spent != -900 || lines[1].Entries != nil || lines[2].Month != "2014-02" {
+		t.Errorf("got %+v", lines)
 	}
 }

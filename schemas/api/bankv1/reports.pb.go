@@ -2438,7 +2438,7 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\x1aACCOUNT_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ACCOUNT_STATUS_OPEN\x10\x01\x12\x19\n" +
 	"\x15ACCOUNT_STATUS_FROZEN\x10\x02\x12\x19\n" +
-	"\x15ACCOUNT_STATUS_CLOSED\x10\x032\xeb\t\n" +
+	"\x15ACCOUNT_STATUS_CLOSED\x10\x032\xf9\v\n" +
 	"\x0eReportsService\x12h\n" +
 	"\n" +
 	"GetAccount\x12\x1a.bank.v1.GetAccountRequest\x1a\x1b.bank.v1.GetAccountResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/accounts/{account_id}\x12s\n" +
@@ -2448,8 +2448,10 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\vGetSpending\x12\x1b.bank.v1.GetSpendingRequest\x1a\x1c.bank.v1.GetSpendingResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/customers/{customer_id}/spending\x12\x86\x01\n" +
 	"\rListMerchants\x12\x1d.bank.v1.ListMerchantsRequest\x1a\x1e.bank.v1.ListMerchantsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/customers/{customer_id}/spending/merchants\x12\x9e\x01\n" +
 	"\x15ListRecurringPayments\x12%.bank.v1.ListRecurringPaymentsRequest\x1a&.bank.v1.ListRecurringPaymentsResponse\"6\x82\xd3\xe4\x93\x020\x12./v1/customers/{customer_id}/spending/recurring\x12{\n" +
-	"\x11DownloadStatement\x12!.bank.v1.DownloadStatementRequest\x1a\x14.google.api.HttpBody\"-\x82\xd3\xe4\x93\x02'\x12%/v1/accounts/{account_id}/entries:csv\x12w\n" +
-	"\x10DownloadSpending\x12\x1b.bank.v1.GetSpendingRequest\x1a\x14.google.api.HttpBody\"0\x82\xd3\xe4\x93\x02*\x12(/v1/customers/{customer_id}/spending:csv\x12r\n" +
+	"\x11DownloadStatement\x12!.bank.v1.DownloadStatementRequest\x1a\x14.google.api.HttpBody\"-\x82\xd3\xe4\x93\x02'\x12%/v1/accounts/{account_id}/entries:csv\x12\x86\x01\n" +
+	"\x18DownloadStatementParquet\x12!.bank.v1.DownloadStatementRequest\x1a\x14.google.api.HttpBody\"1\x82\xd3\xe4\x93\x02+\x12)/v1/accounts/{account_id}/entries:parquet\x12w\n" +
+	"\x10DownloadSpending\x12\x1b.bank.v1.GetSpendingRequest\x1a\x14.google.api.HttpBody\"0\x82\xd3\xe4\x93\x02*\x12(/v1/customers/{customer_id}/spending:csv\x12\x82\x01\n" +
+	"\x17DownloadSpendingParquet\x12\x1b.bank.v1.GetSpendingRequest\x1a\x14.google.api.HttpBody\"4\x82\xd3\xe4\x93\x02.\x12,/v1/customers/{customer_id}/spending:parquet\x12r\n" +
 	"\x0fGetBankSpending\x12\x1f.bank.v1.GetBankSpendingRequest\x1a .bank.v1.GetBankSpendingResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/reports/spendingB4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"
 
 var (
@@ -2552,20 +2554,24 @@ var file_bank_v1_reports_proto_depIdxs = []int32{
 	18, // 47: bank.v1.ReportsService.ListMerchants:input_type -> bank.v1.ListMerchantsRequest
 	21, // 48: bank.v1.ReportsService.ListRecurringPayments:input_type -> bank.v1.ListRecurringPaymentsRequest
 	27, // 49: bank.v1.ReportsService.DownloadStatement:input_type -> bank.v1.DownloadStatementRequest
-	13, // 50: bank.v1.ReportsService.DownloadSpending:input_type -> bank.v1.GetSpendingRequest
-	24, // 51: bank.v1.ReportsService.GetBankSpending:input_type -> bank.v1.GetBankSpendingRequest
-	2,  // 52: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
-	5,  // 53: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
-	8,  // 54: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
-	12, // 55: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
-	14, // 56: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
-	19, // 57: bank.v1.ReportsService.ListMerchants:output_type -> bank.v1.ListMerchantsResponse
-	22, // 58: bank.v1.ReportsService.ListRecurringPayments:output_type -> bank.v1.ListRecurringPaymentsResponse
-	32, // 59: bank.v1.ReportsService.DownloadStatement:output_type -> google.api.HttpBody
-	32, // 60: bank.v1.ReportsService.DownloadSpending:output_type -> google.api.HttpBody
-	25, // 61: bank.v1.ReportsService.GetBankSpending:output_type -> bank.v1.GetBankSpendingResponse
-	52, // [52:62] is the sub-list for method output_type
-	42, // [42:52] is the sub-list for method input_type
+	27, // 50: bank.v1.ReportsService.DownloadStatementParquet:input_type -> bank.v1.DownloadStatementRequest
+	13, // 51: bank.v1.ReportsService.DownloadSpending:input_type -> bank.v1.GetSpendingRequest
+	13, // 52: bank.v1.ReportsService.DownloadSpendingParquet:input_type -> bank.v1.GetSpendingRequest
+	24, // 53: bank.v1.ReportsService.GetBankSpending:input_type -> bank.v1.GetBankSpendingRequest
+	2,  // 54: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
+	5,  // 55: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
+	8,  // 56: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
+	12, // 57: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
+	14, // 58: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
+	19, // 59: bank.v1.ReportsService.ListMerchants:output_type -> bank.v1.ListMerchantsResponse
+	22, // 60: bank.v1.ReportsService.ListRecurringPayments:output_type -> bank.v1.ListRecurringPaymentsResponse
+	32, // 61: bank.v1.ReportsService.DownloadStatement:output_type -> google.api.HttpBody
+	32, // 62: bank.v1.ReportsService.DownloadStatementParquet:output_type -> google.api.HttpBody
+	32, // 63: bank.v1.ReportsService.DownloadSpending:output_type -> google.api.HttpBody
+	32, // 64: bank.v1.ReportsService.DownloadSpendingParquet:output_type -> google.api.HttpBody
+	25, // 65: bank.v1.ReportsService.GetBankSpending:output_type -> bank.v1.GetBankSpendingResponse
+	54, // [54:66] is the sub-list for method output_type
+	42, // [42:54] is the sub-list for method input_type
 	42, // [42:42] is the sub-list for extension type_name
 	42, // [42:42] is the sub-list for extension extendee
 	0,  // [0:42] is the sub-list for field type_name

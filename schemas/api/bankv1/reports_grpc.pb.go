@@ -20,16 +20,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ReportsService_GetAccount_FullMethodName            = "/bank.v1.ReportsService/GetAccount"
-	ReportsService_ListEntries_FullMethodName           = "/bank.v1.ReportsService/ListEntries"
-	ReportsService_ListPending_FullMethodName           = "/bank.v1.ReportsService/ListPending"
-	ReportsService_ListAccounts_FullMethodName          = "/bank.v1.ReportsService/ListAccounts"
-	ReportsService_GetSpending_FullMethodName           = "/bank.v1.ReportsService/GetSpending"
-	ReportsService_ListMerchants_FullMethodName         = "/bank.v1.ReportsService/ListMerchants"
-	ReportsService_ListRecurringPayments_FullMethodName = "/bank.v1.ReportsService/ListRecurringPayments"
-	ReportsService_DownloadStatement_FullMethodName     = "/bank.v1.ReportsService/DownloadStatement"
-	ReportsService_DownloadSpending_FullMethodName      = "/bank.v1.ReportsService/DownloadSpending"
-	ReportsService_GetBankSpending_FullMethodName       = "/bank.v1.ReportsService/GetBankSpending"
+	ReportsService_GetAccount_FullMethodName               = "/bank.v1.ReportsService/GetAccount"
+	ReportsService_ListEntries_FullMethodName              = "/bank.v1.ReportsService/ListEntries"
+	ReportsService_ListPending_FullMethodName              = "/bank.v1.ReportsService/ListPending"
+	ReportsService_ListAccounts_FullMethodName             = "/bank.v1.ReportsService/ListAccounts"
+	ReportsService_GetSpending_FullMethodName              = "/bank.v1.ReportsService/GetSpending"
+	ReportsService_ListMerchants_FullMethodName            = "/bank.v1.ReportsService/ListMerchants"
+	ReportsService_ListRecurringPayments_FullMethodName    = "/bank.v1.ReportsService/ListRecurringPayments"
+	ReportsService_DownloadStatement_FullMethodName        = "/bank.v1.ReportsService/DownloadStatement"
+	ReportsService_DownloadStatementParquet_FullMethodName = "/bank.v1.ReportsService/DownloadStatementParquet"
+	ReportsService_DownloadSpending_FullMethodName         = "/bank.v1.ReportsService/DownloadSpending"
+	ReportsService_DownloadSpendingParquet_FullMethodName  = "/bank.v1.ReportsService/DownloadSpendingParquet"
+	ReportsService_GetBankSpending_FullMethodName          = "/bank.v1.ReportsService/GetBankSpending"
 )
 
 // ReportsServiceClient is the client API for ReportsService service.
@@ -55,8 +57,12 @@ type ReportsServiceClient interface {
 	// DownloadStatement returns the statement of an account as CSV: what ListEntries returns, in one piece. A text that
 	// a spreadsheet would take for a formula has an apostrophe before it.
 	DownloadStatement(ctx context.Context, in *DownloadStatementRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
+	// DownloadStatementParquet returns the same as Parquet: numbers and times are typed, texts are as they were recorded.
+	DownloadStatementParquet(ctx context.Context, in *DownloadStatementRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
 	// DownloadSpending returns what a customer spent and got as CSV, a line for each month, category and currency.
 	DownloadSpending(ctx context.Context, in *GetSpendingRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
+	// DownloadSpendingParquet returns the same as Parquet. Income is not counted in entries, which are null there.
+	DownloadSpendingParquet(ctx context.Context, in *GetSpendingRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
 	// GetBankSpending returns what all customers of the bank spent together, by month and category.
 	GetBankSpending(ctx context.Context, in *GetBankSpendingRequest, opts ...grpc.CallOption) (*GetBankSpendingResponse, error)
 }
@@ -149,10 +155,30 @@ func (c *reportsServiceClient) DownloadStatement(ctx context.Context, in *Downlo
 	return out, nil
 }
 
+func (c *reportsServiceClient) DownloadStatementParquet(ctx context.Context, in *DownloadStatementRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(httpbody.HttpBody)
+	err := c.cc.Invoke(ctx, ReportsService_DownloadStatementParquet_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *reportsServiceClient) DownloadSpending(ctx context.Context, in *GetSpendingRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(httpbody.HttpBody)
 	err := c.cc.Invoke(ctx, ReportsService_DownloadSpending_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reportsServiceClient) DownloadSpendingParquet(ctx context.Context, in *GetSpendingRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(httpbody.HttpBody)
+	err := c.cc.Invoke(ctx, ReportsService_DownloadSpendingParquet_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -192,8 +218,12 @@ type ReportsServiceServer interface {
 	// DownloadStatement returns the statement of an account as CSV: what ListEntries returns, in one piece. A text that
 	// a spreadsheet would take for a formula has an apostrophe before it.
 	DownloadStatement(context.Context, *DownloadStatementRequest) (*httpbody.HttpBody, error)
+	// DownloadStatementParquet returns the same as Parquet: numbers and times are typed, texts are as they were recorded.
+	DownloadStatementParquet(context.Context, *DownloadStatementRequest) (*httpbody.HttpBody, error)
 	// DownloadSpending returns what a customer spent and got as CSV, a line for each month, category and currency.
 	DownloadSpending(context.Context, *GetSpendingRequest) (*httpbody.HttpBody, error)
+	// DownloadSpendingParquet returns the same as Parquet. Income is not counted in entries, which are null there.
+	DownloadSpendingParquet(context.Context, *GetSpendingRequest) (*httpbody.HttpBody, error)
 	// GetBankSpending returns what all customers of the bank spent together, by month and category.
 	GetBankSpending(context.Context, *GetBankSpendingRequest) (*GetBankSpendingResponse, error)
 	mustEmbedUnimplementedReportsServiceServer()
@@ -230,8 +260,14 @@ func (UnimplementedReportsServiceServer) ListRecurringPayments(context.Context, 
 func (UnimplementedReportsServiceServer) DownloadStatement(context.Context, *DownloadStatementRequest) (*httpbody.HttpBody, error) {
 	return nil, status.Error(codes.Unimplemented, "method DownloadStatement not implemented")
 }
+func (UnimplementedReportsServiceServer) DownloadStatementParquet(context.Context, *DownloadStatementRequest) (*httpbody.HttpBody, error) {
+	return nil, status.Error(codes.Unimplemented, "method DownloadStatementParquet not implemented")
+}
 func (UnimplementedReportsServiceServer) DownloadSpending(context.Context, *GetSpendingRequest) (*httpbody.HttpBody, error) {
 	return nil, status.Error(codes.Unimplemented, "method DownloadSpending not implemented")
+}
+func (UnimplementedReportsServiceServer) DownloadSpendingParquet(context.Context, *GetSpendingRequest) (*httpbody.HttpBody, error) {
+	return nil, status.Error(codes.Unimplemented, "method DownloadSpendingParquet not implemented")
 }
 func (UnimplementedReportsServiceServer) GetBankSpending(context.Context, *GetBankSpendingRequest) (*GetBankSpendingResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBankSpending not implemented")
@@ -401,6 +437,24 @@ func _ReportsService_DownloadStatement_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReportsService_DownloadStatementParquet_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DownloadStatementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportsServiceServer).DownloadStatementParquet(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportsService_DownloadStatementParquet_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportsServiceServer).DownloadStatementParquet(ctx, req.(*DownloadStatementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ReportsService_DownloadSpending_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetSpendingRequest)
 	if err := dec(in); err != nil {
@@ -415,6 +469,24 @@ func _ReportsService_DownloadSpending_Handler(srv interface{}, ctx context.Conte
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ReportsServiceServer).DownloadSpending(ctx, req.(*GetSpendingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReportsService_DownloadSpendingParquet_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSpendingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReportsServiceServer).DownloadSpendingParquet(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReportsService_DownloadSpendingParquet_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReportsServiceServer).DownloadSpendingParquet(ctx, req.(*GetSpendingRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -477,8 +549,16 @@ var ReportsService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ReportsService_DownloadStatement_Handler,
 		},
 		{
+			MethodName: "DownloadStatementParquet",
+			Handler:    _ReportsService_DownloadStatementParquet_Handler,
+		},
+		{
 			MethodName: "DownloadSpending",
 			Handler:    _ReportsService_DownloadSpending_Handler,
+		},
+		{
+			MethodName: "DownloadSpendingParquet",
+			Handler:    _ReportsService_DownloadSpendingParquet_Handler,
 		},
 		{
 			MethodName: "GetBankSpending",
