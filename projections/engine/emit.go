@@ -315,6 +315,16 @@ func (e *emitter) ends(partition int32, next int64) ([]store.End, bool) {
 	return e.marks.stored(), true
 }
 
+// emitted returns the highest position of a source partition that effects were emitted at, -1 where there are none.
+func (e *emitter) emitted(source int32) int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if at, ok := e.marks.emitted[source]; ok {
+		return at
+	}
+	return -1
+}
+
 func comparePlaces(a, b store.End) int {
 	return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 }

@@ -64,6 +64,20 @@ func (r *rule) emits(v voice, position int64) bool {
 	return false
 }
 
+// speaks tells whether a task emits the effects of any event from one position to another.
+func (r *rule) speaks(v voice, from, to int64) bool {
+	for i, reign := range r.reigns {
+		last := to
+		if i+1 < len(r.reigns) {
+			last = min(last, r.reigns[i+1].Begins(r.source, v.partition)-1)
+		}
+		if reign.Generation == v.generation && max(from, reign.Begins(r.source, v.partition)) <= last {
+			return true
+		}
+	}
+	return false
+}
+
 // limit returns up to where a task that is at next may fold now.
 func (r *rule) limit(v voice, next int64) int64 {
 	for i, reign := range r.reigns {
@@ -102,6 +116,12 @@ func (e *emitter) emits(v voice, position int64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.rule.emits(v, position)
+}
+
+func (e *emitter) speaks(v voice, from, to int64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.rule.speaks(v, from, to)
 }
 
 // limit returns up to where a task may fold, and what is closed when that may have changed.

@@ -46,6 +46,14 @@ func TestWhoEmits(t *testing.T) {
 			}
 		}
 	}
+	for _, c := range []struct {
+		generation, from, to int64
+		want                 bool
+	}{{1, 0, 2, false}, {1, 0, 3, true}, {1, 8, 20, true}, {1, 9, 20, false}, {2, 0, 8, false}, {2, 0, 9, true}, {2, 20, 19, false}} {
+		if got := e.speaks(voice{c.generation, 0}, c.from, c.to); got != c.want {
+			t.Errorf("generation %d from %d to %d: got %v", c.generation, c.from, c.to, got)
+		}
+	}
 	if got, _ := e.limit(voice{2, 0}, 0); got != 3 {
 		t.Errorf("it may fold up to %d, not 3", got)
 	}

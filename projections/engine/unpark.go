@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/refold/refold/projections/acts"
@@ -151,7 +152,7 @@ func (t *task) anew(ctx context.Context, a acts.RowAct) error {
 // A row must not go on before the task is there: its events up to there would be taken to be told, and only those that
 // it waited for are published by their ids.
 func (m *emission) ahead(ctx context.Context, next int64) (bool, error) {
-	if m == nil || !m.emitter.emits(m.voice, next) {
+	if m == nil || !m.emitter.speaks(m.voice, next, math.MaxInt64) {
 		return false, nil
 	}
 	if !m.taken {
@@ -159,9 +160,7 @@ func (m *emission) ahead(ctx context.Context, next int64) (bool, error) {
 			return false, err
 		}
 	}
-	m.emitter.mu.Lock()
-	defer m.emitter.mu.Unlock()
-	return m.emitter.marks.beyond(m.partition, next), nil
+	return m.emitter.speaks(m.voice, next, m.emitter.emitted(m.partition)), nil
 }
 
 // putBack saves a row that was folded anew, with the checkpoint that says so, and forgets what it was.
