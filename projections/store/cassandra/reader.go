@@ -216,18 +216,18 @@ func (c *cursor) fill() (err error) {
 	return nil
 }
 
-// atOnce is how many buckets are begun side by side.
+// atOnce is how many buckets are read side by side.
 const atOnce = 16
 
-// fillAll fills cursors side by side.
-func fillAll(all []*cursor) error {
-	problems := make([]error, len(all))
+// sideBySide does something with each of so many things, a few at a time.
+func sideBySide(n int, do func(i int) error) error {
+	problems := make([]error, n)
 	var under sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
-	for i, c := range all {
+	for i := range n {
 		slots <- struct{}{}
 		under.Go(func() {
-			problems[i] = c.fill()
+			problems[i] = do(i)
 			<-slots
 		})
 	}
@@ -237,7 +237,7 @@ func fillAll(all []*cursor) error {
 
 // merge walks through several buckets in order of their keys.
 func merge(all []*cursor, fn func(key, value []byte) bool) error {
-	if err := fillAll(all); err != nil {
+	if err := sideBySide(len(all), func(i int) error { return all[i].fill() }); err != nil {
 		return err
 	}
 	h := newHeap(all)

@@ -223,14 +223,14 @@ func (r *rows) keep(n int32, b *batch, open []*snapshot) error {
 	for _, s := range open {
 		s.keepCheckpoint(n, *saved)
 	}
-	for bucket, part := range b.buckets {
-		for some := range slices.Chunk(part, formerRows) {
+	return sideBySide(buckets, func(bucket int) error {
+		for some := range slices.Chunk(b.buckets[bucket], formerRows) {
 			if err := r.keepSome(n, bucket, some, open); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (r *rows) keepSome(n int32, bucket int, some []timed, open []*snapshot) error {
