@@ -17,7 +17,7 @@ func (c *cli) export() *cobra.Command {
 	var kafka, registry, format string
 	cmd := &cobra.Command{
 		Use:   "export FOLDER",
-		Short: "Write what was posted since the last export as files, with a manifest; safe to run again",
+		Short: "Write what was posted since the last export as files; safe to run again",
 		Args:  args(1),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			if !slices.Contains(exporter.Formats(), exporter.Format(format)) {
