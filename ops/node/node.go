@@ -215,7 +215,7 @@ func (n *Node) openBroker(ctx context.Context, seen store.Store) error {
 	b, err := broker.Open(ctx, broker.Config{
 		Dir: n.folder.sub("kafka"), Listen: n.cfg.Listen.Kafka, Logger: n.cfg.Logger,
 		MinEnds: map[string]map[int32]int64{topic.Transactions: ends},
-		Keep:    []string{topic.Transactions, topic.Notifications, topic.Profiles, topic.Acts, topic.Schemas},
+		Keep:    []string{topic.Transactions, topic.Notifications, topic.Profiles, topic.Rounds, topic.Acts, topic.Schemas},
 	})
 	if err != nil {
 		return err

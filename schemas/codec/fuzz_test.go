@@ -47,6 +47,7 @@ var structs = map[string]eventStruct{
 	event.NameNotificationRead:          structOf[event.NotificationRead](),
 	event.NamePreferencesSet:            structOf[event.PreferencesSet](),
 	event.NameActRecorded:               structOf[event.ActRecorded](),
+	event.NameRoundEnded:                structOf[event.RoundEnded](),
 }
 
 // empty returns a new, empty event of a name.

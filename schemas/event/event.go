@@ -26,6 +26,7 @@ const (
 	NameTransferSettled = "bank.TransferSettled"
 	NameTransferRelayed = "bank.TransferRelayed"
 	NameActRecorded     = "refold.ActRecorded"
+	NameRoundEnded      = "refold.RoundEnded"
 
 	NameNotificationRequested     = "bank.NotificationRequested"
 	NameNotificationRead          = "bank.NotificationRead"
@@ -59,6 +60,8 @@ var (
 	schemaTransferRelayed string
 	//go:embed act_recorded.avsc
 	schemaActRecorded string
+	//go:embed round_ended.avsc
+	schemaRoundEnded string
 	//go:embed notification_requested.avsc
 	schemaNotificationRequested string
 	//go:embed notification_read.avsc
@@ -96,6 +99,8 @@ func Schema(name string) string {
 		return schemaTransferRelayed
 	case NameActRecorded:
 		return schemaActRecorded
+	case NameRoundEnded:
+		return schemaRoundEnded
 	case NameNotificationRequested:
 		return schemaNotificationRequested
 	case NameNotificationRead:
@@ -117,6 +122,7 @@ func Names() []string {
 		NameNotificationRequested,
 		NameRewardRedemptionRequested,
 		NameNotificationRead, NamePreferencesSet,
+		NameRoundEnded,
 	}
 }
 

@@ -69,6 +69,11 @@ func samples() map[string]any {
 		},
 		event.NameRewardRedemptionRequested: &event.RewardRedemptionRequested{Envelope: envelope, AccountID: "alice.main", Points: 1 << 42},
 		event.NameTransferRelayed:           &event.TransferRelayed{TransferID: "evt3", FromAccountID: "alice.main", ToAccountID: "bob.main", Offset: 1 << 33, RelayedAt: at},
+		event.NameRoundEnded: &event.RoundEnded{
+			Projection: "alerts", Partition: 3,
+			Begin: []event.SourceOffset{{Topic: "bank.transactions", Offset: 1 << 40}, {Topic: "bank.profiles", Offset: 7}},
+			End:   []event.SourceOffset{{Topic: "bank.transactions", Offset: 1<<40 + 9}, {Topic: "bank.profiles", Offset: 8}},
+		},
 		event.NameActRecorded: &event.ActRecorded{
 			ActID: "act", RecordedAt: at, Principal: "who", Reason: "why", Kind: event.ActGenerationVerified, Projection: "spending",
 			Generation: 2, ExpectedLive: 1, Version: 1, Hash: "h", Forced: true, Rows: 10, Differences: 1, Digest: "d",

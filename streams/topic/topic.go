@@ -30,6 +30,9 @@ const (
 	Profiles = "bank.profiles"
 	// Acts holds what operators and the platform decided: one partition, kept for ever.
 	Acts = "refold.acts"
+	// Rounds holds in which order the events of several topics were folded, by the partition of the topics. It is
+	// compacted: a record says all that those before it with its key do.
+	Rounds = "refold.rounds"
 	// Schemas holds the schema registry: one partition, kept for ever.
 	Schemas = "_schemas"
 )
@@ -57,6 +60,7 @@ func All(partitions int32) []Topic {
 		{Name: Transfers, Partitions: partitions, Config: forEver()},
 		{Name: Notifications, Partitions: partitions, Config: forEver()},
 		{Name: Profiles, Partitions: partitions, Config: forEver()},
+		{Name: Rounds, Partitions: partitions, Config: map[string]string{"cleanup.policy": "compact"}},
 	}
 }
 
