@@ -15,7 +15,9 @@ type heap struct {
 	dirty, held, older, most int
 }
 
-func (h *heap) Fold(*timeline.Record) error {
+func (h *heap) Fold(rec *timeline.Record) error { return h.FoldAt(rec, rec.Offset) }
+
+func (h *heap) FoldAt(*timeline.Record, int64) error {
 	h.dirty++
 	h.held++
 	h.most = max(h.most, h.held+h.older)

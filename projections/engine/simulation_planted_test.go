@@ -40,7 +40,7 @@ func plantedBugs() []planted {
 			{"if err := w.vouch(", "if len(ends) > 0 {\n\t\treturn ends, nil\n\t}\n\tif err := w.vouch("},
 		}},
 		{"an event at the position of its row is folded again", "../projection/projection.go", [][2]string{
-			{"rec.Offset <= row.offset", "rec.Offset < row.offset"},
+			{"if at <= row.offset", "if at < row.offset"},
 		}},
 		{"a checkpoint that arrives late over a further one", "simulation_store_test.go", [][2]string{
 			{"c = merged(t.checkpoint, c)", "_ = merged(t.checkpoint, c)"},

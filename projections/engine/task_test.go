@@ -25,7 +25,9 @@ type counter struct {
 
 var errPoison = errors.New("poison")
 
-func (c *counter) Fold(rec *timeline.Record) error {
+func (c *counter) Fold(rec *timeline.Record) error { return c.FoldAt(rec, rec.Offset) }
+
+func (c *counter) FoldAt(rec *timeline.Record, _ int64) error {
 	if string(rec.Value) == "poison" {
 		return errPoison
 	}

@@ -22,7 +22,7 @@ var ErrStored = errors.New("stored row cannot be read")
 type slot[R any] struct {
 	key    string
 	row    R
-	offset int64 // of the last record folded into it; -1 before the first
+	offset int64 // the position of the last record folded into it; -1 before the first
 	cut    int32 // where the partition key ends
 	dirty  bool
 }
@@ -46,8 +46,10 @@ type rows[R any] struct {
 	dirty []*slot[R]
 	// wanted are the only rows that are changed; nil is all.
 	wanted func(Key) bool
-	// skip says which rows are left alone at which offsets; nil is none.
-	skip    func(key string, offset int64) bool
+	// skip says which rows are left alone at which positions; nil is none.
+	skip func(key string, position int64) bool
+	// shift is by how much the position of the record that is folded is more than its offset; 0 where there is one source.
+	shift   int64
 	emitter emitter
 }
 
@@ -123,11 +125,11 @@ func (r *rows[R]) clean() {
 	r.dirty = r.dirty[:0]
 }
 
-// A stored row is the number of its sources (one), the offset it was folded to, and the row in Avro.
-const sources = 1
+// A stored row is the version of this form, the position it was folded to, and the row in Avro.
+const form = 1
 
 func appendRow[R any](dst []byte, c codec.Row[R], s *slot[R]) ([]byte, error) {
-	dst = append(dst, sources)
+	dst = append(dst, form)
 	dst = binary.AppendUvarint(dst, uint64(s.offset))
 	return c.Append(dst, &s.row)
 }
@@ -143,10 +145,10 @@ func decodeRow[R any](c codec.Row[R], b []byte, row *R) (int64, error) {
 	return offset, nil
 }
 
-// StoredOffset returns the offset that a stored row was folded to, and where its Avro body begins; the
+// StoredOffset returns the position that a stored row was folded to, the offset where there is one source, and where its Avro body begins; the
 // second is 0 where the bytes are not a stored row.
 func StoredOffset(b []byte) (offset int64, body int) {
-	if len(b) == 0 || b[0] != sources {
+	if len(b) == 0 || b[0] != form {
 		return 0, 0
 	}
 	v, n := binary.Uvarint(b[1:])
@@ -197,7 +199,9 @@ func newFolder[R any](c *codec.Codec, row codec.Row[R], base Base, handlers []Ha
 	return f
 }
 
-func (f *folder[R]) Fold(rec *timeline.Record) error {
+func (f *folder[R]) Fold(rec *timeline.Record) error { return f.FoldAt(rec, rec.Offset) }
+
+func (f *folder[R]) FoldAt(rec *timeline.Record, position int64) error {
 	id, err := codec.SchemaID(rec.Value)
 	if err != nil {
 		return err
@@ -209,6 +213,7 @@ func (f *folder[R]) Fold(rec *timeline.Record) error {
 	if err := h.fields.Fill(h.schema, rec.Value); err != nil {
 		return err
 	}
+	f.rows.shift = position - rec.Offset
 	return h.fold(rec)
 }
 

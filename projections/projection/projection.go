@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
@@ -68,7 +69,7 @@ func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E
 			k.reset()
 			e := view.Event()
 			keys(e, &k)
-			meta := Meta{Partition: rec.Partition, Offset: rec.Offset, Value: rec.Value}
+			meta, at := Meta{Partition: rec.Partition, Offset: rec.Offset, Value: rec.Value}, rec.Offset+out.shift
 			for i := range k.ends {
 				if out.wanted != nil && !out.wanted(DecodeKey(string(k.encoded(i)))) {
 					continue
@@ -77,7 +78,7 @@ func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E
 				if err != nil {
 					return err
 				}
-				if rec.Offset <= row.offset || out.skip != nil && out.skip(row.key, rec.Offset) {
+				if at <= row.offset || out.skip != nil && out.skip(row.key, at) {
 					continue
 				}
 				err = foldOne(out, row, e, meta, fold)
@@ -85,8 +86,9 @@ func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E
 					err = out.emitter.hand(s, rec, row.key)
 				}
 				if err != nil {
-					return &RowError{Key: row.key, Offset: rec.Offset, At: rec.Timestamp, Err: err}
+					return &RowError{Key: row.key, Offset: at, At: rec.Timestamp, Err: err}
 				}
+				row.offset = at
 			}
 			return nil
 		}
@@ -99,7 +101,6 @@ func foldOne[E, R any](out *rows[R], s *slot[R], e *E, meta Meta, fold folding[E
 	if err := fold(s.place(), &s.row, e, meta, &out.emitter.effects); err != nil {
 		return err
 	}
-	s.offset = meta.Offset
 	out.touch(s)
 	return nil
 }
@@ -110,8 +111,12 @@ type Definition struct {
 	Name string
 	// Version is raised with every change of the fold.
 	Version int64
-	// Topic is the source. Every handler reads from it.
-	Topic string
+	// Topic is the first source, whose partitions are shared out among processes. Sources are all of them, each once:
+	// topics with the same number of partitions, in which everything about a customer has the same partition number.
+	Topic   string
+	Sources []string
+	// Reads are the kinds of events that are folded, each of one source.
+	Reads []Read
 	// Emits are the kinds of effects that the folds have, each once; none for most projections.
 	Emits []EffectKind
 	// RowHash identifies the row schema, and Hash what is folded with it; see Recorded.
@@ -124,6 +129,9 @@ type Definition struct {
 	// Text returns a stored row as JSON, for people.
 	Text func(value []byte) (string, error)
 }
+
+// Read is a kind of event that a projection folds.
+type Read struct{ Topic, Event string }
 
 // Base is where a folder finds the rows that it does not hold in memory.
 type Base interface {
@@ -140,9 +148,13 @@ func (nothing) Load([]byte) ([]byte, error) { return nil, nil }
 
 // Folder folds the records of one partition into rows in memory. It is used by one goroutine at a time.
 type Folder interface {
-	// Fold folds one record. Rows that have seen the record's offset already are left alone. After an error the
-	// rows in memory are worth nothing: the folder must be thrown away. A *RowError says which row failed.
+	// Fold folds one record of a projection's only source. Rows that have seen the record's offset already are left
+	// alone. After an error the rows in memory are worth nothing: the folder must be thrown away. A *RowError says
+	// which row failed.
 	Fold(rec *timeline.Record) error
+	// FoldAt is Fold where there are several sources: what counts is then the position that the record has among the
+	// records of all of them, and not its offset.
+	FoldAt(rec *timeline.Record, position int64) error
 	// Changed calls fn for every row changed since the last call, in order of their keys, with its
 	// stored form. Key and value are valid during the call.
 	Changed(fn func(key, value []byte) error) error
@@ -180,10 +192,16 @@ func Define[R any](name string, version int64, handlers ...Handler[R]) (*Definit
 		return nil, fmt.Errorf("%w: %s: %w", ErrDefinition, name, err)
 	}
 	emits := kindsOf(handlers)
+	var reads []Read
+	for _, h := range handlers {
+		reads = append(reads, Read{h.topic, h.event})
+	}
 	return &Definition{
 		Name:    name,
 		Version: version,
 		Topic:   handlers[0].topic,
+		Sources: sourcesOf(handlers),
+		Reads:   reads,
 		Emits:   emits,
 		RowHash: row.Hash(),
 		Hash:    row.Hash(),
@@ -211,17 +229,14 @@ func check[R any](name string, version int64, handlers []Handler[R]) error {
 	if len(handlers) == 0 {
 		problems = append(problems, errors.New("it reads nothing"))
 	}
-	read := make(map[string]bool)
+	read, sources := make(map[string]bool), sourcesOf(handlers)
 	for _, h := range handlers {
 		problems = append(problems, h.problem)
-		if h.topic != handlers[0].topic {
-			problems = append(problems, errors.New("handlers must read one topic"))
-		}
 		for _, kind := range h.emits {
 			if event.Schema(kind.Event) == "" {
 				problems = append(problems, fmt.Errorf("it emits %s, and there is no such event", kind.Event))
 			}
-			if kind.Topic == h.topic {
+			if slices.Contains(sources, kind.Topic) {
 				problems = append(problems, fmt.Errorf("it emits %s to %s, which it reads", kind.Event, kind.Topic))
 			}
 		}
@@ -231,6 +246,16 @@ func check[R any](name string, version int64, handlers []Handler[R]) error {
 		read[h.event] = true
 	}
 	return errors.Join(problems...)
+}
+
+// sourcesOf returns the topics that handlers read, each once, the first handler's first.
+func sourcesOf[R any](handlers []Handler[R]) (topics []string) {
+	for _, h := range handlers {
+		if !slices.Contains(topics, h.topic) {
+			topics = append(topics, h.topic)
+		}
+	}
+	return topics
 }
 
 // MustDefine is Define for catalogs; a projection that cannot be defined is a programmer's mistake.

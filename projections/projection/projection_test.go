@@ -242,6 +242,46 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// Where there are several sources, a row is folded up to a position among the records of all of them, and offsets
+// of one source say nothing of the others.
+func TestSeveralSources(t *testing.T) {
+	type frozen struct {
+		AccountID string `avro:"account_id"`
+	}
+	d, err := projection.Define("two", 1,
+		projection.On(source, event.NameAccountOpened, func(e *opened, k *projection.Keys) { k.Add(e.AccountID, "") },
+			func(_ projection.Key, r *row, e *opened, _ projection.Meta) error { r.Sum += e.Limit; return nil }),
+		projection.On("other", event.NameAccountFrozen, func(e *frozen, k *projection.Keys) { k.Add(e.AccountID, "") },
+			func(_ projection.Key, r *row, _ *frozen, _ projection.Meta) error { r.Sum = -r.Sum; return nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{source, "other"}; d.Topic != source || !slices.Equal(d.Sources, want) {
+		t.Errorf("got %s of %v, want the first of %v", d.Topic, d.Sources, want)
+	}
+	f := newFixture(t)
+	f.folder = d.NewFolder(f.codec, f.base)
+	e, err := f.codec.Encoder(t.Context(), "other", event.NameAccountFrozen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := e.Append(nil, &event.AccountFrozen{AccountID: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	freeze := &timeline.Record{Topic: "other", Offset: 0, Value: value}
+	for range 2 { // what was folded is left alone the second time
+		for _, err := range []error{f.folder.FoldAt(f.record(7, "a", 5), 7), f.folder.FoldAt(freeze, 8), f.folder.FoldAt(f.record(8, "a", 3), 9)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if sum, position := f.sum(projection.Key{Partition: "a"}); sum != -2 || position != 9 {
+		t.Errorf("got %d at %d, want -2 at 9", sum, position)
+	}
+}
+
 func TestKeysKeepTheirOrder(t *testing.T) {
 	keys := []projection.Key{{Partition: "a"}, {Partition: "a", Sort: "\x00"}, {Partition: "a", Sort: "z"}, {Partition: "a-"}, {Partition: "ab"}, {Partition: "b", Sort: "a"}}
 	for i, k := range keys {
@@ -264,7 +304,7 @@ func TestDefineRefuses(t *testing.T) {
 		t.Errorf("no handlers: got %v", err)
 	}
 	if _, err := projection.Define("two", 1, on, same); !errors.Is(err, projection.ErrDefinition) {
-		t.Errorf("two topics: got %v", err)
+		t.Errorf("one event of two topics: got %v", err)
 	}
 	if _, err := projection.Define("floats", 1, projection.On(source, event.NameAccountOpened,
 		func(*opened, *projection.Keys) {}, func(projection.Key, *floats, *opened, projection.Meta) error { return nil })); !errors.Is(err, projection.ErrDefinition) {

@@ -9,7 +9,7 @@ import (
 type RowError struct {
 	// Key is the encoded key of the row.
 	Key string
-	// Offset is that of the event, and At when it was recorded.
+	// Offset is the position of the event, its offset where there is one source, and At when it was recorded.
 	Offset int64
 	At     time.Time
 	Err    error

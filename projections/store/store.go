@@ -17,11 +17,13 @@ var ErrDamaged = errors.New("the rows are damaged: drop them, and make them agai
 
 // Checkpoint is up to where a task has saved its rows.
 type Checkpoint struct {
-	// Next is the offset of the first record that is not folded.
+	// Next is the offset of the first record that is not folded; where there are several sources, the sum of those
+	// offsets.
 	Next int64
 	// EventTime is when the last folded record was recorded; zero before the first.
 	EventTime time.Time
-	// Log is the id that Kafka gave the topic, so that a position never comes to count another log.
+	// Log is the id that Kafka gave the topic, so that a position never comes to count another log. Where there are
+	// several sources it is that of the first.
 	Log [16]byte
 	More
 }
@@ -35,10 +37,31 @@ type More struct {
 	Parked []Parked `json:"parked,omitempty"`
 	// Acts is how many of the projection's acts about rows were followed.
 	Acts int `json:"acts,omitempty"`
+	// Sources are up to where each source was folded, in the order in which the projection names them; none where
+	// there is one.
+	Sources []Source `json:"sources,omitempty"`
 }
 
 // Empty tells whether there is nothing of it.
-func (m More) Empty() bool { return len(m.Effects) == 0 && len(m.Parked) == 0 && m.Acts == 0 }
+func (m More) Empty() bool {
+	return len(m.Effects) == 0 && len(m.Parked) == 0 && m.Acts == 0 && len(m.Sources) == 0
+}
+
+// Source is how far one of several sources was folded.
+type Source struct {
+	Topic string `json:"topic"`
+	// Next is the offset of the first record that is not folded, Log the id that Kafka gave the topic.
+	Next int64    `json:"next"`
+	Log  [16]byte `json:"log"`
+}
+
+// First returns the offset of the first record of the first source that is not folded.
+func (c Checkpoint) First() int64 {
+	if len(c.Sources) == 0 {
+		return c.Next
+	}
+	return c.Sources[0].Next
+}
 
 // Parked is a row that is not folded any more since an event that failed. The row is stored as it was before, or
 // not at all where the event was its first.
