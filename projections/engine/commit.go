@@ -24,7 +24,7 @@ func (e *Engine) commitAll(ctx context.Context, members map[string]*group.Member
 func (e *Engine) commit(ctx context.Context, m *group.Member, f *Follower) {
 	offsets := make(cluster.Offsets)
 	for _, p := range f.Progress() {
-		offsets[p.Partition] = p.Next
+		offsets[p.Partition] = p.First
 	}
 	if len(offsets) == 0 {
 		return

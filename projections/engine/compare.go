@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/refold/refold/projections/acts"
@@ -59,12 +60,13 @@ func (e *Engine) note(ctx context.Context, name string, generation int64, err er
 	if ctx.Err() != nil {
 		return
 	}
-	if err != nil {
-		e.cfg.Logger.Error("generations could not be compared", "projection", name, "generation", generation, "error", err)
-	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if r := e.running[store.Generation{Projection: name, Number: generation}]; r != nil {
+	r := e.running[store.Generation{Projection: name, Number: generation}]
+	if err != nil && (r == nil || r.incomparable == nil || r.incomparable.Error() != err.Error()) {
+		e.cfg.Logger.Error("generations could not be compared", "projection", name, "generation", generation, "error", err)
+	}
+	if r != nil {
 		r.incomparable = err
 	}
 }
@@ -135,11 +137,14 @@ func (e *Engine) compare(ctx context.Context, name string, candidate, live int64
 	if err := b.whole(ctx); err != nil {
 		return nil, err
 	}
+	if one, other := a.cfg.Definition.Sources, b.cfg.Definition.Sources; !slices.Equal(one, other) {
+		return nil, &acts.Refusal{Why: fmt.Sprintf("their rows never stand at one position: the one reads %v, the other %v", one, other)}
+	}
 	c := &comparison{live: a.Follower, candidate: b.Follower}
 	for _, t := range b.Progress() {
 		keys := &sampler{}
 		err := c.task(ctx, t.Partition, keys)
-		if err == nil {
+		if err == nil && len(b.cfg.Definition.Sources) == 1 {
 			err = e.foldTwice(ctx, b, c.positions[len(c.positions)-1], keys)
 		}
 		if err != nil {
@@ -181,52 +186,58 @@ const cutPatience = 30 * time.Second
 func (c *comparison) task(ctx context.Context, partition int32, keys *sampler) (err error) {
 	bounded, cancel := context.WithTimeout(ctx, cutPatience)
 	defer cancel()
-	a, b, at, err := cutBoth(bounded, c.live, c.candidate, partition)
+	a, b, err := cutBoth(bounded, c.live, c.candidate, partition)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close(), b.Close()) }()
-	c.positions = append(c.positions, event.TopicPosition{Topic: c.candidate.cfg.Definition.Topic, Partition: partition, Offset: at})
+	at, err := b.Checkpoint(partition)
+	if err != nil {
+		return err
+	}
+	for _, s := range sourcesIn(at, c.candidate.cfg.Definition.Topic) {
+		c.positions = append(c.positions, event.TopicPosition{Topic: s.Topic, Partition: partition, Offset: s.Next})
+	}
 	return c.merge(ctx, a, b, merging{partition, keys})
 }
 
 // cutBoth takes snapshots of a task of two generations at one position: the one as it is now, the other
 // when it gets there. Where the other is beyond it already they change places, until one is behind.
-func cutBoth(ctx context.Context, a, b *Follower, partition int32) (inA, inB store.Snapshot, at int64, err error) {
+func cutBoth(ctx context.Context, a, b *Follower, partition int32) (inA, inB store.Snapshot, err error) {
 	for swapped := false; ; swapped = !swapped {
 		first, second := a, b
 		if swapped {
 			first, second = b, a
 		}
-		one, two, at, err := cutPair(ctx, first, second, partition)
+		one, two, err := cutPair(ctx, first, second, partition)
 		if errors.Is(err, errPassed) {
 			continue
 		}
 		if swapped {
 			one, two = two, one
 		}
-		return one, two, at, err
+		return one, two, err
 	}
 }
 
-func cutPair(ctx context.Context, first, second *Follower, partition int32) (one, two store.Snapshot, at int64, err error) {
+func cutPair(ctx context.Context, first, second *Follower, partition int32) (one, two store.Snapshot, err error) {
 	t1, err := first.task(partition)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
 	t2, err := second.task(partition)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
-	r1 := t1.cutAt(ctx, -1)
+	r1 := t1.cutAt(ctx, -1, nil)
 	if r1.err != nil {
-		return nil, nil, 0, r1.err
+		return nil, nil, r1.err
 	}
-	r2 := t2.cutAt(ctx, r1.at)
+	r2 := t2.cutAt(ctx, r1.at, r1.each)
 	if r2.err != nil {
-		return nil, nil, 0, errors.Join(r2.err, r1.snapshot.Close())
+		return nil, nil, errors.Join(r2.err, r1.snapshot.Close())
 	}
-	return r1.snapshot, r2.snapshot, r1.at, nil
+	return r1.snapshot, r2.snapshot, nil
 }
 
 // merging is the task that is compared, and who picks some of its keys.

@@ -157,6 +157,9 @@ func (e *Engine) newScratch(ctx context.Context, name string, p acts.Projection,
 	if err != nil {
 		return nil, err
 	}
+	if err := onlyOne(d, "to fold effects anew"); err != nil {
+		return nil, err
+	}
 	f := &scratch{id: store.Generation{Projection: name, Number: number}, definition: d, codec: e.cfg.Codec, reigns: p.Reigns, maxRows: e.cfg.MaxRows}
 	if f.maxRows == 0 {
 		f.maxRows = 50_000

@@ -40,20 +40,21 @@ func (e *Engine) create(ctx context.Context, plan *Plan, o Order) (int64, error)
 	return number, e.act(ctx, a)
 }
 
-// sourceEnds returns where the source of a projection ends now.
+// sourceEnds returns where the sources of a projection end now, those of all its versions.
 func (e *Engine) sourceEnds(ctx context.Context, name string) ([]event.TopicPosition, error) {
 	picker, err := e.picker()
 	if err != nil {
 		return nil, err
 	}
-	topic := e.source(name)
-	ends, err := picker.Ends(ctx, topic)
-	if err != nil {
-		return nil, err
-	}
 	var out []event.TopicPosition
-	for _, p := range slices.Sorted(maps.Keys(ends)) {
-		out = append(out, event.TopicPosition{Topic: topic, Partition: p, Offset: ends[p]})
+	for _, topic := range e.sources(name) {
+		ends, err := picker.Ends(ctx, topic)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range slices.Sorted(maps.Keys(ends)) {
+			out = append(out, event.TopicPosition{Topic: topic, Partition: p, Offset: ends[p]})
+		}
 	}
 	return out, nil
 }

@@ -13,22 +13,24 @@ var errPassed = errors.New("the task is beyond the position")
 
 // cut asks a task to stop at a position and to give the store as it is there.
 type cut struct {
-	// at is the position; -1 is where the task happens to be.
+	// at is the position; -1 is where the task happens to be. Each is where that is in several sources.
 	at    int64
+	each  vector
 	reply chan<- cutResult
 }
 
 type cutResult struct {
 	snapshot store.Snapshot
 	at       int64
+	each     vector
 	err      error
 }
 
 // cutAt asks the task to stop at a position, -1 for where it is, and returns the store as it is there.
-func (t *task) cutAt(ctx context.Context, at int64) cutResult {
+func (t *task) cutAt(ctx context.Context, at int64, each vector) cutResult {
 	reply := make(chan cutResult, 1)
 	select {
-	case t.cuts <- cut{at: at, reply: reply}:
+	case t.cuts <- cut{at: at, each: each, reply: reply}:
 	case <-t.done:
 		return cutResult{err: fmt.Errorf("cut task %d: %w", t.partition, ErrNotHere)}
 	case <-ctx.Done():
@@ -60,7 +62,7 @@ func (t *task) begin(ctx context.Context, c cut) error {
 	}
 	t.pending = &c
 	if c.at < 0 {
-		c.at = t.next
+		c.at, c.each = t.next, t.here()
 	}
 	if c.at == t.next {
 		return t.finish(ctx)
@@ -73,12 +75,13 @@ func (t *task) finish(ctx context.Context) error {
 	c := t.pending
 	t.pending = nil
 	t.next = c.at
+	t.stand(c.each)
 	if err := t.save(ctx); err != nil {
 		c.reply <- cutResult{err: err}
 		return err
 	}
 	snapshot, err := t.store.Snapshot()
-	c.reply <- cutResult{snapshot: snapshot, at: c.at, err: err}
+	c.reply <- cutResult{snapshot: snapshot, at: c.at, each: t.here(), err: err}
 	return nil
 }
 

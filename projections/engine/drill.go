@@ -107,6 +107,9 @@ func (e *Engine) drill(ctx context.Context, name string, live int64) (d Drill) {
 		return d
 	}
 	defer r.readers.Done()
+	if len(r.cfg.Definition.Sources) > 1 {
+		return d // it has no trail: to find the events of a key would be to read the partitions
+	}
 	for _, t := range r.Progress() {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		err := e.drillTask(ctx, r, t.Partition, &d)

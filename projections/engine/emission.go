@@ -19,23 +19,38 @@ import (
 type emission struct {
 	emitter *emitter
 	voice
+	sources  []string
 	encoders map[projection.EffectKind]*codec.Encoder
 
-	began   int64       // the position of the checkpoint that the task began with
-	since   []store.End // and where the effect partitions ended, by that checkpoint or the last one
-	taken   bool        // the marks were read since the task began
+	began   store.Checkpoint // that the task began with
+	since   []store.End      // and where the effect partitions ended, by that checkpoint or the last one
+	taken   bool             // the marks were read since the task began
 	member  group.Membership
 	pending []outgoing
-	chosen  bool  // all that is pending is released that is not published, whatever the marks say
-	free    int64 // up to where the task may fold, by the version of what was decided
+	rounds  []round // that the task has decided on and that are not logged; of several sources only
+	chosen  bool    // all that is pending is released that is not published, whatever the marks say
+	free    []int64 // up to where the task may fold each source, by the version of what was decided
 	version int64
 }
 
+// fold is what is folded, and how what is emitted is encoded.
+type fold struct {
+	sources  []string
+	encoders map[projection.EffectKind]*codec.Encoder
+}
+
 // newEmission returns the effects of a task that begins with a checkpoint.
-func newEmission(e *emitter, v voice, encoders map[projection.EffectKind]*codec.Encoder, c store.Checkpoint) *emission {
+func newEmission(e *emitter, v voice, f fold, c store.Checkpoint) *emission {
+	if len(f.sources) > 1 && len(c.Sources) == 0 { // nothing is saved yet
+		for _, topic := range f.sources {
+			c.Sources = append(c.Sources, store.Source{Topic: topic})
+		}
+	}
 	e.stands(v, false)
-	e.passed(v, c.Next)
-	return &emission{emitter: e, voice: v, encoders: encoders, began: c.Next, since: c.Effects}
+	e.passed(v, c)
+	return &emission{
+		emitter: e, voice: v, sources: f.sources, encoders: f.encoders, began: c, since: c.Effects, free: make([]int64, len(f.sources)),
+	}
 }
 
 // encodersOf registers what a projection emits.
@@ -54,18 +69,18 @@ func encodersOf(ctx context.Context, c *codec.Codec, kinds []projection.EffectKi
 // take takes an effect from the fold, if it is this task's to emit.
 func (m *emission) take(e projection.Effect) error {
 	head := e.Event.Emission()
-	if !m.emitter.emits(m.voice, head.SourceOffset) {
+	if !m.emitter.emits(m.voice, head.SourceTopic, head.SourceOffset) {
 		return nil
 	}
 	value, err := m.encoders[projection.EffectKind{Topic: e.Topic, Event: e.Event.Name()}].Append(nil, e.Event)
 	if err != nil {
 		return err
 	}
-	if len(m.pending) == 0 {
+	if len(m.pending) == 0 && len(m.rounds) == 0 {
 		m.member = m.emitter.cfg.membership()
 	}
 	m.pending = append(m.pending, outgoing{
-		topic: e.Topic, key: strings.Clone(head.CustomerID), position: head.SourceOffset, id: head.EffectID, value: value,
+		topic: e.Topic, key: strings.Clone(head.CustomerID), source: head.SourceTopic, position: head.SourceOffset, id: head.EffectID, value: value,
 	})
 	return nil
 }
@@ -76,15 +91,22 @@ const maxPending = 2_000
 // full tells whether it is time to release what was emitted.
 func (m *emission) full() bool { return m != nil && len(m.pending) >= maxPending }
 
-// bar returns nil where the task may fold the event at a position, or what is closed when that may have changed.
-func (m *emission) bar(position int64) <-chan struct{} {
-	if m == nil || position < m.free && m.version == m.emitter.version.Load() {
+// bar returns nil where the task may fold the event at a position of a source, or what is closed when that may have
+// changed.
+func (m *emission) bar(source int, position int64) <-chan struct{} {
+	if m == nil {
 		return nil
 	}
-	m.version = m.emitter.version.Load()
+	if version := m.emitter.version.Load(); version != m.version {
+		clear(m.free)
+		m.version = version
+	}
+	if position < m.free[source] {
+		return nil
+	}
 	var changed <-chan struct{}
-	m.free, changed = m.emitter.limit(m.voice, position)
-	if position < m.free {
+	m.free[source], changed = m.emitter.limit(m.voice, m.sources[source], position)
+	if position < m.free[source] {
 		return nil
 	}
 	return changed
@@ -93,33 +115,51 @@ func (m *emission) bar(position int64) <-chan struct{} {
 // lastTry bounds the release of a task that has to end.
 const lastTry = 3 * time.Second
 
-// release publishes the effects of the events below next that are the task's to emit, until it has or ctx ends.
-func (m *emission) release(ctx context.Context, next int64) error {
-	if m == nil || len(m.pending) == 0 && (m.taken || !m.emitter.emits(m.voice, next-1)) {
+// release publishes the effects of the events before a place that are the task's to emit, and logs its rounds, until
+// it has or ctx ends.
+func (m *emission) release(ctx context.Context, at store.Checkpoint) error {
+	if m == nil || len(m.pending) == 0 && len(m.rounds) == 0 && (m.taken || !m.emits(at)) {
 		return nil
 	}
-	err := patiently(ctx, func() error { return m.try(ctx, next) })
+	var overruled error
+	err := patiently(ctx, func() error {
+		err := m.try(ctx, at.First())
+		if errors.Is(err, errOverruled) {
+			overruled, err = err, nil
+		}
+		return err
+	})
+	if overruled != nil {
+		return overruled
+	}
 	if err != nil {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTry)
 		defer cancel()
-		err = m.try(last, next)
+		err = m.try(last, at.First())
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnreleased, err)
 	}
 	clear(m.pending)
-	m.pending = m.pending[:0]
+	m.pending, m.rounds = m.pending[:0], nil
 	return nil
 }
 
+// emits tells whether the task emits what stands before a place in one of its sources.
+func (m *emission) emits(at store.Checkpoint) bool {
+	return slices.ContainsFunc(sourcesIn(at, m.emitter.cfg.source), func(s store.Source) bool {
+		return m.emitter.emits(m.voice, s.Topic, s.Next-1)
+	})
+}
+
 // releaseChosen publishes the effects of events that waited, those that are not published yet.
-func (m *emission) releaseChosen(ctx context.Context, next int64) error {
+func (m *emission) releaseChosen(ctx context.Context, at store.Checkpoint) error {
 	if m == nil || len(m.pending) == 0 {
 		return nil
 	}
 	m.chosen = true
 	defer func() { m.chosen = false }()
-	return m.release(ctx, next)
+	return m.release(ctx, at)
 }
 
 // drop forgets effects that are not to be released after all.
@@ -130,10 +170,13 @@ func (m *emission) drop() {
 }
 
 func (m *emission) try(ctx context.Context, next int64) error {
-	if len(m.pending) == 0 {
+	if len(m.pending) == 0 && len(m.rounds) == 0 {
 		m.member = m.emitter.cfg.membership()
 	}
-	r := &release{partition: m.partition, member: m.member, next: next, effects: slices.Clone(m.pending), chosen: m.chosen, done: make(chan error, 1)}
+	r := &release{partition: m.partition, member: m.member, next: next, rounds: m.rounds, effects: slices.Clone(m.pending), chosen: m.chosen, done: make(chan error, 1)}
+	if len(m.sources) > 1 {
+		r.sources, r.set = m.sources, sourceSet(m.sources)
+	}
 	if !m.taken {
 		r.since = &m.since
 	}
@@ -147,7 +190,7 @@ func (m *emission) try(ctx context.Context, next int64) error {
 	}
 	if !m.taken {
 		m.taken = true
-		m.emitter.known(m.partition, m.began)
+		m.emitter.known(m.voice, m.began)
 	}
 	return nil
 }
@@ -157,16 +200,16 @@ func (m *emission) stamp(c *store.Checkpoint) {
 	if m == nil {
 		return
 	}
-	if ends, ok := m.emitter.ends(m.partition, c.Next); ok {
+	if ends, ok := m.emitter.ends(m.partition, *c); ok {
 		m.since = ends
 	}
 	c.Effects = m.since
 }
 
 // saved notes that everything below the checkpoint is released and saved.
-func (m *emission) saved(next int64) {
+func (m *emission) saved(c store.Checkpoint) {
 	if m != nil {
-		m.emitter.passed(m.voice, next)
+		m.emitter.passed(m.voice, c)
 	}
 }
 

@@ -39,6 +39,7 @@ type emitterConfig struct {
 	// read returns what a record says of itself, and false where it is no effect.
 	read       func(ctx context.Context, rec *timeline.Record) (event.Effect, bool, error)
 	membership func() group.Membership
+	log        *roundLog
 	logger     *slog.Logger
 }
 
@@ -68,6 +69,9 @@ type emitter struct {
 	queue []*release // guarded by mu; waits to be published
 	marks marks      // guarded by mu; changed by who has the turn
 	rule  rule       // guarded by mu; see reign.go
+	// rounds and deciders are guarded by mu; see rounds.go.
+	rounds   map[int32]*rounds
+	deciders map[string]int64
 
 	version atomic.Int64 // of what was decided; raised under mu
 }
@@ -77,9 +81,15 @@ type release struct {
 	partition int32
 	member    group.Membership // as it was when the round began
 	// since is where the marks must be read from; nil where they are known already.
-	since   *[]store.End
-	next    int64 // up to where the round has folded
-	effects []outgoing
+	since *[]store.End
+	next  int64 // up to where the first source is folded
+	// rounds are those that were decided, of a set of sources; "" where there is one source.
+	rounds  []round
+	sources []string
+	set     string
+	// overruled is why they could not be logged.
+	overruled error
+	effects   []outgoing
 	// chosen says that an operator wants these published, whatever the marks say: all that are not there.
 	chosen bool
 	done   chan error // holds the answer
@@ -89,13 +99,14 @@ type release struct {
 type outgoing struct {
 	topic    string
 	key      string
+	source   string // the topic of the event, which stands at position
 	position int64
 	id       string
 	value    []byte
 }
 
 func newEmitter(cfg emitterConfig) *emitter {
-	return &emitter{cfg: cfg, turn: make(chan struct{}, 1), marks: newMarks(), rule: newRule(cfg.source)}
+	return &emitter{cfg: cfg, turn: make(chan struct{}, 1), marks: newMarks(), rule: newRule(), rounds: make(map[int32]*rounds)}
 }
 
 // close gives up the right to publish. Nothing is released any more.
@@ -158,7 +169,7 @@ func (e *emitter) publish(ctx context.Context, batch []*release) {
 			e.lose()
 		}
 		for _, r := range same {
-			r.done <- err
+			r.done <- cmp.Or(r.overruled, err)
 		}
 		batch = others
 	}
@@ -182,6 +193,9 @@ func (e *emitter) publishAs(ctx context.Context, batch []*release) (err error) {
 	if err := e.learn(ctx, batch); err != nil {
 		return fmt.Errorf("read the marks of %s: %w", e.cfg.projection, err)
 	}
+	if batch, err = e.logRounds(ctx, batch); err != nil {
+		return fmt.Errorf("log rounds of %s: %w", e.cfg.projection, err)
+	}
 	for _, r := range batch {
 		if r.chosen {
 			if err := e.absent(ctx, r); err != nil {
@@ -191,14 +205,7 @@ func (e *emitter) publishAs(ctx context.Context, batch []*release) (err error) {
 	}
 	records, after := e.unpublished(batch)
 	if len(records) > 0 {
-		done := effect.Done{Member: batch[0].member, Topic: e.cfg.source, Next: make(cluster.Offsets)}
-		for _, r := range batch {
-			done.Next[r.partition] = max(done.Next[r.partition], r.next)
-		}
-		// What is begun is ended: others wait for it, who have not lost their patience.
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishWithin)
-		defer cancel()
-		ends, err := e.outlet.Release(bounded, records, done)
+		ends, err := e.transact(ctx, batch, records)
 		if err != nil {
 			return err
 		}
@@ -212,6 +219,18 @@ func (e *emitter) publishAs(ctx context.Context, batch []*release) (err error) {
 	return nil
 }
 
+// transact appends records that come of the work of releases, in one transaction.
+func (e *emitter) transact(ctx context.Context, batch []*release, records []effect.Record) (map[position.Partition]int64, error) {
+	done := effect.Done{Member: batch[0].member, Topic: e.cfg.source, Next: make(cluster.Offsets)}
+	for _, r := range batch {
+		done.Next[r.partition] = max(done.Next[r.partition], r.next)
+	}
+	// What is begun is ended: others wait for it, who have not lost their patience.
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishWithin)
+	defer cancel()
+	return e.outlet.Release(bounded, records, done)
+}
+
 // unpublished returns the effects that are not published yet, and what the marks are once they are.
 func (e *emitter) unpublished(batch []*release) (records []effect.Record, after marks) {
 	after = e.marks.copied()
@@ -220,7 +239,7 @@ func (e *emitter) unpublished(batch []*release) (records []effect.Record, after 
 		before := after.copied()
 		for _, o := range r.effects {
 			at := position.Partition{Topic: o.topic, Partition: topic.Of(o.key, after.partitions(o.topic))}
-			l := lane{r.partition, at}
+			l := lane{position.Partition{Topic: o.source, Partition: r.partition}, at}
 			if !r.chosen && before.published(l, o.position) {
 				continue
 			}
@@ -233,13 +252,25 @@ func (e *emitter) unpublished(batch []*release) (records []effect.Record, after 
 
 // learn makes sure that the marks say all that is published of the partitions of a batch.
 func (e *emitter) learn(ctx context.Context, batch []*release) error {
-	since := e.unread(batch)
-	if since == nil {
+	since, unread := e.unread(batch), e.unreadRounds(batch)
+	if since == nil && len(unread) == 0 {
 		return nil
 	}
-	ends, err := e.outlet.Ends(ctx, e.cfg.topics...)
+	topics := slices.Clone(e.cfg.topics)
+	if len(unread) > 0 {
+		topics = append(topics, topic.Rounds)
+	}
+	ends, err := e.outlet.Ends(ctx, topics...)
 	if err != nil {
 		return err
+	}
+	if len(unread) > 0 {
+		if err := e.learnRounds(ctx, unread, ends); err != nil {
+			return err
+		}
+	}
+	if since == nil && !e.doubt {
+		return nil
 	}
 	found := e.marks.copied()
 	for _, name := range e.cfg.topics {
@@ -297,7 +328,7 @@ func (e *emitter) find(ctx context.Context, b timeline.Batch, found marks) error
 		if err != nil {
 			return fmt.Errorf("effect at %s/%d offset %d: %w", b.Topic, b.Partition, rec.Offset, err)
 		}
-		if ok && got.Projection == e.cfg.projection && got.SourceTopic == e.cfg.source {
+		if ok && got.Projection == e.cfg.projection {
 			found.found(position.Partition{Topic: b.Topic, Partition: b.Partition}, got)
 		}
 	}
@@ -305,24 +336,35 @@ func (e *emitter) find(ctx context.Context, b timeline.Batch, found marks) error
 }
 
 // ends returns what the checkpoint of a task says of the effect partitions, where nothing was emitted for the
-// records of its source partition that it has not folded; false where something was.
-func (e *emitter) ends(partition int32, next int64) ([]store.End, bool) {
+// records of its source partitions that it has not folded; false where something was.
+func (e *emitter) ends(partition int32, c store.Checkpoint) ([]store.End, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if from, ok := e.rule.complete[partition]; !ok || next < from || e.marks.beyond(partition, next) {
-		return nil, false
+	for _, s := range sourcesIn(c, e.cfg.source) {
+		at := position.Partition{Topic: s.Topic, Partition: partition}
+		if from, ok := e.rule.complete[at]; !ok || s.Next < from || e.marks.beyond(at, s.Next) {
+			return nil, false
+		}
 	}
 	return e.marks.stored(), true
 }
 
 // emitted returns the highest position of a source partition that effects were emitted at, -1 where there are none.
-func (e *emitter) emitted(source int32) int64 {
+func (e *emitter) emitted(source position.Partition) int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if at, ok := e.marks.emitted[source]; ok {
 		return at
 	}
 	return -1
+}
+
+// sourcesIn returns how far each source of a checkpoint was folded; only is the one of a task that has one.
+func sourcesIn(c store.Checkpoint, only string) []store.Source {
+	if len(c.Sources) == 0 {
+		return []store.Source{{Topic: only, Next: c.Next, Log: c.Log}}
+	}
+	return c.Sources
 }
 
 func comparePlaces(a, b store.End) int {

@@ -78,11 +78,18 @@ func (b *bank) tell(instance string, stores store.Stores) (*engine.Engine, func(
 // told returns how often each effect was published, by who is told of which purchase.
 func (b *bank) told() map[string]int {
 	b.t.Helper()
+	out := make(map[string]int)
+	b.eachTold(func(e event.NotificationRequested) { out[fmt.Sprintf("%s of %d", e.CustomerID, e.AmountMinor)]++ })
+	return out
+}
+
+// eachTold calls fn for every effect that was published.
+func (b *bank) eachTold(fn func(event.NotificationRequested)) {
+	b.t.Helper()
 	spans := make(map[int32]timeline.Span)
 	for p, end := range b.broker.Ends(topic.Notifications) {
 		spans[p] = timeline.Span{End: end}
 	}
-	out := make(map[string]int)
 	err := timeline.Scan(b.t.Context(), b.broker.Cluster, topic.Notifications, spans, func(batch timeline.Batch) error {
 		for _, rec := range batch.Records {
 			schema, err := b.codec.Lookup(b.t.Context(), rec.Value)
@@ -93,14 +100,13 @@ func (b *bank) told() map[string]int {
 			if err := schema.Decode(rec.Value, &e); err != nil {
 				return err
 			}
-			out[fmt.Sprintf("%s of %d", e.CustomerID, e.AmountMinor)]++
+			fn(e)
 		}
 		return nil
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return out
 }
 
 // everybody waits until everyone was told of the purchases from one to the last, and fails where somebody was
@@ -158,10 +164,12 @@ func (b *bank) ask(req kmsg.Request) string {
 
 const group = "refold-" + spending.Name
 
-func (b *bank) deleteGroup() {
+func (b *bank) deleteGroup() { b.t.Helper(); b.deleteGroupOf(group) }
+
+func (b *bank) deleteGroupOf(name string) {
 	b.t.Helper()
 	req := kmsg.NewPtrDeleteGroupsRequest()
-	req.Groups = []string{group}
+	req.Groups = []string{name}
 	if got := b.ask(req); !strings.Contains(got, "ErrorCode:0") {
 		b.t.Fatal(got)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
@@ -34,18 +35,27 @@ func (e *Engine) emits(name string) (topics []string) {
 func (e *Engine) newEmitters() map[string]*emitter {
 	out := make(map[string]*emitter)
 	for _, name := range e.Names() {
-		if topics := e.emits(name); len(topics) > 0 {
+		if topics := e.emits(name); len(topics) > 0 || e.several(name) {
 			out[name] = newEmitter(e.emitterConfig(name, topics))
 		}
 	}
 	return out
 }
 
+// several tells whether any version of a projection has several sources.
+func (e *Engine) several(name string) bool {
+	return slices.ContainsFunc(e.cfg.Catalog, func(d *projection.Definition) bool { return d.Name == name && len(d.Sources) > 1 })
+}
+
 func (e *Engine) emitterConfig(name string, topics []string) emitterConfig {
+	var log *roundLog
+	if e.several(name) {
+		log = newRoundLog(name, e.cfg.Codec)
+	}
 	// One for each projection and instance: what an instance began before it crashed ends when it is back.
 	id := "refold-effects-" + name + "-" + cmp.Or(e.cfg.Instance, rand.Text())
 	return emitterConfig{
-		projection: name, source: e.source(name), topics: topics, logger: e.cfg.Logger,
+		projection: name, source: e.source(name), topics: topics, log: log, logger: e.cfg.Logger,
 		membership: func() group.Membership { return e.membership(name) },
 		open: func(ctx context.Context) (outlet, error) {
 			w, err := effect.Open(ctx, e.cfg.Cluster, id)
@@ -70,6 +80,18 @@ func (e *Engine) source(name string) string {
 		return "" // it is in the catalog
 	}
 	return d.Topic
+}
+
+// sources returns what the versions of a projection read, each topic once.
+func (e *Engine) sources(name string) (topics []string) {
+	for _, d := range e.cfg.Catalog {
+		for _, topic := range d.Sources {
+			if d.Name == name && !slices.Contains(topics, topic) {
+				topics = append(topics, topic)
+			}
+		}
+	}
+	return topics
 }
 
 // membership returns what this process is in a projection's group.
@@ -98,6 +120,10 @@ func readEffect(ctx context.Context, c *codec.Codec, rec *timeline.Record) (out 
 func (e *Engine) decide(name string, p acts.Projection) {
 	emitter := e.emitters[name]
 	if emitter == nil {
+		return
+	}
+	emitter.plays(e.parts(name, p))
+	if len(emitter.cfg.topics) == 0 {
 		return
 	}
 	emitter.rules(p.Reigns, nil)
@@ -147,6 +173,6 @@ func (e *Engine) emissionOf(ctx context.Context, id store.Generation, d *project
 		return nil, err
 	}
 	return func(partition int32, c store.Checkpoint) *emission {
-		return newEmission(emitter, voice{id.Number, partition}, encoders, c)
+		return newEmission(emitter, voice{id.Number, partition}, fold{d.Sources, encoders}, c)
 	}, nil
 }

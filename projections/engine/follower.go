@@ -54,8 +54,8 @@ type Follower struct {
 	rate   meter
 
 	mu      sync.Mutex
-	running context.Context   // guarded by mu; nil before Run has found the log
-	log     [16]byte          // guarded by mu; the id of the source
+	running context.Context   // guarded by mu; nil before Run has found the logs
+	logs    [][16]byte        // guarded by mu; the ids of the sources
 	tasks   map[int32]*worker // guarded by mu
 
 	runs sync.WaitGroup // of the tasks
@@ -68,14 +68,17 @@ type worker struct {
 	*task
 	rate   meter
 	cancel context.CancelFunc // nil until it runs
-	read   bool               // set and used by the dispatching goroutine, under Follower.mu
-	from   int64              // where reading begins, or goes on; guarded as read is
+	// reads are of each source. They are set and used by the dispatching goroutine, under Follower.mu.
+	reads []intake
 }
 
 // NewFollower returns a follower of nothing yet. Who calls it calls Run, and Close after it.
 func NewFollower(cfg FollowerConfig) (*Follower, error) {
 	if cfg.MaxRows == 0 {
 		cfg.MaxRows = 50_000
+	}
+	if len(cfg.Definition.Sources) > 1 && cfg.emission == nil {
+		return nil, fmt.Errorf("follow %s: %v: several sources are folded by an engine, which logs their order", cfg.Definition.Name, cfg.Definition.Sources)
 	}
 	reader, err := timeline.NewReader(cfg.Cluster, timeline.Config{})
 	if err != nil {
@@ -87,12 +90,12 @@ func NewFollower(cfg FollowerConfig) (*Follower, error) {
 // Run folds until ctx ends. Every task has saved all that it folded when Run returns; where one could not,
 // Run says so.
 func (f *Follower) Run(ctx context.Context) error {
-	log, err := f.find(ctx)
+	logs, err := f.find(ctx)
 	if err != nil {
 		return f.ended(ctx, err)
 	}
 	f.mu.Lock()
-	f.running, f.log = ctx, log
+	f.running, f.logs = ctx, logs
 	for _, w := range f.tasks {
 		f.start(w)
 	}
@@ -115,15 +118,22 @@ func (f *Follower) ended(ctx context.Context, err error) error {
 	return fmt.Errorf("follow %s: %w", f.cfg.Definition.Name, err)
 }
 
-// find returns the id of the source, once the brokers can tell it.
-func (f *Follower) find(ctx context.Context) (log [16]byte, err error) {
-	err = patiently(ctx, func() error {
-		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		log, err = f.reader.LogID(bounded, f.cfg.Definition.Topic)
-		return err
-	})
-	return log, err
+// find returns the ids of the sources, once the brokers can tell them.
+func (f *Follower) find(ctx context.Context) (logs [][16]byte, err error) {
+	for _, topic := range f.cfg.Definition.Sources {
+		var log [16]byte
+		err = patiently(ctx, func() error {
+			bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+			defer cancel()
+			log, err = f.reader.LogID(bounded, topic)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		logs = append(logs, log)
+	}
+	return logs, nil
 }
 
 // patiently calls fn until it succeeds or ctx ends, with growing pauses of a second at most.
@@ -184,7 +194,14 @@ func (f *Follower) newWorker(partition int32, cfg taskConfig) (*worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("assign %s/%d: %w", f.cfg.Definition.Name, partition, err)
 	}
-	return &worker{task: t, from: t.next}, nil
+	w := &worker{task: t, reads: []intake{{from: t.next}}}
+	if t.path != nil {
+		w.reads = nil
+		for _, next := range t.path.each {
+			w.reads = append(w.reads, intake{from: next})
+		}
+	}
+	return w, nil
 }
 
 // config returns what the task of a partition is made of.
@@ -195,7 +212,7 @@ func (f *Follower) config(p int32) taskConfig {
 		failed: func(err error) {
 			f.cfg.Logger.Error("a task stands still", "projection", f.cfg.Definition.Name, "partition", p, "error", err)
 		},
-		resumed: f.wakeUp,
+		resumed: f.wakeUp, sources: f.cfg.Definition.Sources, clock: clockOf(f.cfg.Codec),
 	}
 	if f.cfg.Parks {
 		cfg.replace, cfg.acts, cfg.refold = f.replace, f.cfg.rowActs, f.cfg.refold
@@ -239,8 +256,8 @@ func (f *Follower) learner() func(context.Context, *timeline.Record) error {
 func (f *Follower) start(w *worker) {
 	ctx, cancel := context.WithCancel(f.running)
 	w.cancel = cancel
-	log := f.log
-	f.runs.Go(func() { w.run(ctx, log) })
+	logs := f.logs
+	f.runs.Go(func() { w.run(ctx, logs...) })
 	f.wakeUp()
 }
 
@@ -254,7 +271,7 @@ func (f *Follower) Revoke(partitions []int32) {
 			continue
 		}
 		delete(f.tasks, p)
-		f.reader.Remove(f.cfg.Definition.Topic, p)
+		f.unread(p)
 		if w.cancel != nil {
 			w.cancel()
 			ending = append(ending, w)
@@ -264,79 +281,6 @@ func (f *Follower) Revoke(partitions []int32) {
 	// What a task still has to release may take a while, in which others ask how far the rest is.
 	for _, w := range ending {
 		<-w.done
-	}
-}
-
-// dispatch hands what is read to the tasks. It alone adds partitions to the reader, between Polls: a batch
-// of before a partition was revoked and assigned again must not reach its new task, which is behind it.
-func (f *Follower) dispatch(ctx context.Context) error {
-	for {
-		batches, err := f.reader.Poll(f.begin(ctx))
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return err
-		}
-		for _, b := range batches {
-			if b.Err != nil {
-				f.cfg.Logger.Warn("reading is disturbed", "projection", f.cfg.Definition.Name, "partition", b.Partition, "error", b.Err)
-			}
-			f.hand(ctx, b)
-		}
-	}
-}
-
-// begin adds to the reader what has been assigned, and returns a context for the next Poll that ends when
-// there is more to add.
-func (f *Follower) begin(ctx context.Context) context.Context {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.wakeUp()
-	// What is assigned or can go on from here on ends this Poll.
-	ctx, wake := context.WithCancel(ctx)
-	f.wake.Store(&wake)
-	for p, w := range f.tasks {
-		if w.cancel != nil && !w.read && !w.waiting.Load() {
-			w.read = true
-			saved, _ := w.state()
-			w.from = max(w.from, saved.Next) // it may have been built meanwhile
-			f.reader.Add(f.cfg.Definition.Topic, p, w.from)
-		}
-	}
-	return ctx
-}
-
-// wakeUp has the dispatching goroutine look what there is to be read.
-func (f *Follower) wakeUp() {
-	if wake := f.wake.Load(); wake != nil {
-		(*wake)()
-	}
-}
-
-func (f *Follower) hand(ctx context.Context, b timeline.Batch) {
-	f.mu.Lock()
-	w := f.tasks[b.Partition]
-	if w != nil && !w.read {
-		w = nil
-	}
-	f.mu.Unlock()
-	if w == nil {
-		return
-	}
-	if f.cfg.Gate != nil && f.cfg.Gate.Wait(ctx, len(b.Records)) != nil {
-		return // ctx has ended
-	}
-	select {
-	case w.in <- b:
-	case <-w.dropped:
-		// The task waits for another one, which may wait for what is read next. It is read for again later.
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		w.read, w.from = false, b.From
-		f.reader.Remove(f.cfg.Definition.Topic, b.Partition)
-	case <-w.done:
-	case <-ctx.Done():
 	}
 }
 
@@ -355,17 +299,17 @@ func (f *Follower) Base(partition int32) projection.Base {
 	return &base{store: f.cfg.Store, partition: partition}
 }
 
-// Position returns the offset up to which a task's rows are saved; 0 where it is not held here.
+// Position returns the offset, of the first source, up to which a task's rows are saved; 0 where it is not held here.
 func (f *Follower) Position(partition int32) int64 {
 	t, err := f.task(partition)
 	if err != nil {
 		return 0
 	}
 	saved, _ := t.state()
-	return saved.Next
+	return saved.First()
 }
 
-// Wait returns when everything below an offset is folded and saved, or the task stands still, or ctx
+// Wait returns when everything below an offset of the first source is folded and saved, or the task stands still, or ctx
 // ends.
 func (f *Follower) Wait(ctx context.Context, partition int32, offset int64) error {
 	_, err := f.reach(ctx, partition, offset)

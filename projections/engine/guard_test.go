@@ -51,10 +51,10 @@ func TestABatchOfBeforeIsNotHandedOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &worker{task: tk}
-	f := &Follower{tasks: map[int32]*worker{0: w}}
+	w := &worker{task: tk, reads: make([]intake, 1)}
+	f := &Follower{cfg: FollowerConfig{Definition: &projection.Definition{Sources: []string{""}}}, tasks: map[int32]*worker{0: w}}
 	for _, read := range []bool{false, true} {
-		w.read = read
+		w.reads[0].on = read
 		f.hand(context.Background(), timeline.Batch{})
 		if got := len(w.in) == 1; got != read {
 			t.Errorf("handed over: %v, want %v", got, read)

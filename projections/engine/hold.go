@@ -25,5 +25,8 @@ func (t *task) hold(ctx context.Context, due <-chan time.Time) error {
 	}
 	t.waiting.Store(false)
 	t.resumed()
+	if t.path != nil {
+		t.path.nudge()
+	}
 	return nil
 }

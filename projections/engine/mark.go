@@ -19,19 +19,16 @@ import (
 type marks struct {
 	highest map[lane]int64
 	// emitted is the highest position of each source partition.
-	emitted map[int32]int64
+	emitted map[position.Partition]int64
 	// ends are up to where the effect partitions were read. They are never beyond their true ends.
 	ends map[position.Partition]int64
 }
 
 // lane is the way from a source partition to an effect partition.
-type lane struct {
-	source int32
-	to     position.Partition
-}
+type lane struct{ source, to position.Partition }
 
 func newMarks() marks {
-	return marks{highest: make(map[lane]int64), emitted: make(map[int32]int64), ends: make(map[position.Partition]int64)}
+	return marks{highest: make(map[lane]int64), emitted: make(map[position.Partition]int64), ends: make(map[position.Partition]int64)}
 }
 
 // note raises the mark of a lane.
@@ -46,7 +43,7 @@ func (m marks) note(l lane, position int64) {
 
 // found notes an effect of a projection that stands in an effect partition.
 func (m marks) found(at position.Partition, e event.Effect) {
-	m.note(lane{e.SourcePartition, at}, e.SourceOffset)
+	m.note(lane{position.Partition{Topic: e.SourceTopic, Partition: e.SourcePartition}, at}, e.SourceOffset)
 }
 
 // published tells whether the effects of a position are in an effect partition.
@@ -56,7 +53,7 @@ func (m marks) published(l lane, position int64) bool {
 }
 
 // beyond tells whether effects of a source partition were emitted at or beyond a position.
-func (m marks) beyond(source int32, position int64) bool {
+func (m marks) beyond(source position.Partition, position int64) bool {
 	emitted, ok := m.emitted[source]
 	return ok && emitted >= position
 }

@@ -43,7 +43,7 @@ func NewEmitting(d *projection.Definition, c *codec.Codec, s store.Store, partit
 		}
 	}
 	e := newEmitter(emitterConfig{
-		projection: d.Name, source: d.Topic, topics: topics, logger: slog.New(slog.DiscardHandler),
+		projection: d.Name, source: d.Topic, topics: topics, log: newRoundLog(d.Name, c), logger: slog.New(slog.DiscardHandler),
 		membership: func() group.Membership { return group.Membership{ID: "offline"} },
 		open:       func(context.Context) (outlet, error) { return log, nil },
 		scan:       log.scan,
@@ -52,14 +52,20 @@ func NewEmitting(d *projection.Definition, c *codec.Codec, s store.Store, partit
 		},
 	})
 	e.rules([]acts.Reign{{Generation: 1}}, nil)
+	e.plays(map[int64][]string{1: d.Sources}, map[string]int64{sourceSet(d.Sources): 1})
 	return newOffline(d, c, s, taskConfig{
 		partition: partition, maxRows: maxRows,
-		emission: func(c store.Checkpoint) *emission { return newEmission(e, voice{1, partition}, encoders, c) },
+		emission: func(c store.Checkpoint) *emission {
+			return newEmission(e, voice{1, partition}, fold{d.Sources, encoders}, c)
+		},
 	})
 }
 
 func newOffline(d *projection.Definition, c *codec.Codec, s store.Store, cfg taskConfig) (*Offline, error) {
-	cfg.store = s
+	if len(d.Sources) > 1 && cfg.emission == nil {
+		return nil, onlyOne(d, "to fold without a log of rounds")
+	}
+	cfg.store, cfg.sources, cfg.clock = s, d.Sources, clockOf(c)
 	cfg.folder = func(b projection.Base) projection.Folder { return d.NewFolder(c, b) }
 	cfg.learn = func(context.Context, *timeline.Record) error { return nil }
 	cfg.failed = func(error) {}
@@ -74,14 +80,45 @@ func newOffline(d *projection.Definition, c *codec.Codec, s store.Store, cfg tas
 // Next returns the offset of the first record that is not folded.
 func (o *Offline) Next() int64 { return o.t.next }
 
-// Fold folds a batch without saving.
-func (o *Offline) Fold(b timeline.Batch) error { return o.t.fold(context.Background(), b) }
+// Fold folds a batch without saving. Where there are several sources there may be a batch of each, and what may be
+// folded by the logged rounds is; beyond them a round ends where a source is waited for.
+func (o *Offline) Fold(batches ...timeline.Batch) error {
+	ctx := context.Background()
+	if o.t.path == nil {
+		for _, b := range batches {
+			if err := o.t.fold(ctx, b); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := o.t.emission.know(ctx, o.t.first()); err != nil {
+		return err
+	}
+	for source := range o.t.path.sources {
+		o.t.path.merger.saw(source, 0) // one of which nothing came yet is at its end
+	}
+	for _, b := range batches {
+		if err := o.t.admit(ctx, b); err != nil {
+			return err
+		}
+	}
+	for {
+		b, ok, err := o.t.piece()
+		if err != nil || !ok {
+			return err
+		}
+		if err := o.t.fold(ctx, b); err != nil {
+			return err
+		}
+	}
+}
 
 // Save releases what was emitted, and saves rows and checkpoint.
 func (o *Offline) Save() error { return o.t.save(context.Background()) }
 
 // Release tries once to release what was emitted, and saves nothing.
-func (o *Offline) Release() error { return o.t.emission.try(context.Background(), o.t.next) }
+func (o *Offline) Release() error { return o.t.emission.try(context.Background(), o.t.first()) }
 
 // Fault is what happens to one release of an EffectLog.
 type Fault int
@@ -118,6 +155,17 @@ func (l *EffectLog) Records() (all []*timeline.Record) {
 		all = append(all, records...)
 	}
 	return all
+}
+
+// Only returns a log with what this one holds of one topic.
+func (l *EffectLog) Only(topic string) *EffectLog {
+	out := &EffectLog{Partitions: l.Partitions, records: make(map[position.Partition][]*timeline.Record)}
+	for at, records := range l.records {
+		if at.Topic == topic {
+			out.records[at] = slices.Clone(records)
+		}
+	}
+	return out
 }
 
 // Close implements the right to publish; it is given again and again.

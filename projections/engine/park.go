@@ -32,7 +32,7 @@ func (t *task) park(saved store.Checkpoint, cfg taskConfig) {
 	t.parked = parkedOf(saved)
 	maps.Copy(t.parked, cfg.parked)
 	t.acts, t.refold, t.followed = cfg.acts, cfg.refold, saved.Acts
-	t.leave(t.folder)
+	t.leaves()
 }
 
 // list writes what stands still beside the checkpoint, where it is not there yet.
@@ -187,7 +187,7 @@ func (f *Follower) replace(t *task) {
 	w.folded.Store(t.folded.Load())
 	w.end.Store(t.end.Load())
 	w.level.Store(t.level.Load())
-	f.reader.Remove(f.cfg.Definition.Topic, t.partition)
+	f.unread(t.partition)
 	f.tasks[t.partition] = w
 	f.start(w)
 }

@@ -83,6 +83,9 @@ func (e *Engine) aboutRow(ctx context.Context, name string, row ParkedRow, a eve
 	}
 	state, _ := e.cfg.Acts.State()
 	p := state.Projection(name)
+	if err := e.onlyOneRuns(name, p, "to fold a row anew"); err != nil {
+		return nil, err
+	}
 	live, _ := p.Generation(p.Live)
 	a.Row = hex.EncodeToString(row.Key.Encode())
 	a.Positions = []event.TopicPosition{{Topic: d.Topic, Partition: row.Partition, Offset: row.Position}}

@@ -115,6 +115,9 @@ func (e *Engine) foldOf(q Query, wanted func(projection.Key) bool) (*pastFold, e
 		if err != nil {
 			return nil, err
 		}
+		if err := onlyOne(d, "a look into the past"); err != nil {
+			return nil, err
+		}
 		f := &pastFold{definition: d, generation: number, folder: d.Only(e.cfg.Codec, wanted), moment: *q.AsOf}
 		f.standing, err = e.standingIn(store.Generation{Projection: q.Projection, Number: number}, q.Partition)
 		f.leave(f.folder)

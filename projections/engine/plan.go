@@ -107,6 +107,11 @@ func (e *Engine) resolve(ctx context.Context, w Wish) (*Plan, error) {
 	if w.From == "" {
 		w.From = FromBeginning
 	}
+	if w.partial() || w.From != FromBeginning {
+		if err := onlyOne(d, "a replay that does not fold all from the beginning"); err != nil {
+			return nil, err
+		}
+	}
 	if w.partial() {
 		if err := takesOver(p, d, w); err != nil {
 			return nil, err

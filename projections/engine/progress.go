@@ -14,9 +14,9 @@ import (
 type Progress struct {
 	Partition int32
 	// Next is the offset of the first record that is not folded and saved; End that of the source's end
-	// as last seen, -1 before it was.
-	Next, End int64
-	EventTime time.Time
+	// as last seen, -1 before it was. Where there are several sources they are sums, and First is Next of the first.
+	Next, End, First int64
+	EventTime        time.Time
 	// Rate is how many records it folded in a second, over the last few seconds.
 	Rate float64
 	// Behind is for how long there has been a record that is not folded.
@@ -55,7 +55,7 @@ func (f *Follower) Progress() []Progress {
 	for _, p := range slices.Sorted(maps.Keys(f.tasks)) {
 		t := f.tasks[p]
 		saved, err := t.state()
-		out = append(out, Progress{Partition: p, Next: saved.Next, End: t.end.Load(), EventTime: saved.EventTime, Rate: t.rate.perSecond(), Behind: t.behind(time.Now()), Parked: saved.Parked, Acts: saved.Acts, Err: err})
+		out = append(out, Progress{Partition: p, Next: saved.Next, First: saved.First(), End: t.end.Load(), EventTime: saved.EventTime, Rate: t.rate.perSecond(), Behind: t.behind(time.Now()), Parked: saved.Parked, Acts: saved.Acts, Err: err})
 	}
 	return out
 }
@@ -92,22 +92,24 @@ func (f *Follower) note(now time.Time) {
 func (f *Follower) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	ends, err := f.Ends(ctx)
-	if err != nil {
-		f.cfg.Logger.Debug("the end of the source is not known", "projection", f.cfg.Definition.Name, "error", err)
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for p, w := range f.tasks {
-		w.saw(ends[p])
-		if saved, _ := w.state(); saved.Next >= ends[p] {
-			w.level.Store(time.Now().UnixMicro())
+	for _, topic := range f.cfg.Definition.Sources {
+		ends, err := f.reader.Ends(ctx, topic)
+		if err != nil {
+			f.cfg.Logger.Debug("the end of a source is not known", "projection", f.cfg.Definition.Name, "topic", topic, "error", err)
+			return
 		}
+		f.mu.Lock()
+		for p, w := range f.tasks {
+			w.sawIn(topic, ends[p])
+			if saved, _ := w.state(); w.end.Load() >= 0 && saved.Next >= w.end.Load() {
+				w.level.Store(time.Now().UnixMicro())
+			}
+		}
+		f.mu.Unlock()
 	}
 }
 
-// Ends asks the brokers where the source ends.
+// Ends asks the brokers where the first source ends.
 func (f *Follower) Ends(ctx context.Context) (cluster.Offsets, error) {
 	return f.reader.Ends(ctx, f.cfg.Definition.Topic)
 }

@@ -1,9 +1,14 @@
 package engine
 
 import (
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/streams/position"
+	"github.com/refold/refold/streams/timeline"
 )
 
 // rule says who emits what. An event's effects are emitted by the generation in whose reign the event stands, as
@@ -19,19 +24,22 @@ import (
 //	1 emits ├───────────┤           2 waits for 1 up to 7, folds 7 and on, and 1 waits for 2
 //	2 emits             ├───────
 //
-// One that cannot emit is not waited for: it is cancelled, this build cannot fold it, or its task stands still.
+// Where there are several sources, each is judged by itself: an event stands where it stands in its own.
+//
+// One that cannot emit is not waited for: it is cancelled, this build cannot fold it, it does not read the source, or
+// its task stands still.
 // What it has not emitted is then published by its ids, if somebody wants it (effects release).
 type rule struct {
-	source string
 	reigns []acts.Reign
-	// out are the generations that cannot emit.
-	out map[int64]bool
+	// out are the generations that cannot emit, reads what each reads, as far as it is known.
+	out   map[int64]bool
+	reads map[int64][]string
 	// still are the tasks that stand still.
 	still map[voice]bool
-	// released are the positions of each partition up to which whoever emits has released.
-	released map[int32]int64
-	// complete are the positions from which the marks of a partition are known to say all.
-	complete map[int32]int64
+	// released are the positions of each source up to which whoever emits has released.
+	released map[position.Partition]int64
+	// complete are the positions of each source from which the marks are known to say all.
+	complete map[position.Partition]int64
 	changed  chan struct{} // closed and replaced when any of it changes
 }
 
@@ -41,11 +49,16 @@ type voice struct {
 	partition  int32
 }
 
-func newRule(source string) rule {
+func newRule() rule {
 	return rule{
-		source: source, still: make(map[voice]bool), released: make(map[int32]int64),
-		complete: make(map[int32]int64), changed: make(chan struct{}),
+		still: make(map[voice]bool), released: make(map[position.Partition]int64),
+		complete: make(map[position.Partition]int64), changed: make(chan struct{}),
 	}
+}
+
+// of returns the partition of a source that a task folds.
+func (v voice) of(topic string) position.Partition {
+	return position.Partition{Topic: topic, Partition: v.partition}
 }
 
 // announce wakes those who wait for a change.
@@ -54,43 +67,45 @@ func (r *rule) announce() {
 	r.changed = make(chan struct{})
 }
 
-// emits tells whether a task emits the effects of the event at a position.
-func (r *rule) emits(v voice, position int64) bool {
+// emits tells whether a task emits the effects of the event at a position of a source.
+func (r *rule) emits(v voice, source string, position int64) bool {
 	for i := len(r.reigns) - 1; i >= 0; i-- {
-		if r.reigns[i].Begins(r.source, v.partition) <= position {
+		if r.reigns[i].Begins(source, v.partition) <= position {
 			return r.reigns[i].Generation == v.generation
 		}
 	}
 	return false
 }
 
-// speaks tells whether a task emits the effects of any event from one position to another.
-func (r *rule) speaks(v voice, from, to int64) bool {
+// speaks tells whether a task emits the effects of any event of a span of a source.
+func (r *rule) speaks(v voice, source string, of timeline.Span) bool {
 	for i, reign := range r.reigns {
-		last := to
+		end := of.End
 		if i+1 < len(r.reigns) {
-			last = min(last, r.reigns[i+1].Begins(r.source, v.partition)-1)
+			end = min(end, r.reigns[i+1].Begins(source, v.partition))
 		}
-		if reign.Generation == v.generation && max(from, reign.Begins(r.source, v.partition)) <= last {
+		if reign.Generation == v.generation && max(of.Start, reign.Begins(source, v.partition)) < end {
 			return true
 		}
 	}
 	return false
 }
 
-// limit returns up to where a task that is at next may fold now.
-func (r *rule) limit(v voice, next int64) int64 {
+// limit returns up to where a task that is at next of a source may fold it now.
+func (r *rule) limit(v voice, source string, next int64) int64 {
 	for i, reign := range r.reigns {
 		end := int64(math.MaxInt64)
 		if i+1 < len(r.reigns) {
-			end = r.reigns[i+1].Begins(r.source, v.partition)
+			end = r.reigns[i+1].Begins(source, v.partition)
 		}
-		begin := reign.Begins(r.source, v.partition)
+		begin := reign.Begins(source, v.partition)
 		if end <= next || begin >= end {
 			continue
 		}
-		free := reign.Generation == v.generation || r.out[reign.Generation] || r.still[voice{reign.Generation, v.partition}]
-		if released := r.released[v.partition]; !free && released < end {
+		reads, known := r.reads[reign.Generation]
+		free := reign.Generation == v.generation || r.out[reign.Generation] || r.still[voice{reign.Generation, v.partition}] ||
+			known && !slices.Contains(reads, source)
+		if released := r.released[v.of(source)]; !free && released < end {
 			return max(next, begin, released)
 		}
 	}
@@ -112,48 +127,50 @@ func (e *emitter) rules(reigns []acts.Reign, out map[int64]bool) {
 	e.rule.announce()
 }
 
-func (e *emitter) emits(v voice, position int64) bool {
+func (e *emitter) emits(v voice, source string, position int64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.rule.emits(v, position)
+	return e.rule.emits(v, source, position)
 }
 
-func (e *emitter) speaks(v voice, from, to int64) bool {
+func (e *emitter) speaks(v voice, source string, of timeline.Span) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.rule.speaks(v, from, to)
+	return e.rule.speaks(v, source, of)
 }
 
-// limit returns up to where a task may fold, and what is closed when that may have changed.
-func (e *emitter) limit(v voice, next int64) (int64, <-chan struct{}) {
+// limit returns up to where a task may fold a source, and what is closed when that may have changed.
+func (e *emitter) limit(v voice, source string, next int64) (int64, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.rule.limit(v, next), e.rule.changed
+	return e.rule.limit(v, source, next), e.rule.changed
 }
 
-// passed returns up to where a task that has folded everything below next has released what was its to emit: the end
+// passed returns up to where a task that has folded a source below next has released what was its to emit: the end
 // of its last reign that began before, where it has gone beyond it. It may have done so before it knew of the next
 // reign, whose generation waits for it all the same.
-func (r *rule) passed(v voice, next int64) (released int64) {
+func (r *rule) passed(v voice, source string, next int64) (released int64) {
 	for i, reign := range r.reigns {
 		end := next
 		if i+1 < len(r.reigns) {
-			end = min(next, r.reigns[i+1].Begins(r.source, v.partition))
+			end = min(next, r.reigns[i+1].Begins(source, v.partition))
 		}
-		if reign.Generation == v.generation && reign.Begins(r.source, v.partition) < end {
+		if reign.Generation == v.generation && reign.Begins(source, v.partition) < end {
 			released = end
 		}
 	}
 	return released
 }
 
-// passed notes that a task has released all effects below a position that were its to emit.
-func (e *emitter) passed(v voice, next int64) {
+// passed notes that a task has released all effects of its sources that were its to emit, up to a checkpoint.
+func (e *emitter) passed(v voice, saved store.Checkpoint) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if released := e.rule.passed(v, next); released > e.rule.released[v.partition] {
-		e.rule.released[v.partition] = released
-		e.rule.announce()
+	for _, s := range sourcesIn(saved, e.cfg.source) {
+		if released := e.rule.passed(v, s.Topic, s.Next); released > e.rule.released[v.of(s.Topic)] {
+			e.rule.released[v.of(s.Topic)] = released
+			e.rule.announce()
+		}
 	}
 }
 
@@ -161,12 +178,20 @@ func (e *emitter) passed(v voice, next int64) {
 func (e *emitter) owes(v voice) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for i, reign := range e.rule.reigns {
-		if i+1 == len(e.rule.reigns) || reign.Generation != v.generation {
+	reads, known := e.rule.reads[v.generation]
+	if !known {
+		reads = []string{e.cfg.source}
+	}
+	return slices.ContainsFunc(reads, func(source string) bool { return e.rule.owes(v, source) })
+}
+
+func (r *rule) owes(v voice, source string) bool {
+	for i, reign := range r.reigns {
+		if i+1 == len(r.reigns) || reign.Generation != v.generation {
 			continue
 		}
-		end := e.rule.reigns[i+1].Begins(e.rule.source, v.partition)
-		if reign.Begins(e.rule.source, v.partition) < end && e.rule.released[v.partition] < end {
+		end := r.reigns[i+1].Begins(source, v.partition)
+		if reign.Begins(source, v.partition) < end && r.released[v.of(source)] < end {
 			return true
 		}
 	}
@@ -183,12 +208,14 @@ func (e *emitter) stands(v voice, still bool) {
 	}
 }
 
-// known notes that the marks of a partition say all that was emitted at or beyond a position.
-func (e *emitter) known(partition int32, position int64) {
+// known notes that the marks say all that was emitted at or beyond a checkpoint.
+func (e *emitter) known(v voice, began store.Checkpoint) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if before, ok := e.rule.complete[partition]; !ok || position < before {
-		e.rule.complete[partition] = position
+	for _, s := range sourcesIn(began, e.cfg.source) {
+		if before, ok := e.rule.complete[v.of(s.Topic)]; !ok || s.Next < before {
+			e.rule.complete[v.of(s.Topic)] = s.Next
+		}
 	}
 }
 
@@ -196,8 +223,10 @@ func (e *emitter) known(partition int32, position int64) {
 func (e *emitter) forget(partitions []int32) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	lost := func(at position.Partition, _ int64) bool { return slices.Contains(partitions, at.Partition) }
+	maps.DeleteFunc(e.rule.complete, lost)
+	maps.DeleteFunc(e.rule.released, lost)
 	for _, p := range partitions {
-		delete(e.rule.complete, p)
-		delete(e.rule.released, p)
+		delete(e.rounds, p)
 	}
 }

@@ -91,7 +91,7 @@ func (e *Engine) chosen(live store.Generation, ids []string, told map[string]*To
 			}
 			releases[t.SourcePartition] = to
 		}
-		to.effects = append(to.effects, outgoing{topic: t.Topic, key: t.CustomerID, position: t.SourceOffset, id: id, value: t.value})
+		to.effects = append(to.effects, outgoing{topic: t.Topic, key: t.CustomerID, source: t.SourceTopic, position: t.SourceOffset, id: id, value: t.value})
 	}
 	if len(unknown) > 0 {
 		return nil, &acts.Refusal{Why: fmt.Sprintf("generation %d of %s has not emitted %s", live.Number, live.Projection, strings.Join(unknown, ", "))}

@@ -46,9 +46,9 @@ func TestTheMarksOfALongHistoryAreRead(t *testing.T) {
 		},
 	})
 	e.rules([]acts.Reign{{Generation: 1}}, nil)
-	m := newEmission(e, voice{1, 0}, nil, store.Checkpoint{})
+	m := newEmission(e, voice{1, 0}, fold{sources: []string{"s"}}, store.Checkpoint{})
 	m.pending = []outgoing{{topic: "e", key: "k", position: 4}}
-	if err := m.release(context.Background(), 5); err != nil {
+	if err := m.release(context.Background(), store.Checkpoint{Next: 5}); err != nil {
 		t.Fatal(err)
 	}
 	if !read || !out.bounded {

@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"github.com/refold/refold/projections/acts"
+	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/timeline"
 )
 
 func reigns(from ...int64) (out []acts.Reign) {
@@ -21,17 +23,17 @@ func TestNoTwoGenerationsWaitForEachOther(t *testing.T) {
 	e := newEmitter(emitterConfig{source: "t"})
 	one, two := voice{1, 0}, voice{2, 0}
 	e.rules(reigns(0), nil)
-	e.passed(one, 5)
+	e.passed(one, store.Checkpoint{Next: 5})
 	e.rules(reigns(0, 7), nil)
-	e.passed(one, 9) // it has learned of the new reign between its fold and its save
-	if got, _ := e.limit(two, 5); got != math.MaxInt64 {
+	e.passed(one, store.Checkpoint{Next: 9}) // it has learned of the new reign between its fold and its save
+	if got, _ := e.limit(two, "t", 5); got != math.MaxInt64 {
 		t.Errorf("the new generation may fold up to %d", got)
 	}
-	if got, _ := e.limit(one, 9); got != 9 {
+	if got, _ := e.limit(one, "t", 9); got != 9 {
 		t.Errorf("the one before may fold up to %d, not 9", got)
 	}
-	e.passed(two, 12)
-	if got, _ := e.limit(one, 9); got != 12 {
+	e.passed(two, store.Checkpoint{Next: 12})
+	if got, _ := e.limit(one, "t", 9); got != 12 {
 		t.Errorf("the one before may fold up to %d, not 12", got)
 	}
 }
@@ -41,7 +43,7 @@ func TestWhoEmits(t *testing.T) {
 	e.rules(reigns(3, 7, 7, 9), nil) // the second reign is empty
 	for at, want := range map[int64]int64{2: 0, 3: 1, 6: 1, 7: 1, 8: 1, 9: 2, 100: 2} {
 		for _, generation := range []int64{1, 2} {
-			if got := e.emits(voice{generation, 0}, at); got != (generation == want) {
+			if got := e.emits(voice{generation, 0}, "t", at); got != (generation == want) {
 				t.Errorf("generation %d, position %d: got %v", generation, at, got)
 			}
 		}
@@ -50,15 +52,15 @@ func TestWhoEmits(t *testing.T) {
 		generation, from, to int64
 		want                 bool
 	}{{1, 0, 2, false}, {1, 0, 3, true}, {1, 8, 20, true}, {1, 9, 20, false}, {2, 0, 8, false}, {2, 0, 9, true}, {2, 20, 19, false}} {
-		if got := e.speaks(voice{c.generation, 0}, c.from, c.to); got != c.want {
+		if got := e.speaks(voice{c.generation, 0}, "t", timeline.Span{Start: c.from, End: c.to + 1}); got != c.want {
 			t.Errorf("generation %d from %d to %d: got %v", c.generation, c.from, c.to, got)
 		}
 	}
-	if got, _ := e.limit(voice{2, 0}, 0); got != 3 {
+	if got, _ := e.limit(voice{2, 0}, "t", 0); got != 3 {
 		t.Errorf("it may fold up to %d, not 3", got)
 	}
 	e.stands(voice{1, 0}, true)
-	if got, _ := e.limit(voice{2, 0}, 0); got != math.MaxInt64 {
+	if got, _ := e.limit(voice{2, 0}, "t", 0); got != math.MaxInt64 {
 		t.Errorf("it waits at %d for a task that stands still", got)
 	}
 }
@@ -68,11 +70,11 @@ func TestACancelledGenerationOwesItsReign(t *testing.T) {
 	e := newEmitter(emitterConfig{source: "t"})
 	one, two := voice{1, 0}, voice{2, 0}
 	e.rules(reigns(0, 7), nil)
-	e.passed(one, 5)
+	e.passed(one, store.Checkpoint{Next: 5})
 	if !e.owes(one) || e.owes(two) {
 		t.Errorf("before its end: got %v and %v", e.owes(one), e.owes(two))
 	}
-	e.passed(one, 8)
+	e.passed(one, store.Checkpoint{Next: 8})
 	if e.owes(one) {
 		t.Error("it owes what it has released")
 	}

@@ -63,6 +63,11 @@ func (e *Engine) CreateSnapshot(ctx context.Context, projection, principal, reas
 	state, _ := e.cfg.Acts.State()
 	p := state.Projection(projection)
 	g, _ := p.Generation(p.Live)
+	if d, err := e.definition(projection, g); err == nil {
+		if err := onlyOne(d, "a snapshot"); err != nil {
+			return s, err
+		}
+	}
 	r := e.acquire(store.Generation{Projection: projection, Number: p.Live})
 	if r == nil {
 		return s, fmt.Errorf("snapshot of %s: %w", projection, ErrNotHere)

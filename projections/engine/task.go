@@ -63,6 +63,7 @@ type task struct {
 	event   time.Time
 	next    int64
 	log     [16]byte
+	path    *path // nil where there is one source
 
 	// learn finds what is needed to decode a record, before it is folded: a fold does no I/O.
 	learn func(context.Context, *timeline.Record) error
@@ -101,6 +102,9 @@ type taskConfig struct {
 	folder    func(projection.Base) projection.Folder
 	learn     func(context.Context, *timeline.Record) error
 	failed    func(error)
+	// sources are what is folded, and clock when a record of one of them was recorded; of several sources only.
+	sources []string
+	clock   func(*timeline.Record) (int64, error)
 	// parked are rows that stand still beside those that the checkpoint names.
 	parked  parking
 	replace func(*task)
@@ -129,6 +133,9 @@ func newTask(cfg taskConfig) (*task, error) {
 		changed: make(chan struct{}), born: time.Now(),
 		dropped: make(chan struct{}), resumed: cfg.resumed, left: make(leftOut),
 	}
+	if t.path, err = newPath(cfg.sources, cfg.clock, saved); err != nil {
+		return nil, fmt.Errorf("checkpoint of task %d: %w", partition, err)
+	}
 	empty, err := isEmpty(s, partition)
 	if err != nil {
 		return nil, err
@@ -152,12 +159,15 @@ func newTask(cfg taskConfig) (*task, error) {
 
 // run folds what comes in until ctx ends, then saves once more. A failure stops the task and is kept. The
 // rows must be those of the log that is read: the position of another log says nothing.
-func (t *task) run(ctx context.Context, log [16]byte) {
+func (t *task) run(ctx context.Context, logs ...[16]byte) {
 	defer close(t.done)
 	if !t.remember(ctx) {
 		return
 	}
-	err := t.bind(log)
+	err := t.bind(logs...)
+	if err == nil && t.path != nil {
+		err = t.emission.know(ctx, t.first())
+	}
 	if err == nil {
 		err = t.list()
 	}
@@ -170,7 +180,7 @@ func (t *task) run(ctx context.Context, log [16]byte) {
 		t.resumed()
 	}
 	if err == nil {
-		err = t.rounds(ctx)
+		err = t.settle(ctx, t.rounds(ctx))
 	}
 	if err == nil {
 		err = t.save(ctx)
@@ -182,7 +192,7 @@ func (t *task) run(ctx context.Context, log [16]byte) {
 	if t.pending != nil {
 		t.pending.reply <- cutResult{err: fmt.Errorf("task %d ended before %d: %w", t.partition, t.pending.at, errors.Join(ErrNotHere, err))}
 	}
-	if t.parks(err) {
+	if t.parks(err) || errors.Is(err, errOverruled) && t.replace != nil {
 		t.replace(t)
 		return
 	}
@@ -192,11 +202,18 @@ func (t *task) run(ctx context.Context, log [16]byte) {
 	}
 }
 
-func (t *task) bind(log [16]byte) error {
-	if t.next > 0 && t.log != log {
-		return fmt.Errorf("%w: the rows were folded from topic id %x, it is now %x", timeline.ErrHole, t.log, log)
+func (t *task) bind(logs ...[16]byte) error {
+	if t.next > 0 && t.log != logs[0] {
+		return fmt.Errorf("%w: the rows were folded from topic id %x, it is now %x", timeline.ErrHole, t.log, logs[0])
 	}
-	t.log = log
+	t.log = logs[0]
+	if t.path == nil {
+		return nil
+	}
+	if t.next > 0 && !slices.Equal(t.path.logs, logs) {
+		return fmt.Errorf("%w: the rows were folded from topic ids %x, they are now %x", timeline.ErrHole, t.path.logs, logs)
+	}
+	t.path.logs = logs
 	return nil
 }
 
@@ -223,6 +240,7 @@ func (t *task) step(ctx context.Context) error {
 	if t.held != nil {
 		return t.hold(ctx, due)
 	}
+	more, grown := t.wanted()
 	select {
 	case <-decided:
 		return nil
@@ -233,7 +251,14 @@ func (t *task) step(ctx context.Context) error {
 	case c := <-t.cuts:
 		return t.begin(ctx, c)
 	case b := <-t.in:
+		if t.path != nil {
+			return t.admit(ctx, b)
+		}
 		return t.take(ctx, b)
+	case <-more:
+		return t.advance(ctx)
+	case <-grown:
+		return t.advance(ctx)
 	}
 }
 
@@ -289,27 +314,30 @@ func (t *task) fold(ctx context.Context, b timeline.Batch) error {
 		return fmt.Errorf("%w: it was read from %d and folded to %d", timeline.ErrHole, b.From, t.next)
 	}
 	for i, rec := range b.Records {
-		if rec.Offset < t.next {
+		at, source := t.place(rec)
+		if at < t.next {
 			continue
 		}
 		if err := t.learn(ctx, rec); err != nil {
 			return fmt.Errorf("record at offset %d: %w", rec.Offset, err)
 		}
-		if t.pending != nil && rec.Offset >= t.pending.at {
+		if t.pending != nil && at >= t.pending.at {
 			if err := t.finish(ctx); err != nil {
 				return err
 			}
 		}
-		if barred := t.emission.bar(rec.Offset); barred != nil {
-			b.From, b.Records = rec.Offset, b.Records[i:]
-			t.next, t.held, t.barred = rec.Offset, &b, barred
+		if barred := t.emission.bar(source, rec.Offset); barred != nil {
+			b.From, b.Records = at, b.Records[i:]
+			t.held, t.barred = &b, barred
+			t.move(rec, rec.Offset)
 			t.waiting.Store(true)
 			return nil
 		}
-		if err := t.folder.Fold(rec); err != nil {
+		if err := t.folder.FoldAt(rec, at); err != nil {
 			return fmt.Errorf("fold record at offset %d: %w", rec.Offset, err)
 		}
-		t.next, t.event = rec.Offset+1, rec.Timestamp
+		t.move(rec, rec.Offset+1)
+		t.event = rec.Timestamp
 		t.folded.Add(1)
 	}
 	if t.pending != nil && b.Next >= t.pending.at {
@@ -317,64 +345,9 @@ func (t *task) fold(ctx context.Context, b timeline.Batch) error {
 			return err
 		}
 	}
-	t.next = max(t.next, b.Next)
+	t.pass(b.Next)
 	if t.unsaved.IsZero() {
 		t.unsaved = time.Now()
 	}
 	return nil
-}
-
-// save releases the effects, then writes the changed rows and the checkpoint.
-func (t *task) save(ctx context.Context) error {
-	if err := t.emission.release(ctx, t.next); err != nil {
-		return err
-	}
-	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.listed(), Acts: t.followed}}
-	t.mu.Lock()
-	same := t.saved.Next == c.Next && t.saved.Acts == c.Acts
-	t.mu.Unlock()
-	if same && t.folder.Dirty() == 0 {
-		t.unsaved = time.Time{}
-		return nil
-	}
-	t.emission.stamp(&c)
-	write := t.store.Save
-	if t.room > 0 {
-		write = t.store.Ingest
-	}
-	err := write(t.partition, c, func(w store.Writer) error {
-		return t.folder.Changed(func(key, value []byte) error {
-			t.base.wrote(key)
-			return t.left.set(w, key, value)
-		})
-	})
-	if err != nil {
-		return err
-	}
-	if t.folder.Len() > t.bound()/2 {
-		t.base.forgetful = true
-		t.folder.Shrink()
-	}
-	t.unsaved = time.Time{}
-	t.emission.saved(c.Next)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.saved = c
-	t.announce()
-	if c.Next >= t.end.Load() {
-		t.level.Store(time.Now().UnixMicro())
-	}
-	return nil
-}
-
-// bound is how many rows the task may keep in memory: many while it rebuilds, so that each is read and
-// written seldom, few once it has caught up.
-func (t *task) bound() int {
-	if t.room > 0 {
-		return t.room
-	}
-	if t.end.Load()-t.next < farBehind {
-		return min(t.maxRows, max(t.maxRows/32, fewRows))
-	}
-	return t.maxRows
 }

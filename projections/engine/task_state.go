@@ -47,11 +47,11 @@ func (t *task) state() (store.Checkpoint, error) {
 	return t.saved, t.err
 }
 
-// wait returns when everything below an offset is saved, or the task stands still, or ctx ends.
+// wait returns when everything below an offset of the first source is saved, or the task stands still, or ctx ends.
 func (t *task) wait(ctx context.Context, offset int64) error {
 	for {
 		t.mu.Lock()
-		saved, err, changed := t.saved.Next, t.err, t.changed
+		saved, err, changed := t.saved.First(), t.err, t.changed
 		t.mu.Unlock()
 		if saved >= offset {
 			return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/streams/timeline"
 )
 
 // What is decided about a row is an act: to fold it again, or to discard the event that it stands still before. Every
@@ -46,7 +47,7 @@ func (t *task) remember(ctx context.Context) bool {
 		rows, changed := t.acts()
 		if len(rows) >= t.followed {
 			t.discarded = discardedOf(rows, t.partition)
-			t.leave(t.folder)
+			t.leaves()
 			return true
 		}
 		select {
@@ -71,7 +72,7 @@ func (t *task) follow(ctx context.Context) (<-chan struct{}, error) {
 		return after(ctx, wait), nil
 	}
 	t.discarded = discardedOf(rows, t.partition)
-	t.leave(t.folder)
+	t.leaves()
 	here := false // who waits for an act looks for it in the checkpoint
 	for _, a := range rows[t.followed:] {
 		here = here || a.Partition == t.partition
@@ -115,7 +116,7 @@ func (t *task) anew(ctx context.Context, a acts.RowAct) error {
 	}
 	was, parked := t.parked[a.Key]
 	if parked {
-		switch ahead, err := t.emission.ahead(ctx, t.next); {
+		switch ahead, err := t.emission.ahead(ctx, t.checkpoint(t.followed)); {
 		case err != nil:
 			return fmt.Errorf("row %q: %w: %w", a.Key, errNotAnew, err)
 		case ahead:
@@ -138,7 +139,7 @@ func (t *task) anew(ctx context.Context, a acts.RowAct) error {
 		t.emission.drop()
 		return fmt.Errorf("row %q: %w: %w", a.Key, errNotAnew, err)
 	}
-	if err := t.emission.releaseChosen(ctx, t.next); err != nil {
+	if err := t.emission.releaseChosen(ctx, t.checkpoint(t.followed)); err != nil {
 		return err
 	}
 	delete(t.parked, a.Key)
@@ -151,21 +152,29 @@ func (t *task) anew(ctx context.Context, a acts.RowAct) error {
 // ahead tells whether effects were published of events that the task has not folded, as after a crash before it saved.
 // A row must not go on before the task is there: its events up to there would be taken to be told, and only those that
 // it waited for are published by their ids.
-func (m *emission) ahead(ctx context.Context, next int64) (bool, error) {
-	if m == nil || !m.emitter.speaks(m.voice, next, math.MaxInt64) {
+func (m *emission) ahead(ctx context.Context, at store.Checkpoint) (bool, error) {
+	if m == nil {
 		return false, nil
 	}
-	if !m.taken {
-		if err := m.try(ctx, next); err != nil {
-			return false, err
+	for _, s := range sourcesIn(at, m.emitter.cfg.source) {
+		if !m.emitter.speaks(m.voice, s.Topic, timeline.Span{Start: s.Next, End: math.MaxInt64}) {
+			continue
+		}
+		if !m.taken {
+			if err := m.try(ctx, at.First()); err != nil {
+				return false, err
+			}
+		}
+		if m.emitter.speaks(m.voice, s.Topic, timeline.Span{Start: s.Next, End: m.emitter.emitted(m.of(s.Topic)) + 1}) {
+			return true, nil
 		}
 	}
-	return m.emitter.speaks(m.voice, next, m.emitter.emitted(m.partition)), nil
+	return false, nil
 }
 
 // putBack saves a row that was folded anew, with the checkpoint that says so, and forgets what it was.
 func (t *task) putBack(key string, row []byte) error {
-	c := store.Checkpoint{Next: t.next, EventTime: t.event, Log: t.log, More: store.More{Parked: t.parked.listed(), Acts: t.followed + 1}}
+	c := t.checkpoint(t.followed + 1)
 	t.emission.stamp(&c)
 	t.left[key] = t.leftOut()[key] // of acts, too, that the task has still to follow
 	err := t.store.Save(t.partition, c, func(w store.Writer) error {
@@ -181,7 +190,7 @@ func (t *task) putBack(key string, row []byte) error {
 	t.base.forgetful = true
 	t.folder.Shrink()
 	t.folder.Shrink()
-	t.leave(t.folder)
+	t.leaves()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.saved = c

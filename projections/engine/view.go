@@ -25,7 +25,7 @@ type Query struct {
 	Partition  int32
 	// Generation is the one to read, such as that of a page before; 0 is the live one.
 	Generation int64
-	// MinOffset is the position of the partition that must be folded; 0 is any.
+	// MinOffset is the position of the partition, of the first source, that must be folded; 0 is any.
 	MinOffset int64
 	// AsOf asks for rows as they were; nil is as they are. Key is then the partition key whose rows are
 	// wanted, and the view holds those of its customer, or of the key where that is no customer's.
@@ -38,7 +38,7 @@ type Query struct {
 type View struct {
 	// Generation is the one that is read, and Version that of its fold.
 	Generation, Version int64
-	// Topic, Partition and Next are up to where its rows were folded.
+	// Topic, Partition and Next are up to where its rows were folded; of several sources the first.
 	Topic     string
 	Partition int32
 	Next      int64
@@ -104,7 +104,7 @@ func (r *running) view(ctx context.Context, q Query) (*View, error) {
 	}
 	return &View{
 		Generation: q.Generation, Version: r.cfg.Definition.Version,
-		Topic: r.cfg.Definition.Topic, Partition: q.Partition, Next: c.Next, EventTime: c.EventTime,
+		Topic: r.cfg.Definition.Topic, Partition: q.Partition, Next: c.First(), EventTime: c.EventTime,
 		Lag: max(t.end.Load()-c.Next, 0), Behind: t.behind(time.Now()), snapshot: s, parked: standingAt(c), release: r.readers.Done,
 	}, nil
 }

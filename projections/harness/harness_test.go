@@ -101,7 +101,7 @@ func TestFold(t *testing.T) {
 		fmt.Fprintf(&events, "bank.EntryPosted {\"customer_id\": \"customer-%d\", \"kind\": \"CARD_PURCHASE\", \"merchant\": \"shop-%d\", \"legs\": []}\n", i%2, i/4)
 	}
 	c := codec.New(new(codec.Local))
-	Run(t, d, c, parse(t, c, topic.Transactions, events.String()))
+	Run(t, d, c, parse(t, c, func(string) string { return topic.Transactions }, events.String()))
 }
 
 // TestBadFolds shows that a fold that is not a function of its row and its event does not come through.

@@ -55,7 +55,7 @@ func script(t *testing.T, d *projection.Definition, file string) {
 	}
 	events, want, _ := strings.Cut(string(b), divider)
 	c := codec.New(new(codec.Local))
-	records := parse(t, c, d.Topic, events)
+	records := parse(t, c, topicsOf(d), events)
 	r := newRun(d, c, 0)
 	o := r.open(t)
 	fold(t, o, records)
@@ -95,16 +95,33 @@ func readable(t *testing.T, r run) string {
 	return b.String()
 }
 
-// parse makes records of a script's events. Every third offset is left out, as markers would.
-func parse(t *testing.T, c *codec.Codec, topic, events string) []*timeline.Record {
+// topicsOf returns the topic that an event stands in which a projection reads, or would read.
+func topicsOf(d *projection.Definition) func(event string) string {
+	return func(event string) string {
+		for _, r := range d.Reads {
+			if r.Event == event {
+				return r.Topic
+			}
+		}
+		return d.Topic
+	}
+}
+
+// parse makes records of a script's events. Every third offset of a topic is left out, as markers would.
+func parse(t *testing.T, c *codec.Codec, topicOf func(event string) string, events string) []*timeline.Record {
 	t.Helper()
 	var records []*timeline.Record
+	of := make(map[string]int)
 	for n, line := range strings.Split(events, "\n") {
 		name, fields, ok := strings.Cut(line, " ")
 		if !ok || strings.HasPrefix(line, "#") {
 			continue
 		}
-		records = append(records, record(t, c, topic, n+1, name, fields, len(records)))
+		topic := topicOf(name)
+		rec := record(t, c, topic, n+1, name, fields, len(records))
+		rec.Offset = int64(of[topic] + of[topic]/2)
+		of[topic]++
+		records = append(records, rec)
 	}
 	return records
 }
@@ -129,5 +146,5 @@ func record(t *testing.T, c *codec.Codec, topic string, line int, name, fields s
 		t.Fatalf("line %d: %v", line, err)
 	}
 	key, _ := values["customer_id"].(string)
-	return &timeline.Record{Topic: topic, Offset: int64(n + n/2), Timestamp: at, Key: []byte(key), Value: value}
+	return &timeline.Record{Topic: topic, Timestamp: at, Key: []byte(key), Value: value}
 }
