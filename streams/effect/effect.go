@@ -35,6 +35,30 @@ const transactionTimeout = 10 * time.Second
 type Record struct {
 	At         position.Partition
 	Key, Value []byte
+	// Origin says who made the record; it goes in a header.
+	Origin string
+}
+
+// originHeader is the header that says who made a record.
+const originHeader = "refold-origin"
+
+// Message returns a record as it is sent.
+func Message(r Record) *kgo.Record {
+	rec := &kgo.Record{Topic: r.At.Topic, Partition: r.At.Partition, Key: r.Key, Value: r.Value}
+	if r.Origin != "" {
+		rec.Headers = []kgo.RecordHeader{{Key: originHeader, Value: []byte(r.Origin)}}
+	}
+	return rec
+}
+
+// OriginOf returns who made a record, "" where it does not say.
+func OriginOf(rec *kgo.Record) string {
+	for _, h := range rec.Headers {
+		if h.Key == originHeader {
+			return string(h.Value)
+		}
+	}
+	return ""
 }
 
 // Done is the work that records come of: the partitions of a topic, each up to an offset, by a member of a group
@@ -117,7 +141,7 @@ func (w *Writer) produce(ctx context.Context, records []Record) (map[position.Pa
 		ends[at] = max(ends[at], r.Offset+1)
 	}
 	for _, r := range records {
-		w.client.Produce(ctx, &kgo.Record{Topic: r.At.Topic, Partition: r.At.Partition, Key: r.Key, Value: r.Value}, promise)
+		w.client.Produce(ctx, Message(r), promise)
 	}
 	if err := w.client.Flush(ctx); err != nil {
 		return nil, err

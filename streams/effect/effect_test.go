@@ -159,3 +159,28 @@ func TestEndsWaitForWhatIsOpen(t *testing.T) {
 		t.Errorf("got %v, want nothing", seen)
 	}
 }
+
+func TestARecordSaysWhoMadeIt(t *testing.T) {
+	f := &fixture{t, fake.New(t, partitions)}
+	m := f.join()
+	defer m.Close()
+	made := records("of somebody", "of nobody")
+	made[0].Origin = "somebody"
+	if _, err := f.open("a").Release(t.Context(), made, done(m.Membership(), 1)); err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]string)
+	spans := map[int32]timeline.Span{0: {End: 1}, 1: {End: 1}}
+	err := timeline.Scan(t.Context(), f.broker.Cluster, topic.Notifications, spans, func(b timeline.Batch) error {
+		for _, r := range b.Records {
+			found[string(r.Value)] = effect.OriginOf(r)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 2 || found["of somebody"] != "somebody" || found["of nobody"] != "" {
+		t.Errorf("got %q", found)
+	}
+}
