@@ -173,7 +173,7 @@ func (m *emission) try(ctx context.Context, next int64) error {
 	if len(m.pending) == 0 && len(m.rounds) == 0 {
 		m.member = m.emitter.cfg.membership()
 	}
-	r := &release{partition: m.partition, member: m.member, next: next, rounds: m.rounds, effects: slices.Clone(m.pending), chosen: m.chosen, done: make(chan error, 1)}
+	r := &release{voice: m.voice, member: m.member, next: next, rounds: m.rounds, effects: slices.Clone(m.pending), chosen: m.chosen, done: make(chan error, 1)}
 	if len(m.sources) > 1 {
 		r.sources, r.set = m.sources, sourceSet(m.sources)
 	}

@@ -78,8 +78,8 @@ type emitter struct {
 
 // release is what one task wants published after a round.
 type release struct {
-	partition int32
-	member    group.Membership // as it was when the round began
+	voice
+	member group.Membership // as it was when the round began
 	// since is where the marks must be read from; nil where they are known already.
 	since *[]store.End
 	next  int64 // up to where the first source is folded
@@ -90,7 +90,7 @@ type release struct {
 	// overruled is why they could not be logged.
 	overruled error
 	effects   []outgoing
-	// chosen says that an operator wants these published, whatever the marks say: all that are not there.
+	// chosen says that these are published, whatever the marks say: all that are not there.
 	chosen bool
 	done   chan error // holds the answer
 }
@@ -197,6 +197,7 @@ func (e *emitter) publishAs(ctx context.Context, batch []*release) (err error) {
 		return fmt.Errorf("log rounds of %s: %w", e.cfg.projection, err)
 	}
 	for _, r := range batch {
+		r.chosen = r.chosen || e.strayed(r)
 		if r.chosen {
 			if err := e.absent(ctx, r); err != nil {
 				return fmt.Errorf("look for chosen effects of %s: %w", e.cfg.projection, err)
@@ -240,11 +241,11 @@ func (e *emitter) unpublished(batch []*release) (records []effect.Record, after 
 		for _, o := range r.effects {
 			at := position.Partition{Topic: o.topic, Partition: topic.Of(o.key, after.partitions(o.topic))}
 			l := lane{position.Partition{Topic: o.source, Partition: r.partition}, at}
-			if !r.chosen && before.published(l, o.position) {
+			if !r.chosen && (before.published(l, o.position) || !e.emits(r.voice, o.source, o.position)) {
 				continue
 			}
-			after.note(l, o.position)
-			records = append(records, effect.Record{At: at, Key: []byte(o.key), Value: o.value})
+			after.note(l, r.generation, o.position)
+			records = append(records, effect.Record{At: at, Key: []byte(o.key), Value: o.value, Origin: originOf(r.generation)})
 		}
 	}
 	return records, after
@@ -329,7 +330,7 @@ func (e *emitter) find(ctx context.Context, b timeline.Batch, found marks) error
 			return fmt.Errorf("effect at %s/%d offset %d: %w", b.Topic, b.Partition, rec.Offset, err)
 		}
 		if ok && got.Projection == e.cfg.projection {
-			found.found(position.Partition{Topic: b.Topic, Partition: b.Partition}, got)
+			found.found(position.Partition{Topic: b.Topic, Partition: b.Partition}, generationOf(effect.OriginOf(rec)), got)
 		}
 	}
 	return nil
@@ -353,10 +354,7 @@ func (e *emitter) ends(partition int32, c store.Checkpoint) ([]store.End, bool) 
 func (e *emitter) emitted(source position.Partition) int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if at, ok := e.marks.emitted[source]; ok {
-		return at
-	}
-	return -1
+	return e.marks.last(source)
 }
 
 // sourcesIn returns how far each source of a checkpoint was folded; only is the one of a task that has one.

@@ -18,8 +18,8 @@ import (
 // markers of two partitions leaves the one committed and the other aborted.
 type marks struct {
 	highest map[lane]int64
-	// emitted is the highest position of each source partition.
-	emitted map[position.Partition]int64
+	// emitted is the highest position of each source partition that each generation emitted at.
+	emitted map[teller]int64
 	// ends are up to where the effect partitions were read. They are never beyond their true ends.
 	ends map[position.Partition]int64
 }
@@ -27,23 +27,30 @@ type marks struct {
 // lane is the way from a source partition to an effect partition.
 type lane struct{ source, to position.Partition }
 
-func newMarks() marks {
-	return marks{highest: make(map[lane]int64), emitted: make(map[position.Partition]int64), ends: make(map[position.Partition]int64)}
+// teller is a generation that emitted for a source partition, by what its effects say: 0 where they do not.
+type teller struct {
+	generation int64
+	source     position.Partition
 }
 
-// note raises the mark of a lane.
-func (m marks) note(l lane, position int64) {
+func newMarks() marks {
+	return marks{highest: make(map[lane]int64), emitted: make(map[teller]int64), ends: make(map[position.Partition]int64)}
+}
+
+// note raises the mark of a lane by what a generation emitted.
+func (m marks) note(l lane, generation, position int64) {
 	if known, ok := m.highest[l]; !ok || position > known {
 		m.highest[l] = position
 	}
-	if known, ok := m.emitted[l.source]; !ok || position > known {
-		m.emitted[l.source] = position
+	by := teller{generation, l.source}
+	if known, ok := m.emitted[by]; !ok || position > known {
+		m.emitted[by] = position
 	}
 }
 
 // found notes an effect of a projection that stands in an effect partition.
-func (m marks) found(at position.Partition, e event.Effect) {
-	m.note(lane{position.Partition{Topic: e.SourceTopic, Partition: e.SourcePartition}, at}, e.SourceOffset)
+func (m marks) found(at position.Partition, generation int64, e event.Effect) {
+	m.note(lane{position.Partition{Topic: e.SourceTopic, Partition: e.SourcePartition}, at}, generation, e.SourceOffset)
 }
 
 // published tells whether the effects of a position are in an effect partition.
@@ -54,8 +61,18 @@ func (m marks) published(l lane, position int64) bool {
 
 // beyond tells whether effects of a source partition were emitted at or beyond a position.
 func (m marks) beyond(source position.Partition, position int64) bool {
-	emitted, ok := m.emitted[source]
-	return ok && emitted >= position
+	return m.last(source) >= position
+}
+
+// last returns the highest position of a source partition that effects were emitted at, -1 where there are none.
+func (m marks) last(source position.Partition) int64 {
+	last := int64(-1)
+	for by, at := range m.emitted {
+		if by.source == source {
+			last = max(last, at)
+		}
+	}
+	return last
 }
 
 // partitions returns the number of partitions of an effect topic.

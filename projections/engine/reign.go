@@ -69,12 +69,18 @@ func (r *rule) announce() {
 
 // emits tells whether a task emits the effects of the event at a position of a source.
 func (r *rule) emits(v voice, source string, position int64) bool {
+	i := r.at(v.of(source), position)
+	return i >= 0 && r.reigns[i].Generation == v.generation
+}
+
+// at returns which reign a position of a source stands in, -1 where it is before the first.
+func (r *rule) at(source position.Partition, position int64) int {
 	for i := len(r.reigns) - 1; i >= 0; i-- {
-		if r.reigns[i].Begins(source, v.partition) <= position {
-			return r.reigns[i].Generation == v.generation
+		if r.reigns[i].Begins(source.Topic, source.Partition) <= position {
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 // speaks tells whether a task emits the effects of any event of a span of a source.

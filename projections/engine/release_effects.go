@@ -86,7 +86,7 @@ func (e *Engine) chosen(live store.Generation, ids []string, told map[string]*To
 		to := releases[t.SourcePartition]
 		if to == nil {
 			to = &release{
-				partition: t.SourcePartition, member: e.membership(live.Projection), since: &saved.Effects,
+				voice: voice{live.Number, t.SourcePartition}, member: e.membership(live.Projection), since: &saved.Effects,
 				next: saved.Next, chosen: true, done: make(chan error, 1),
 			}
 			releases[t.SourcePartition] = to
