@@ -11,6 +11,32 @@ import (
 	"testing"
 )
 
+// Where Maven fetches nothing the command is not run, and what is printed says so.
+func TestRunSaysThatItFetchesNothing(t *testing.T) {
+	programs := t.TempDir()
+	for name, script := range map[string]string{"bin/java": `echo 'openjdk version "17.0.1"'`, "mvn": "echo no route; exit 1"} {
+		file := filepath.Join(programs, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil { //nolint:gosec // it is run
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("JAVA_HOME", programs)
+	t.Setenv("PATH", programs+string(os.PathListSeparator)+os.Getenv("PATH"))
+	var out bytes.Buffer
+	if err := runArgs(context.Background(), []string{"-data", t.TempDir(), "-only", "cassandra", "run", "--", "touch", filepath.Join(programs, "ran")}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.Contains(got, "skipped: ") || !strings.Contains(got, "no route") {
+		t.Errorf("got %q", got)
+	}
+	if _, err := os.Stat(filepath.Join(programs, "ran")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the command was run: %v", err)
+	}
+}
+
 // Where there is no Java the command is not run, and what is printed says so.
 func TestRunSaysThatItSkips(t *testing.T) {
 	t.Setenv("JAVA_HOME", t.TempDir())

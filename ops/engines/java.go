@@ -48,6 +48,9 @@ func findJava(ctx context.Context) (java, error) {
 //go:embed pom.xml
 var pom []byte
 
+// errNoJars is wrapped where Maven does not fetch what an engine is made of, such as without a network.
+var errNoJars = errors.New("no jars")
+
 // jars returns the folder of an engine's jars, which are fetched where they are not there. The folder is named after
 // what it was made from, and is there only when it is whole.
 func (j java) jars(ctx context.Context, data, engine string) (_ string, err error) {
@@ -71,7 +74,7 @@ func (j java) jars(ctx context.Context, data, engine string) (_ string, err erro
 	got := filepath.Join(part, "jars")
 	cmd := exec.CommandContext(ctx, j.maven, "-q", "-B", "-f", file, "-P", engine, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+got)
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("fetch the jars of %s: %w\n%s", engine, err, said)
+		return "", fmt.Errorf("%w of %s: %w\n%s", errNoJars, engine, err, said)
 	}
 	if err := os.Rename(got, folder); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err

@@ -7,8 +7,8 @@
 //	go run ./ops/engines run -- COMMAND
 //
 // The last starts new ones on free ports, runs a command that finds their addresses in REFOLD_KAFKA and
-// REFOLD_CASSANDRA, and removes them and all they kept. Where Java 17 or Maven is missing it says so, loudly, and the
-// command is skipped.
+// REFOLD_CASSANDRA, and removes them and all they kept. Where Java 17 or Maven is missing, or fetches
+// nothing, it says so, loudly, and the command is skipped.
 //
 // An engine is stopped by the id of its process, and only where that still is the process that was started here.
 package main
@@ -115,11 +115,16 @@ func (s settings) status() error {
 	return nil
 }
 
+// skip says loudly that the command is not run.
+func (s settings) skip(why error) {
+	fmt.Fprintf(s.out, "\n*** skipped: %v: nothing was tested on real engines ***\n\n", why)
+}
+
 // run runs a command beside engines that are its own.
 func (s settings) run(ctx context.Context, command []string) (err error) {
 	java, err := findJava(ctx)
 	if errors.Is(err, errNoJava) {
-		fmt.Fprintf(s.out, "\n*** skipped: %v: nothing was tested on real engines ***\n\n", err)
+		s.skip(err)
 		return nil
 	}
 	if err != nil {
@@ -151,7 +156,12 @@ func (s settings) run(ctx context.Context, command []string) (err error) {
 			fmt.Fprintln(s.out, "logs of the engines are kept in", dir)
 		}
 	}()
-	if err := startAll(ctx, java, s.data, engines); err != nil {
+	err = startAll(ctx, java, s.data, engines)
+	if errors.Is(err, errNoJars) {
+		s.skip(err)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
