@@ -138,6 +138,7 @@ func (p *proxy) serve(client net.Conn) {
 	_ = s.requests()
 	p.drop(server)
 	<-replies
+	s.overdue()
 }
 
 // session is one connection.
@@ -246,6 +247,16 @@ func (s *session) replies() error {
 		}
 		if _, err := s.client.Write(frame); err != nil {
 			return err
+		}
+	}
+}
+
+// overdue springs what waited for a reply that does not come any more, because the connection ended: the owner is
+// claimed, and who has set the trap waits for it.
+func (s *session) overdue() {
+	for _, a := range s.asked { // nobody else uses it by now
+		if a.trap != nil {
+			a.trap.sprung(s.proxy)
 		}
 	}
 }
