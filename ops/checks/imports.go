@@ -91,6 +91,9 @@ func (p place) allows(file *File) bool {
 	return p.tests && file.Test() || slices.ContainsFunc(p.folders, inside)
 }
 
+// queryFolder is of the services, and no service: it is what those that answer from projections do alike.
+const queryFolder = "query"
+
 // Siblings finds imports of one read model by another and of one service by another.
 func Siblings(t *Tree) []Problem {
 	var problems []Problem
@@ -101,7 +104,7 @@ func Siblings(t *Tree) []Problem {
 			continue
 		}
 		switch {
-		case layer == "services":
+		case layer == "services" && to != queryFolder:
 			problems = append(problems, i.problem("service %s imports service %s", from, to))
 		case layer == "projections" && readModel(from) && readModel(to):
 			problems = append(problems, i.problem("read model %s imports read model %s", from, to))

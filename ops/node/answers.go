@@ -12,6 +12,7 @@ import (
 	"github.com/refold/refold/services/gateway"
 	"github.com/refold/refold/services/inbox"
 	"github.com/refold/refold/services/profiles"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/services/reports"
 	"github.com/refold/refold/services/rewards"
 	"github.com/refold/refold/streams/note"
@@ -20,15 +21,16 @@ import (
 
 // openAnswers serves what the read models answer.
 func (n *Node) openAnswers(ctx context.Context, e *engine.Engine) error {
-	answers, err := reports.NewServer(reports.Config{Engine: e, Partitions: n.cfg.Partitions})
+	reader := query.Reader{Engine: e, Partitions: n.cfg.Partitions}
+	answers, err := reports.NewServer(reader)
 	if err != nil {
 		return err
 	}
-	scores, err := creditscore.NewServer(creditscore.Config{Engine: e, Partitions: n.cfg.Partitions})
+	scores, err := creditscore.NewServer(reader)
 	if err != nil {
 		return err
 	}
-	points, err := rewards.NewServer(rewards.Config{Engine: e, Partitions: n.cfg.Partitions})
+	points, err := rewards.NewServer(reader)
 	if err != nil {
 		return err
 	}
@@ -37,20 +39,20 @@ func (n *Node) openAnswers(ctx context.Context, e *engine.Engine) error {
 		bankv1.RegisterCreditScoreServiceServer(r, scores)
 		bankv1.RegisterRewardsServiceServer(r, points)
 	})
-	if err := n.openInbox(ctx, e); err != nil {
+	if err := n.openInbox(ctx, reader); err != nil {
 		return err
 	}
-	return n.openProfiles(ctx, e)
+	return n.openProfiles(ctx, reader)
 }
 
 // openProfiles serves what customers want, and notes it.
-func (n *Node) openProfiles(ctx context.Context, e *engine.Engine) error {
+func (n *Node) openProfiles(ctx context.Context, reader query.Reader) error {
 	notes, err := note.Open(ctx, n.cluster, n.codec, topic.Profiles, event.NamePreferencesSet)
 	if err != nil {
 		return err
 	}
 	n.parts.add("notes of preferences", func() error { notes.Close(); return nil })
-	wanted, err := profiles.NewServer(profiles.Config{Engine: e, Notes: notes, Partitions: n.cfg.Partitions, Principal: gateway.PrincipalFrom, Clock: n.cfg.Clock})
+	wanted, err := profiles.NewServer(profiles.Config{Reader: reader, Notes: notes, Principal: gateway.PrincipalFrom, Clock: n.cfg.Clock})
 	if err != nil {
 		return err
 	}
@@ -59,13 +61,13 @@ func (n *Node) openProfiles(ctx context.Context, e *engine.Engine) error {
 }
 
 // openInbox serves what customers were told, and notes what they have read.
-func (n *Node) openInbox(ctx context.Context, e *engine.Engine) error {
+func (n *Node) openInbox(ctx context.Context, reader query.Reader) error {
 	notes, err := note.Open(ctx, n.cluster, n.codec, topic.Notifications, event.NameNotificationRead)
 	if err != nil {
 		return err
 	}
 	n.parts.add("notes of what was read", func() error { notes.Close(); return nil })
-	told, err := inbox.NewServer(inbox.Config{Engine: e, Notes: notes, Partitions: n.cfg.Partitions, Principal: gateway.PrincipalFrom, Clock: n.cfg.Clock})
+	told, err := inbox.NewServer(inbox.Config{Reader: reader, Notes: notes, Principal: gateway.PrincipalFrom, Clock: n.cfg.Clock})
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/services/creditscore"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/feed"
 	"github.com/refold/refold/streams/position"
@@ -45,7 +46,7 @@ func newBank(t *testing.T) *bank {
 	b := &bank{t: t, broker: fake.New(t, partitions), codec: codec.New(new(codec.Local))}
 	b.run()
 	var err error
-	if b.server, err = creditscore.NewServer(creditscore.Config{Engine: b.engine, Partitions: partitions}); err != nil {
+	if b.server, err = creditscore.NewServer(query.Reader{Engine: b.engine, Partitions: partitions}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -167,9 +168,9 @@ func TestCustomersThatAreNotToBeFound(t *testing.T) {
 	b := newBank(t)
 	b.commit(b.opened(day(1)))
 	_, err := b.server.GetScore(t.Context(), &bankv1.GetScoreRequest{CustomerId: "c2"})
-	refused(t, err, codes.NotFound, creditscore.ReasonCustomerNotFound)
+	refused(t, err, codes.NotFound, query.ReasonCustomerNotFound)
 	_, err = b.server.ListScores(t.Context(), &bankv1.ListScoresRequest{CustomerId: "c2"})
-	refused(t, err, codes.NotFound, creditscore.ReasonCustomerNotFound)
+	refused(t, err, codes.NotFound, query.ReasonCustomerNotFound)
 }
 
 func TestBadPositions(t *testing.T) {

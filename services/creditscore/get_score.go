@@ -9,6 +9,7 @@ import (
 
 	"github.com/refold/refold/projections/creditscore"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 )
 
 // maxReasons is how many reasons are told.
@@ -16,7 +17,7 @@ const maxReasons = 4
 
 // GetScore implements bankv1.CreditScoreServiceServer.
 func (s *Server) GetScore(ctx context.Context, r *bankv1.GetScoreRequest) (*bankv1.GetScoreResponse, error) {
-	v, err := s.view(ctx, question{customer: r.GetCustomerId(), minPosition: r.GetMinPosition()})
+	v, err := s.reader.View(ctx, query.Question{Projection: creditscore.Name, Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition()})
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func (s *Server) GetScore(ctx context.Context, r *bankv1.GetScoreRequest) (*bank
 		return nil, err
 	}
 	out := answer(m.Judge(row, at))
-	out.CustomerId, out.ModelVersion, out.Freshness = r.GetCustomerId(), m.Version, freshness(v)
+	out.CustomerId, out.ModelVersion, out.Freshness = r.GetCustomerId(), m.Version, query.Freshness(v)
 	out.ChangedByEventId = row.ChangedBy
 	return out, nil
 }
@@ -46,9 +47,9 @@ func asOf(asked *timestamppb.Timestamp, row *creditscore.Row) (time.Time, error)
 	case asked == nil:
 		return last, nil
 	case !asked.IsValid():
-		return last, wrong("as_of", "is no time")
+		return last, query.Wrong(query.ReasonMalformed, "as_of", "is no time")
 	case asked.AsTime().Before(last):
-		return last, wrong("as_of", fmt.Sprintf("must not be before %s, the day of the customer's last event", last.Format(time.DateOnly)))
+		return last, query.Wrong(query.ReasonMalformed, "as_of", fmt.Sprintf("must not be before %s, the day of the customer's last event", last.Format(time.DateOnly)))
 	}
 	return asked.AsTime(), nil
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
-	"github.com/refold/refold/services/creditscore"
+	"github.com/refold/refold/services/query"
 )
 
 func TestScoreIsTheSumOfItsFactors(t *testing.T) {
@@ -67,6 +67,6 @@ func TestScoreOfALaterDay(t *testing.T) {
 	for _, bad := range []*timestamppb.Timestamp{timestamppb.New(day(39)), {Nanos: -1}} {
 		ask.AsOf = bad
 		_, err := b.server.GetScore(t.Context(), ask)
-		refused(t, err, codes.InvalidArgument, creditscore.ReasonMalformed, "as_of")
+		refused(t, err, codes.InvalidArgument, query.ReasonMalformed, "as_of")
 	}
 }

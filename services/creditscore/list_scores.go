@@ -3,15 +3,11 @@ package creditscore
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
 	"github.com/refold/refold/projections/creditscore"
-	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 )
 
@@ -20,12 +16,12 @@ import (
 func (s *Server) ListScores(ctx context.Context, r *bankv1.ListScoresRequest) (*bankv1.ListScoresResponse, error) {
 	after, err := position.DecodePage(r.GetPageToken(), []byte(r.GetCustomerId()))
 	if err != nil {
-		return nil, refused(codes.InvalidArgument, ReasonBadToken, "page_token: is not a token of this history: begin with the first page", field("page_token", "is not a token of this history"))
+		return nil, query.Wrong(query.ReasonBadToken, "page_token", "is not a token of this history: begin with the first page")
 	}
-	q := question{customer: r.GetCustomerId(), minPosition: r.GetMinPosition(), from: after}
-	v, err := s.view(ctx, q)
+	q := query.Question{Projection: creditscore.Name, Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition(), From: after}
+	v, err := s.reader.View(ctx, q)
 	if err != nil {
-		return nil, s.expired(ctx, q, err)
+		return nil, s.reader.Expired(ctx, q, err)
 	}
 	defer v.Close()
 	row, err := s.row(v, r.GetCustomerId())
@@ -36,7 +32,7 @@ func (s *Server) ListScores(ctx context.Context, r *bankv1.ListScoresRequest) (*
 	for _, c := range out.Changes {
 		c.Partition = v.Partition
 	}
-	out.ModelVersion, out.Freshness = v.Version, freshness(v)
+	out.ModelVersion, out.Freshness = v.Version, query.Freshness(v)
 	return out, nil
 }
 
@@ -56,18 +52,4 @@ func page(r *bankv1.ListScoresRequest, changes []creditscore.Change, at position
 		out.Changes = append(out.Changes, &bankv1.ScoreChange{Day: day, Score: int32(c.Score), Offset: c.Offset})
 	}
 	return out
-}
-
-// expired returns the error of a page that could not be read: the generation of the first page may be gone
-// for ever, where there is a live one.
-func (s *Server) expired(ctx context.Context, q question, err error) error {
-	if q.from.Generation == 0 || !errors.Is(err, engine.ErrNotHere) {
-		return err
-	}
-	live, problem := s.view(ctx, question{customer: q.customer})
-	if problem != nil {
-		return err
-	}
-	text := fmt.Sprintf("the rows of the first page are gone, generation %d is live: begin with the first page", live.Generation)
-	return errors.Join(refused(codes.Aborted, ReasonPageExpired, text), live.Close())
 }

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/refold/refold/schemas/api/bankv1"
-	"github.com/refold/refold/services/creditscore"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/topic"
 )
@@ -64,9 +64,9 @@ func TestPagesThatAreNone(t *testing.T) {
 		{CustomerId: "c1", PageToken: good.GetFreshness().GetPosition()},
 	} {
 		_, err := b.server.ListScores(t.Context(), bad)
-		refused(t, err, codes.InvalidArgument, creditscore.ReasonBadToken, "page_token")
+		refused(t, err, codes.InvalidArgument, query.ReasonBadToken, "page_token")
 	}
 	gone := position.Page{Generation: 7, Next: 1, Last: "2014-01-02"}.Encode([]byte("c1"))
 	_, err = b.server.ListScores(t.Context(), &bankv1.ListScoresRequest{CustomerId: "c1", PageToken: gone})
-	refused(t, err, codes.Aborted, creditscore.ReasonPageExpired)
+	refused(t, err, codes.Aborted, query.ReasonPageExpired)
 }

@@ -17,28 +17,17 @@ import (
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/note"
 	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/topic"
 )
 
-// patience bounds the wait for a position.
-const patience = 5 * time.Second
-
-// Engine gives views of projections. Package engine implements it.
-type Engine interface {
-	// View returns the rows of one task once a position is folded; engine.ErrBehind where ctx ends first,
-	// engine.ErrNotHere where this process does not hold the rows. The caller closes it.
-	View(ctx context.Context, q engine.Query) (*engine.View, error)
-}
-
 // Config says what is asked, and where it is noted what was read. All but Clock must be set.
 type Config struct {
-	Engine Engine
+	Reader query.Reader
 	// Notes is topic.Notifications, open for event.NameNotificationRead.
 	Notes *note.Log
-	// Partitions is the number of partitions of the bank's topics.
-	Partitions int32
 	// Principal returns who calls.
 	Principal func(context.Context) string
 	// Clock tells when something was read; time.Now where it is nil.
@@ -66,68 +55,41 @@ func NewServer(cfg Config) (*Server, error) {
 	return &Server{cfg: cfg, rows: rows}, nil
 }
 
-// question says which rows answer.
-type question struct {
-	customer string
-	// minPosition is the token that the caller gave, "" for none.
-	minPosition string
-	// from is the page before, the zero page for none.
-	from position.Page
-	// past asks for the rows as they were; nil, or without a time or position, for as they are.
-	past past
-}
-
-// view returns the rows of the customer's task once they are as fresh as wanted. The caller closes it.
-func (s *Server) view(ctx context.Context, q question) (*engine.View, error) {
-	p := topic.Of(q.customer, s.cfg.Partitions)
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// view returns the rows of a customer's task once they are as fresh as wanted. The caller closes it.
+func (s *Server) view(ctx context.Context, q query.Question) (*engine.View, error) {
+	q.Projection, q.Topic = inbox.Name, topic.Notifications
+	if _, err := s.cfg.Reader.Moment(q); err != nil { // before anything is waited for
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, query.Patience)
 	defer cancel()
-	moment, err := momentOf(q, p)
-	if err != nil {
+	var err error
+	if q.MinOffset, err = s.told(ctx, q); err != nil {
 		return nil, err
 	}
-	offset, err := s.wanted(ctx, q.minPosition, p)
-	if err != nil {
-		return nil, err
-	}
-	return s.cfg.Engine.View(ctx, engine.Query{
-		Projection: inbox.Name, Partition: p, Generation: q.from.Generation, MinOffset: max(offset, q.from.Next),
-		AsOf: moment, Key: q.customer,
-	})
+	return s.cfg.Reader.View(ctx, q)
 }
 
-// wanted returns how far notifications must be folded for a token. One that speaks of the journal is waited for until
-// the alerts have folded it: what they tell of it stands below the end of the notifications by then, because rows are
-// saved after their effects are published.
-func (s *Server) wanted(ctx context.Context, token string, p int32) (int64, error) {
-	offset, err := position.Wanted(token, position.Partition{Topic: topic.Notifications, Partition: p})
+// told returns how far notifications must be folded for a token that speaks of the journal, 0 for any other. It waits
+// until the alerts have folded that: what they tell of it stands below the end of the notifications by then, because
+// rows are saved after their effects are published.
+func (s *Server) told(ctx context.Context, q query.Question) (int64, error) {
+	p := topic.Of(q.Customer, s.cfg.Reader.Partitions)
+	journal, err := position.Wanted(q.MinPosition, position.Partition{Topic: topic.Transactions, Partition: p})
 	if err != nil {
 		return 0, fmt.Errorf("min_position: %w", err)
 	}
-	journal, err := position.Wanted(token, position.Partition{Topic: topic.Transactions, Partition: p})
-	if err != nil || journal == 0 {
-		return offset, err
+	if journal == 0 {
+		return 0, nil
 	}
-	v, err := s.cfg.Engine.View(ctx, engine.Query{Projection: alerts.Name, Partition: p, MinOffset: journal})
+	v, err := s.cfg.Reader.View(ctx, query.Question{Projection: alerts.Name, Customer: q.Customer, MinOffset: journal})
 	if err != nil {
 		return 0, err
 	}
 	if err := v.Close(); err != nil {
 		return 0, err
 	}
-	end, err := s.cfg.Notes.End(ctx, p)
-	return max(offset, end), err
-}
-
-// known tells whether there is a customer of this id, by the accounts that something could be told of.
-func (s *Server) known(ctx context.Context, customer string) (found bool, err error) {
-	v, err := s.cfg.Engine.View(ctx, engine.Query{Projection: alerts.Name, Partition: topic.Of(customer, s.cfg.Partitions)})
-	if err != nil {
-		return false, err
-	}
-	defer v.Close()
-	err = v.Scan(customer, "", "", func(projection.Key, []byte) bool { found = true; return false })
-	return found, err
+	return s.cfg.Notes.End(ctx, p)
 }
 
 // scan calls fn for what a customer was told, the newest first, until it returns false.

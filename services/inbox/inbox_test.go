@@ -21,6 +21,7 @@ import (
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/services/inbox"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/feed"
 	"github.com/refold/refold/streams/note"
@@ -87,7 +88,7 @@ func (b *bank) run() {
 		f.Close()
 	}
 	b.server, err = inbox.NewServer(inbox.Config{
-		Engine: b.engine, Notes: b.notes, Partitions: partitions, Clock: func() time.Time { return readAt },
+		Reader: query.Reader{Engine: b.engine, Partitions: partitions}, Notes: b.notes, Clock: func() time.Time { return readAt },
 		Principal: func(context.Context) string { return "tester" },
 	})
 	if err != nil {

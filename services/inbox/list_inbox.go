@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
-	"fmt"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/refold/refold/projections/alerts"
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/inbox"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 )
 
@@ -21,12 +21,12 @@ import (
 func (s *Server) ListInbox(ctx context.Context, r *bankv1.ListInboxRequest) (*bankv1.ListInboxResponse, error) {
 	after, err := position.DecodePage(r.GetPageToken(), listOf(r))
 	if err != nil {
-		return nil, wrong(ReasonBadToken, "page_token", "is not a token of this inbox: begin with the first page")
+		return nil, query.Wrong(query.ReasonBadToken, "page_token", "is not a token of this inbox: begin with the first page")
 	}
-	q := question{customer: r.GetCustomerId(), minPosition: r.GetMinPosition(), from: after, past: r}
+	q := query.Question{Projection: inbox.Name, Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition(), From: after, Past: r}
 	v, err := s.view(ctx, q)
 	if err != nil {
-		return nil, s.expired(ctx, q, err)
+		return nil, s.cfg.Reader.Expired(ctx, q, err)
 	}
 	defer v.Close()
 	out, told, err := s.page(v, r, after.Last)
@@ -34,11 +34,11 @@ func (s *Server) ListInbox(ctx context.Context, r *bankv1.ListInboxRequest) (*ba
 		return nil, err
 	}
 	if !told {
-		if known, err := s.known(ctx, r.GetCustomerId()); err != nil || !known {
-			return nil, cmp.Or(err, refused(codes.NotFound, ReasonCustomerNotFound, "there is no customer "+r.GetCustomerId()))
+		if known, err := s.cfg.Reader.Holds(ctx, alerts.Name, r.GetCustomerId()); err != nil || !known {
+			return nil, cmp.Or(err, query.Refused(codes.NotFound, query.ReasonCustomerNotFound, "there is no customer "+r.GetCustomerId()))
 		}
 	}
-	out.Freshness = freshness(v)
+	out.Freshness = query.Freshness(v)
 	return out, nil
 }
 
@@ -88,18 +88,4 @@ func notification(sort string, r *inbox.Row) *bankv1.Notification {
 		out.ReadAt = timestamppb.New(r.ReadAt.Time())
 	}
 	return out
-}
-
-// expired returns the error of a page that could not be read: the generation of the first page may be gone
-// for ever, where there is a live one.
-func (s *Server) expired(ctx context.Context, q question, err error) error {
-	if q.from.Generation == 0 || !errors.Is(err, engine.ErrNotHere) {
-		return err
-	}
-	live, problem := s.view(ctx, question{customer: q.customer})
-	if problem != nil {
-		return err
-	}
-	text := fmt.Sprintf("the rows of the first page are gone, generation %d is live: begin with the first page", live.Generation)
-	return errors.Join(refused(codes.Aborted, ReasonPageExpired, text), live.Close())
 }

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/refold/refold/schemas/api/bankv1"
-	"github.com/refold/refold/services/inbox"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 )
 
@@ -93,11 +93,11 @@ func TestPagesThatAreNone(t *testing.T) {
 		{CustomerId: "c1", PageToken: good.GetNextPageToken(), AsOfPosition: good.GetFreshness().GetPosition()},
 	} {
 		_, err := b.server.ListInbox(t.Context(), bad)
-		refused(t, err, codes.InvalidArgument, inbox.ReasonBadToken, "page_token")
+		refused(t, err, codes.InvalidArgument, query.ReasonBadToken, "page_token")
 	}
 	gone := position.Page{Generation: 7, Next: 1, Last: "e"}.Encode([]byte("c1\x00\x00"))
 	_, err := b.server.ListInbox(t.Context(), &bankv1.ListInboxRequest{CustomerId: "c1", PageToken: gone})
-	refused(t, err, codes.Aborted, inbox.ReasonPageExpired)
+	refused(t, err, codes.Aborted, query.ReasonPageExpired)
 }
 
 // Who was told nothing has an empty inbox; who has no account is not known.
@@ -108,7 +108,7 @@ func TestEmptyInboxes(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	_, err := b.server.ListInbox(t.Context(), &bankv1.ListInboxRequest{CustomerId: "c2"})
-	refused(t, err, codes.NotFound, inbox.ReasonCustomerNotFound)
+	refused(t, err, codes.NotFound, query.ReasonCustomerNotFound)
 }
 
 func TestInboxAsItWas(t *testing.T) {
@@ -120,7 +120,7 @@ func TestInboxAsItWas(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	_, err := b.server.ListInbox(t.Context(), &bankv1.ListInboxRequest{CustomerId: "c1", AsOfPosition: "x"})
-	refused(t, err, codes.InvalidArgument, inbox.ReasonBadToken, "as_of_position")
+	refused(t, err, codes.InvalidArgument, query.ReasonBadToken, "as_of_position")
 	if _, err := b.server.ListInbox(t.Context(), &bankv1.ListInboxRequest{CustomerId: "c1", MinPosition: "x"}); !errors.Is(err, position.ErrToken) {
 		t.Errorf("got %v, want ErrToken", err)
 	}

@@ -10,13 +10,17 @@ import (
 	"github.com/refold/refold/projections/inbox"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/topic"
 )
 
+// ReasonNotificationNotFound says that the customer was not told this up to the position of the answer.
+const ReasonNotificationNotFound = "NOTIFICATION_NOT_FOUND"
+
 // MarkRead implements bankv1.InboxServiceServer. What is read already is not noted again.
 func (s *Server) MarkRead(ctx context.Context, r *bankv1.MarkReadRequest) (*bankv1.MarkReadResponse, error) {
-	v, err := s.view(ctx, question{customer: r.GetCustomerId(), minPosition: r.GetMinPosition()})
+	v, err := s.view(ctx, query.Question{Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition()})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +54,7 @@ func (s *Server) find(v *engine.View, r *bankv1.MarkReadRequest) (found *bankv1.
 		return found == nil
 	})
 	if err == nil && found == nil {
-		err = refused(codes.NotFound, ReasonNotificationNotFound, "customer "+r.GetCustomerId()+" was not told "+r.GetNotificationId())
+		err = query.Refused(codes.NotFound, ReasonNotificationNotFound, "customer "+r.GetCustomerId()+" was not told "+r.GetNotificationId())
 	}
 	return found, err
 }

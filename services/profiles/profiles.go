@@ -20,20 +20,10 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/note"
-	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/topic"
 )
-
-// patience bounds the wait for a position.
-const patience = 5 * time.Second
-
-// Engine gives views of projections. Package engine implements it.
-type Engine interface {
-	// View returns the rows of one task once a position is folded; engine.ErrBehind where ctx ends first,
-	// engine.ErrNotHere where this process does not hold the rows. The caller closes it.
-	View(ctx context.Context, q engine.Query) (*engine.View, error)
-}
 
 // Notes are where preferences are noted: a note.Log of topic.Profiles, open for event.NamePreferencesSet.
 type Notes interface {
@@ -43,10 +33,8 @@ type Notes interface {
 
 // Config says what is asked, and where preferences are noted. All but Clock must be set.
 type Config struct {
-	Engine Engine
+	Reader query.Reader
 	Notes  Notes
-	// Partitions is the number of partitions of the bank's topics.
-	Partitions int32
 	// Principal returns who calls.
 	Principal func(context.Context) string
 	// Clock tells when something was set; time.Now where it is nil.
@@ -76,56 +64,39 @@ func NewServer(cfg Config) (*Server, error) {
 
 // GetPreferences implements bankv1.ProfilesServiceServer.
 func (s *Server) GetPreferences(ctx context.Context, r *bankv1.GetPreferencesRequest) (*bankv1.GetPreferencesResponse, error) {
-	p := topic.Of(r.GetCustomerId(), s.cfg.Partitions)
-	offset, err := position.Wanted(r.GetMinPosition(), position.Partition{Topic: topic.Profiles, Partition: p})
-	if err != nil {
-		return nil, fmt.Errorf("min_position: %w", err)
-	}
-	v, row, err := s.read(ctx, r.GetCustomerId(), p, offset)
+	v, row, err := s.read(ctx, query.Question{Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition()})
 	if err != nil {
 		return nil, err
 	}
-	out := &bankv1.GetPreferencesResponse{Preferences: answer(row), Freshness: freshness(v)}
+	out := &bankv1.GetPreferencesResponse{Preferences: answer(row), Freshness: query.Freshness(v)}
 	if err := v.Close(); err != nil || row.Revision > 0 {
 		return out, err
 	}
-	known, err := s.known(ctx, r.GetCustomerId(), p)
+	known, err := s.cfg.Reader.Holds(ctx, alerts.Name, r.GetCustomerId())
 	if err == nil && !known {
-		err = refused(codes.NotFound, ReasonCustomerNotFound, "there is no customer "+r.GetCustomerId())
+		err = query.Refused(codes.NotFound, query.ReasonCustomerNotFound, "there is no customer "+r.GetCustomerId())
 	}
 	return out, err
 }
 
-// read returns a customer's row once a position is folded, an empty one where there is none, and the view that it was
-// read from. The caller closes the view.
-func (s *Server) read(ctx context.Context, customer string, p int32, offset int64) (*engine.View, *preferences.Row, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	v, err := s.cfg.Engine.View(ctx, engine.Query{Projection: preferences.Name, Partition: p, MinOffset: offset})
+// read returns a customer's row, an empty one where there is none, and the view that it was read from. The caller
+// closes the view.
+func (s *Server) read(ctx context.Context, q query.Question) (*engine.View, *preferences.Row, error) {
+	q.Projection, q.Topic = preferences.Name, topic.Profiles
+	v, err := s.cfg.Reader.View(ctx, q)
 	if err != nil {
 		return nil, nil, err
 	}
 	row := new(preferences.Row)
-	stored, err := v.Load(preferences.Key(customer))
+	stored, err := v.Load(preferences.Key(q.Customer))
 	if err == nil && stored != nil {
 		_, err = projection.Decode(s.rows, stored, row)
 	}
 	if err != nil {
 		_ = v.Close() // the other error says more
-		return nil, nil, fmt.Errorf("preferences of customer %s: %w", customer, err)
+		return nil, nil, fmt.Errorf("preferences of customer %s: %w", q.Customer, err)
 	}
 	return v, row, nil
-}
-
-// known tells whether there is a customer of this id, by the accounts that something could be told of.
-func (s *Server) known(ctx context.Context, customer string, p int32) (found bool, err error) {
-	v, err := s.cfg.Engine.View(ctx, engine.Query{Projection: alerts.Name, Partition: p})
-	if err != nil {
-		return false, err
-	}
-	defer v.Close()
-	err = v.Scan(customer, "", "", func(projection.Key, []byte) bool { found = true; return false })
-	return found, err
 }
 
 // answer returns the preferences of a row.

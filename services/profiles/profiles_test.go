@@ -22,6 +22,7 @@ import (
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/services/profiles"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/feed"
 	"github.com/refold/refold/streams/note"
@@ -97,7 +98,7 @@ func (b *bank) over(notes profiles.Notes) {
 	b.t.Helper()
 	var err error
 	b.server, err = profiles.NewServer(profiles.Config{
-		Engine: b, Notes: notes, Partitions: partitions, Clock: func() time.Time { return setAt },
+		Reader: query.Reader{Engine: b, Partitions: partitions}, Notes: notes, Clock: func() time.Time { return setAt },
 		Principal: func(context.Context) string { return "tester" },
 	})
 	if err != nil {
@@ -105,7 +106,7 @@ func (b *bank) over(notes profiles.Notes) {
 	}
 }
 
-// View implements profiles.Engine.
+// View implements query.Engine.
 func (b *bank) View(ctx context.Context, q engine.Query) (*engine.View, error) {
 	b.mu.Lock()
 	b.asked = append(b.asked, q.MinOffset)
@@ -173,7 +174,7 @@ func TestPreferencesThatWereNeverSet(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	_, err = b.server.GetPreferences(t.Context(), &bankv1.GetPreferencesRequest{CustomerId: "c2"})
-	refused(t, err, codes.NotFound, profiles.ReasonCustomerNotFound)
+	refused(t, err, codes.NotFound, query.ReasonCustomerNotFound)
 	if _, err := b.server.GetPreferences(t.Context(), &bankv1.GetPreferencesRequest{CustomerId: "c1", MinPosition: "x"}); !errors.Is(err, position.ErrToken) {
 		t.Errorf("got %v, want ErrToken", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/refold/refold/projections/preferences"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/topic"
 )
@@ -20,19 +21,27 @@ import (
 // maxTries bounds how often preferences are set upon what others have set meanwhile.
 const maxTries = 5
 
+// Reasons of refusals, beside those of package query. They are stable: programs may branch on them.
+const (
+	// ReasonKeyReused says that the idempotency key stands for other preferences.
+	ReasonKeyReused = "IDEMPOTENCY_KEY_REUSED"
+	// ReasonConflict says that others set preferences of the customer all the while: nothing was set.
+	ReasonConflict = "CONFLICT"
+)
+
 // SetPreferences implements bankv1.ProfilesServiceServer.
 //
 // It reads up to the end of the log, so that it sees what was set before, also by a try of its own that nobody
 // answered. Where the key has not counted yet, it notes what is to be the next revision, and reads again.
 func (s *Server) SetPreferences(ctx context.Context, r *bankv1.SetPreferencesRequest) (*bankv1.SetPreferencesResponse, error) {
 	wish := s.wish(ctx, r)
-	p := topic.Of(r.GetCustomerId(), s.cfg.Partitions)
+	p := topic.Of(r.GetCustomerId(), s.cfg.Reader.Partitions)
 	next, err := s.cfg.Notes.End(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	for try := 0; ; try++ {
-		v, row, err := s.read(ctx, r.GetCustomerId(), p, next)
+		v, row, err := s.read(ctx, query.Question{Customer: r.GetCustomerId(), MinOffset: next})
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +53,7 @@ func (s *Server) SetPreferences(ctx context.Context, r *bankv1.SetPreferencesReq
 			return settled(wish, done, position.Vector{{Topic: topic.Profiles, Partition: p}: next}, try == 0)
 		}
 		if try == maxTries {
-			return nil, refused(codes.Aborted, ReasonConflict, "others set preferences of the customer all the while: try again with the same key")
+			return nil, query.Refused(codes.Aborted, ReasonConflict, "others set preferences of the customer all the while: try again with the same key")
 		}
 		wish.Revision = row.Revision + 1
 		if next, err = s.cfg.Notes.Append(ctx, p, r.GetCustomerId(), wish); err != nil {
@@ -78,7 +87,7 @@ func (s *Server) wish(ctx context.Context, r *bankv1.SetPreferencesRequest) *eve
 // settled returns the answer to a wish that has counted, now or before.
 func settled(wish *event.PreferencesSet, done preferences.Set, at position.Vector, replayed bool) (*bankv1.SetPreferencesResponse, error) {
 	if done.Hash != wish.CommandHash {
-		return nil, refused(codes.AlreadyExists, ReasonKeyReused, "the key stands for other preferences")
+		return nil, query.Refused(codes.AlreadyExists, ReasonKeyReused, "the key stands for other preferences")
 	}
 	made := &preferences.Row{Revision: done.Revision, TimeZone: wish.TimeZone, Set: []preferences.Set{done}}
 	for _, rule := range wish.Rules {

@@ -11,6 +11,7 @@ import (
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 )
 
 // home returns the customer whose account it is. An account of the bank is not to be found.
@@ -20,7 +21,7 @@ func home(account string) (customer string, err error) {
 	}
 	customer, name, _ := strings.Cut(account, ".")
 	if !wellFormed(customer, 64) || !wellFormed(name, 32) {
-		return "", wrong(ReasonMalformed, "account_id", "must be customer.name, of letters, digits, underscores and hyphens")
+		return "", query.Wrong(query.ReasonMalformed, "account_id", "must be customer.name, of letters, digits, underscores and hyphens")
 	}
 	return customer, nil
 }
@@ -33,8 +34,11 @@ func wellFormed(part string, limit int) bool {
 	return strings.Trim(part, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == ""
 }
 
+// ReasonAccountNotFound says that no such account was opened up to the position of the answer.
+const ReasonAccountNotFound = "ACCOUNT_NOT_FOUND"
+
 func accountNotFound(account string) error {
-	return refused(codes.NotFound, ReasonAccountNotFound, "there is no account "+account)
+	return query.Refused(codes.NotFound, ReasonAccountNotFound, "there is no account "+account)
 }
 
 // account returns an account of a view.

@@ -10,6 +10,7 @@ import (
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 )
 
 // entryLine is a line of the file of a statement. Times are in microseconds.
@@ -54,7 +55,7 @@ func (s *Server) download(ctx context.Context, r *bankv1.DownloadStatementReques
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.view(ctx, question{projection: balances.Name, customer: customer, minPosition: r.GetMinPosition(), past: r})
+	v, err := s.reader.View(ctx, query.Question{Projection: balances.Name, Customer: customer, MinPosition: r.GetMinPosition(), Past: r})
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func (s *Server) statementFile(v *engine.View, a *bankv1.Account, span stretch, 
 			BalanceMinor: balance, BalanceAsRecordedMinor: l.BalanceAfterMinor, RecordedAt: int64(l.RecordedAt), EventID: l.EventID, Reverses: l.Reverses,
 		})
 		if !fits {
-			broken = wrong(ReasonMalformed, "to", "must be earlier: the file would be larger than 3 MiB")
+			broken = query.Wrong(query.ReasonMalformed, "to", "must be earlier: the file would be larger than 3 MiB")
 		}
 		return fits
 	})

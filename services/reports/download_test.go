@@ -14,6 +14,7 @@ import (
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/services/reports"
 )
 
@@ -74,9 +75,9 @@ func TestDownloadIsBounded(t *testing.T) {
 	}
 	ask := &bankv1.DownloadStatementRequest{AccountId: "c1.main", MinPosition: b.commit(facts...)}
 	_, err := b.server.DownloadStatement(t.Context(), ask)
-	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+	refused(t, err, codes.InvalidArgument, query.ReasonMalformed)
 	_, err = b.server.DownloadStatementParquet(t.Context(), ask)
-	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+	refused(t, err, codes.InvalidArgument, query.ReasonMalformed)
 	ask.To = timestamppb.New(time.Date(2014, 1, 31, 0, 0, 0, 0, time.UTC))
 	if got, err := b.server.DownloadStatement(t.Context(), ask); err != nil || len(got.GetData()) < 3_000_000 {
 		t.Errorf("got %d bytes, %v", len(got.GetData()), err)

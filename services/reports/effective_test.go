@@ -10,7 +10,7 @@ import (
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
-	"github.com/refold/refold/services/reports"
+	"github.com/refold/refold/services/query"
 )
 
 // balances returns what the lines of a statement say: the balance as recorded and as effective, from the opening on.
@@ -81,7 +81,7 @@ func TestLG21BackDatedEntry(t *testing.T) {
 		}
 	}
 	_, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: "c1.main", EffectiveAt: &timestamppb.Timestamp{Nanos: -1}})
-	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+	refused(t, err, codes.InvalidArgument, query.ReasonMalformed)
 }
 
 // Pages go on with the balance where the page before ended.

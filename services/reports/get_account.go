@@ -6,6 +6,7 @@ import (
 
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 )
 
 // GetAccount implements bankv1.ReportsServiceServer.
@@ -14,7 +15,7 @@ func (s *Server) GetAccount(ctx context.Context, r *bankv1.GetAccountRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.view(ctx, question{projection: balances.Name, customer: customer, minPosition: r.GetMinPosition(), past: r})
+	v, err := s.reader.View(ctx, query.Question{Projection: balances.Name, Customer: customer, MinPosition: r.GetMinPosition(), Past: r})
 	if err != nil {
 		return nil, err
 	}
@@ -23,11 +24,11 @@ func (s *Server) GetAccount(ctx context.Context, r *bankv1.GetAccountRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	out := &bankv1.GetAccountResponse{Account: a, Freshness: freshness(v)}
+	out := &bankv1.GetAccountResponse{Account: a, Freshness: query.Freshness(v)}
 	if at := r.GetEffectiveAt(); at != nil {
 		// Lines have microseconds: everything before the next one occurred up to and at the time.
 		if !at.IsValid() {
-			return nil, wrong(ReasonMalformed, "effective_at", "is no time")
+			return nil, query.Wrong(query.ReasonMalformed, "effective_at", "is no time")
 		}
 		out.EffectiveBalanceMinor, err = s.effective(v, a.GetAccountId(), balances.LineSort(at.AsTime().Add(time.Microsecond), 0))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/services/reports"
 	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/topic"
@@ -95,8 +96,8 @@ func TestAccountsThatAreNotToBeFound(t *testing.T) {
 		strings.Repeat("c", 65) + ".main", "c1." + strings.Repeat("m", 33), "c1/main.x",
 	} {
 		_, err := b.server.GetAccount(t.Context(), &bankv1.GetAccountRequest{AccountId: id})
-		refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+		refused(t, err, codes.InvalidArgument, query.ReasonMalformed)
 		_, err = b.server.ListEntries(t.Context(), &bankv1.ListEntriesRequest{AccountId: id})
-		refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+		refused(t, err, codes.InvalidArgument, query.ReasonMalformed)
 	}
 }

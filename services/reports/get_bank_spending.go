@@ -15,6 +15,7 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/api/refoldv1"
 	"github.com/refold/refold/schemas/category"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/topic"
 )
@@ -23,13 +24,13 @@ import (
 // one moment of its own.
 func (s *Server) GetBankSpending(ctx context.Context, r *bankv1.GetBankSpendingRequest) (*bankv1.GetBankSpendingResponse, error) {
 	if r.GetTo() != "" && r.GetFrom() > r.GetTo() {
-		return nil, wrong(ReasonMalformed, "from", "must not be later than to")
+		return nil, query.Wrong(query.ReasonMalformed, "from", "must not be later than to")
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, query.Patience)
 	defer cancel()
 	sums := make(map[string]*totals.Row)
 	all := &bankFreshness{positions: make(position.Vector)}
-	for p := range s.cfg.Partitions {
+	for p := range s.reader.Partitions {
 		if err := s.addPartition(ctx, p, r, sums, all); err != nil {
 			return nil, err
 		}
@@ -53,7 +54,7 @@ func (s *Server) addPartition(ctx context.Context, p int32, r *bankv1.GetBankSpe
 	if err != nil {
 		return fmt.Errorf("min_position: %w", err)
 	}
-	v, err := s.cfg.Engine.View(ctx, engine.Query{Projection: totals.Name, Partition: p, Generation: all.out.Generation, MinOffset: offset, Key: totals.Partition})
+	v, err := s.reader.Engine.View(ctx, engine.Query{Projection: totals.Name, Partition: p, Generation: all.out.Generation, MinOffset: offset, Key: totals.Partition})
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/refold/refold/projections/totals"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
-	"github.com/refold/refold/services/reports"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/topic"
 )
@@ -55,5 +55,5 @@ func TestBankSpending(t *testing.T) {
 		t.Errorf("got %v, %v, want one month", got, err)
 	}
 	_, err = b.server.GetBankSpending(t.Context(), &bankv1.GetBankSpendingRequest{From: "2014-02", To: "2014-01"})
-	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+	refused(t, err, codes.InvalidArgument, query.ReasonMalformed)
 }

@@ -14,14 +14,15 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/category"
 	"github.com/refold/refold/schemas/money"
+	"github.com/refold/refold/services/query"
 )
 
 // GetSpending implements bankv1.ReportsServiceServer. Months without spending and income are left out.
 func (s *Server) GetSpending(ctx context.Context, r *bankv1.GetSpendingRequest) (*bankv1.GetSpendingResponse, error) {
 	if r.GetTo() != "" && r.GetFrom() > r.GetTo() {
-		return nil, wrong(ReasonMalformed, "from", "must not be later than to")
+		return nil, query.Wrong(query.ReasonMalformed, "from", "must not be later than to")
 	}
-	v, err := s.view(ctx, question{projection: spending.Name, customer: r.GetCustomerId(), minPosition: r.GetMinPosition(), past: r})
+	v, err := s.reader.View(ctx, query.Question{Projection: spending.Name, Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition(), Past: r})
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func (s *Server) GetSpending(ctx context.Context, r *bankv1.GetSpendingRequest) 
 	if err != nil {
 		return nil, fmt.Errorf("spending of customer %s: %w", r.GetCustomerId(), err)
 	}
-	out := &bankv1.GetSpendingResponse{Freshness: freshness(v), TimeZone: zone.String()}
+	out := &bankv1.GetSpendingResponse{Freshness: query.Freshness(v), TimeZone: zone.String()}
 	for i := range sums {
 		if sums[i].Month < r.GetFrom() || r.GetTo() != "" && sums[i].Month > r.GetTo() {
 			continue
@@ -64,7 +65,7 @@ func (s *Server) zone(v *engine.View, r *bankv1.GetSpendingRequest) (*time.Locat
 	}
 	zone, err := time.LoadLocation(cmp.Or(r.GetTimeZone(), row.Zone))
 	if err != nil && r.GetTimeZone() != "" {
-		return nil, wrong(ReasonMalformed, "time_zone", "is no time zone")
+		return nil, query.Wrong(query.ReasonMalformed, "time_zone", "is no time zone")
 	}
 	return zone, err
 }

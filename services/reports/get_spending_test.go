@@ -10,7 +10,7 @@ import (
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
-	"github.com/refold/refold/services/reports"
+	"github.com/refold/refold/services/query"
 )
 
 func TestSpending(t *testing.T) {
@@ -49,7 +49,7 @@ func TestSpending(t *testing.T) {
 		}
 	}
 	_, err := b.server.GetSpending(t.Context(), &bankv1.GetSpendingRequest{CustomerId: "c1", From: "2015-01", To: "2014-12"})
-	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+	refused(t, err, codes.InvalidArgument, query.ReasonMalformed)
 }
 
 // The totals of a month say what was spent and got, and stand beside those of the calendar month before.
@@ -117,5 +117,5 @@ func TestMonthsWhereTheCustomerIs(t *testing.T) {
 		}
 	}
 	_, err := b.server.GetSpending(t.Context(), &bankv1.GetSpendingRequest{CustomerId: "c1", TimeZone: "Nowhere/Else", MinPosition: seen})
-	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+	refused(t, err, codes.InvalidArgument, query.ReasonMalformed)
 }

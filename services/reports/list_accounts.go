@@ -7,12 +7,13 @@ import (
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 )
 
 // ListAccounts implements bankv1.ReportsServiceServer. A customer without accounts has none; whether there
 // is such a customer is not asked here.
 func (s *Server) ListAccounts(ctx context.Context, r *bankv1.ListAccountsRequest) (*bankv1.ListAccountsResponse, error) {
-	v, err := s.view(ctx, question{projection: balances.Name, customer: r.GetCustomerId(), minPosition: r.GetMinPosition(), past: r})
+	v, err := s.reader.View(ctx, query.Question{Projection: balances.Name, Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition(), Past: r})
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +30,6 @@ func (s *Server) ListAccounts(ctx context.Context, r *bankv1.ListAccountsRequest
 	if err := errors.Join(err, broken); err != nil {
 		return nil, err
 	}
-	out.Freshness = freshness(v)
+	out.Freshness = query.Freshness(v)
 	return out, nil
 }

@@ -3,16 +3,15 @@ package reports
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 )
 
@@ -28,10 +27,10 @@ func (s *Server) ListEntries(ctx context.Context, r *bankv1.ListEntriesRequest) 
 	if err != nil {
 		return nil, err
 	}
-	q := question{projection: balances.Name, customer: customer, minPosition: r.GetMinPosition(), from: span.after, past: r}
-	v, err := s.view(ctx, q)
+	q := query.Question{Projection: balances.Name, Customer: customer, MinPosition: r.GetMinPosition(), From: span.after, Past: r}
+	v, err := s.reader.View(ctx, q)
 	if err != nil {
-		return nil, s.expired(ctx, q, err)
+		return nil, s.reader.Expired(ctx, q, err)
 	}
 	defer v.Close()
 	a, err := s.account(v, r.GetAccountId())
@@ -70,7 +69,7 @@ func stretchOf(r *bankv1.ListEntriesRequest) (stretch, error) {
 		return stretch{}, err
 	}
 	if to != "" && from > to {
-		return stretch{}, wrong(ReasonMalformed, "from", "must not be later than to")
+		return stretch{}, query.Wrong(query.ReasonMalformed, "from", "must not be later than to")
 	}
 	after, err := decodePage(r)
 	if err != nil {
@@ -89,24 +88,9 @@ func bound(field string, t *timestamppb.Timestamp) (string, error) {
 		return "", nil
 	}
 	if !t.IsValid() {
-		return "", wrong(ReasonMalformed, field, "is no time")
+		return "", query.Wrong(query.ReasonMalformed, field, "is no time")
 	}
 	return balances.LineSort(t.AsTime().Add(time.Microsecond-1), 0), nil
-}
-
-// expired returns the error of a page that could not be read: the generation of the first page may be gone
-// for ever, where there is a live one.
-func (s *Server) expired(ctx context.Context, q question, err error) error {
-	if q.from.Generation == 0 || !errors.Is(err, engine.ErrNotHere) {
-		return err
-	}
-	q.from, q.minPosition, q.past = position.Page{}, "", nil
-	live, problem := s.view(ctx, q)
-	if problem != nil {
-		return err
-	}
-	text := fmt.Sprintf("the rows of the first page are gone, generation %d is live: begin with the first page", live.Generation)
-	return errors.Join(refused(codes.Aborted, ReasonPageExpired, text), live.Close())
 }
 
 // statement returns one page of lines.
@@ -130,7 +114,7 @@ func (s *Server) statement(v *engine.View, r *bankv1.ListEntriesRequest, span st
 	if err := errors.Join(err, broken); err != nil {
 		return nil, err
 	}
-	out.Freshness = freshness(v)
+	out.Freshness = query.Freshness(v)
 	return out, nil
 }
 

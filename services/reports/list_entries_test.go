@@ -14,6 +14,7 @@ import (
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/services/reports"
 	"github.com/refold/refold/streams/topic"
 )
@@ -113,7 +114,7 @@ func TestSpanThatIsNone(t *testing.T) {
 	} {
 		r.AccountId = "c1.main"
 		_, err := b.server.ListEntries(t.Context(), r)
-		refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+		refused(t, err, codes.InvalidArgument, query.ReasonMalformed)
 	}
 }
 
@@ -172,19 +173,19 @@ func TestPageTokenIsChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := b.server.ListEntries(t.Context(), r)
-			refused(t, err, codes.InvalidArgument, reports.ReasonBadToken)
+			refused(t, err, codes.InvalidArgument, query.ReasonBadToken)
 		})
 	}
 }
 
 // watched is an engine that writes down what it is asked.
 type watched struct {
-	reports.Engine
+	query.Engine
 	asked []engine.Query
 	left  time.Duration // how long the last question might wait
 }
 
-// View implements reports.Engine.
+// View implements query.Engine.
 func (w *watched) View(ctx context.Context, q engine.Query) (*engine.View, error) {
 	w.asked = append(w.asked, q)
 	limit, _ := ctx.Deadline()
@@ -195,7 +196,7 @@ func (w *watched) View(ctx context.Context, q engine.Query) (*engine.View, error
 func TestPageIsNoOlderThanTheOneBefore(t *testing.T) {
 	b := newBank(t)
 	w := &watched{Engine: b.engine}
-	s, err := reports.NewServer(reports.Config{Engine: w, Partitions: partitions})
+	s, err := reports.NewServer(query.Reader{Engine: w, Partitions: partitions})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,5 +262,5 @@ func TestPagesAreOfOneGeneration(t *testing.T) {
 		_, err = b.server.ListEntries(t.Context(), r)
 		return err != nil
 	})
-	refused(t, err, codes.Aborted, reports.ReasonPageExpired)
+	refused(t, err, codes.Aborted, query.ReasonPageExpired)
 }

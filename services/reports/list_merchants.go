@@ -13,6 +13,7 @@ import (
 	"github.com/refold/refold/projections/merchants"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 )
 
@@ -21,16 +22,16 @@ import (
 // on none of them.
 func (s *Server) ListMerchants(ctx context.Context, r *bankv1.ListMerchantsRequest) (*bankv1.ListMerchantsResponse, error) {
 	if r.GetTo() != "" && r.GetFrom() > r.GetTo() {
-		return nil, wrong(ReasonMalformed, "from", "must not be later than to")
+		return nil, query.Wrong(query.ReasonMalformed, "from", "must not be later than to")
 	}
 	after, err := position.DecodePage(r.GetPageToken(), merchantsOf(r))
 	if err != nil {
-		return nil, wrong(ReasonBadToken, "page_token", "is not a token of this list: begin with the first page")
+		return nil, query.Wrong(query.ReasonBadToken, "page_token", "is not a token of this list: begin with the first page")
 	}
-	q := question{projection: merchants.Name, customer: r.GetCustomerId(), minPosition: r.GetMinPosition(), from: after, past: r}
-	v, err := s.view(ctx, q)
+	q := query.Question{Projection: merchants.Name, Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition(), From: after, Past: r}
+	v, err := s.reader.View(ctx, q)
 	if err != nil {
-		return nil, s.expired(ctx, q, err)
+		return nil, s.reader.Expired(ctx, q, err)
 	}
 	defer v.Close()
 	rows, err := s.merchantMonths(v, r.GetCustomerId(), r.GetFrom(), r.GetTo())
@@ -41,7 +42,7 @@ func (s *Server) ListMerchants(ctx context.Context, r *bankv1.ListMerchantsReque
 	if err != nil {
 		return nil, fmt.Errorf("merchants of customer %s: %w", r.GetCustomerId(), err)
 	}
-	out := &bankv1.ListMerchantsResponse{Freshness: freshness(v)}
+	out := &bankv1.ListMerchantsResponse{Freshness: query.Freshness(v)}
 	last := after.Last
 	for _, m := range all {
 		place := placeOf(m)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
-	"github.com/refold/refold/services/reports"
+	"github.com/refold/refold/services/query"
 )
 
 // bought is a purchase from a merchant in the middle of a month of 2014.
@@ -66,10 +66,10 @@ func TestMerchants(t *testing.T) {
 		{CustomerId: "c1", PageToken: "x"}, {CustomerId: "c2", PageToken: one.GetNextPageToken()}, {CustomerId: "c1", To: "2014-09", PageToken: one.GetNextPageToken()},
 	} {
 		_, err := b.server.ListMerchants(t.Context(), r)
-		refused(t, err, codes.InvalidArgument, reports.ReasonBadToken)
+		refused(t, err, codes.InvalidArgument, query.ReasonBadToken)
 	}
 	_, err = b.server.ListMerchants(t.Context(), &bankv1.ListMerchantsRequest{CustomerId: "c1", From: "2014-02", To: "2014-01"})
-	refused(t, err, codes.InvalidArgument, reports.ReasonMalformed)
+	refused(t, err, codes.InvalidArgument, query.ReasonMalformed)
 }
 
 func TestRecurringPayments(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/refold/refold/projections/balances"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 )
 
 // ListPending implements bankv1.ReportsServiceServer.
@@ -16,7 +17,7 @@ func (s *Server) ListPending(ctx context.Context, r *bankv1.ListPendingRequest) 
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.view(ctx, question{projection: balances.Name, customer: customer, minPosition: r.GetMinPosition(), past: r})
+	v, err := s.reader.View(ctx, query.Question{Projection: balances.Name, Customer: customer, MinPosition: r.GetMinPosition(), Past: r})
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +37,7 @@ func (s *Server) ListPending(ctx context.Context, r *bankv1.ListPendingRequest) 
 		}
 	}
 	out := pending(row.Open)
-	out.Currency, out.Freshness = a.GetCurrency(), freshness(v)
+	out.Currency, out.Freshness = a.GetCurrency(), query.Freshness(v)
 	return out, nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/refold/refold/projections/merchants"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 )
 
 // mostMonths is how far payments are looked at.
@@ -14,7 +15,7 @@ const mostMonths = 12
 
 // ListRecurringPayments implements bankv1.ReportsServiceServer.
 func (s *Server) ListRecurringPayments(ctx context.Context, r *bankv1.ListRecurringPaymentsRequest) (*bankv1.ListRecurringPaymentsResponse, error) {
-	v, err := s.view(ctx, question{projection: merchants.Name, customer: r.GetCustomerId(), minPosition: r.GetMinPosition(), past: r})
+	v, err := s.reader.View(ctx, query.Question{Projection: merchants.Name, Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition(), Past: r})
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +28,7 @@ func (s *Server) ListRecurringPayments(ctx context.Context, r *bankv1.ListRecurr
 	for _, month := range months[:max(0, len(months)-mostMonths)] {
 		delete(rows, month)
 	}
-	out := &bankv1.ListRecurringPaymentsResponse{Freshness: freshness(v)}
+	out := &bankv1.ListRecurringPaymentsResponse{Freshness: query.Freshness(v)}
 	for _, p := range merchants.Recurring(rows) {
 		out.Payments = append(out.Payments, &bankv1.RecurringPayment{
 			Merchant: p.Merchant, Currency: p.Currency, Months: p.Months, LastMonth: p.Last, LastMinor: p.LastMinor,

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 )
 
@@ -13,7 +14,7 @@ import (
 func decodePage(r *bankv1.ListEntriesRequest) (position.Page, error) {
 	p, err := position.DecodePage(r.GetPageToken(), statementOf(r))
 	if err != nil {
-		return p, wrong(ReasonBadToken, "page_token", "is not a token of this statement: begin with the first page")
+		return p, query.Wrong(query.ReasonBadToken, "page_token", "is not a token of this statement: begin with the first page")
 	}
 	return p, nil
 }

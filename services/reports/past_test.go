@@ -12,6 +12,7 @@ import (
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/services/reports"
 	"github.com/refold/refold/streams/topic"
 )
@@ -98,7 +99,7 @@ func TestPagesOfAStatementAsItWas(t *testing.T) {
 	}
 	r.PageToken, r.AsOfPosition = got.GetNextPageToken(), ""
 	_, err = b.server.ListEntries(t.Context(), r)
-	refused(t, err, codes.InvalidArgument, reports.ReasonBadToken)
+	refused(t, err, codes.InvalidArgument, query.ReasonBadToken)
 }
 
 func TestMomentsThatAreRefused(t *testing.T) {
@@ -106,11 +107,11 @@ func TestMomentsThatAreRefused(t *testing.T) {
 	seen := b.commit(opened("c1.main", event.AccountCard))
 	now := timestamppb.Now()
 	for reason, r := range map[string]*bankv1.GetAccountRequest{
-		reports.ReasonMalformed + " both":     {AsOfTime: now, AsOfPosition: seen},
-		reports.ReasonMalformed + " present":  {AsOfTime: now, MinPosition: seen},
-		reports.ReasonMalformed + " no time":  {AsOfTime: &timestamppb.Timestamp{Nanos: -1}},
-		reports.ReasonBadToken + " cut":       {AsOfPosition: seen[1:]},
-		reports.ReasonBadToken + " elsewhere": {AsOfPosition: token(1-topic.Of("c1", partitions), 1)},
+		query.ReasonMalformed + " both":     {AsOfTime: now, AsOfPosition: seen},
+		query.ReasonMalformed + " present":  {AsOfTime: now, MinPosition: seen},
+		query.ReasonMalformed + " no time":  {AsOfTime: &timestamppb.Timestamp{Nanos: -1}},
+		query.ReasonBadToken + " cut":       {AsOfPosition: seen[1:]},
+		query.ReasonBadToken + " elsewhere": {AsOfPosition: token(1-topic.Of("c1", partitions), 1)},
 	} {
 		r.AccountId = "c1.main"
 		_, err := b.server.GetAccount(t.Context(), r)

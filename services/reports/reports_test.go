@@ -25,6 +25,7 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/services/reports"
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/feed"
@@ -54,7 +55,7 @@ func newBank(t *testing.T) *bank {
 	}
 	b.run()
 	var err error
-	b.server, err = reports.NewServer(reports.Config{Engine: b.engine, Partitions: partitions})
+	b.server, err = reports.NewServer(query.Reader{Engine: b.engine, Partitions: partitions})
 	if err != nil {
 		t.Fatal(err)
 	}

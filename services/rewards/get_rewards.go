@@ -8,11 +8,12 @@ import (
 
 	"github.com/refold/refold/projections/rewards"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 )
 
 // GetRewards implements bankv1.RewardsServiceServer.
 func (s *Server) GetRewards(ctx context.Context, r *bankv1.GetRewardsRequest) (*bankv1.GetRewardsResponse, error) {
-	v, err := s.view(ctx, question{customer: r.GetCustomerId(), minPosition: r.GetMinPosition(), past: r})
+	v, err := s.reader.View(ctx, query.Question{Projection: rewards.Name, Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition(), Past: r})
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +31,7 @@ func (s *Server) GetRewards(ctx context.Context, r *bankv1.GetRewardsRequest) (*
 		return nil, err
 	}
 	out := answer(rules.Judge(summary, month))
-	out.CustomerId, out.RulesVersion, out.Freshness = r.GetCustomerId(), rules.Version, freshness(v)
+	out.CustomerId, out.RulesVersion, out.Freshness = r.GetCustomerId(), rules.Version, query.Freshness(v)
 	return out, nil
 }
 
@@ -40,11 +41,11 @@ func asOf(asked *timestamppb.Timestamp, last int64) (int64, error) {
 	case asked == nil:
 		return last, nil
 	case !asked.IsValid():
-		return 0, wrong(ReasonMalformed, "as_of", "is no time")
+		return 0, query.Wrong(query.ReasonMalformed, "as_of", "is no time")
 	}
 	month := rewards.MonthOf(asked.AsTime())
 	if month < last {
-		return 0, wrong(ReasonMalformed, "as_of", fmt.Sprintf("must not be before %s, the month of the customer's last event", rewards.MonthName(last)))
+		return 0, query.Wrong(query.ReasonMalformed, "as_of", fmt.Sprintf("must not be before %s, the month of the customer's last event", rewards.MonthName(last)))
 	}
 	return month, nil
 }

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/refold/refold/schemas/api/bankv1"
-	"github.com/refold/refold/services/rewards"
+	"github.com/refold/refold/services/query"
 )
 
 func TestRewards(t *testing.T) {
@@ -47,7 +47,7 @@ func TestRewardsOfALaterMonth(t *testing.T) {
 	for _, bad := range []*timestamppb.Timestamp{timestamppb.New(day(31)), {Nanos: -1}} {
 		ask.AsOf = bad
 		_, err := b.server.GetRewards(t.Context(), ask)
-		refused(t, err, codes.InvalidArgument, rewards.ReasonMalformed, "as_of")
+		refused(t, err, codes.InvalidArgument, query.ReasonMalformed, "as_of")
 	}
 }
 

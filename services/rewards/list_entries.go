@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/rewards"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 )
 
@@ -22,12 +22,12 @@ import (
 func (s *Server) ListRewardEntries(ctx context.Context, r *bankv1.ListRewardEntriesRequest) (*bankv1.ListRewardEntriesResponse, error) {
 	after, err := position.DecodePage(r.GetPageToken(), ledgerOf(r))
 	if err != nil {
-		return nil, wrong(ReasonBadToken, "page_token", "is not a token of this ledger: begin with the first page")
+		return nil, query.Wrong(query.ReasonBadToken, "page_token", "is not a token of this ledger: begin with the first page")
 	}
-	q := question{customer: r.GetCustomerId(), minPosition: r.GetMinPosition(), from: after, past: r}
-	v, err := s.view(ctx, q)
+	q := query.Question{Projection: rewards.Name, Customer: r.GetCustomerId(), MinPosition: r.GetMinPosition(), From: after, Past: r}
+	v, err := s.reader.View(ctx, q)
 	if err != nil {
-		return nil, s.expired(ctx, q, err)
+		return nil, s.reader.Expired(ctx, q, err)
 	}
 	defer v.Close()
 	if _, err := s.summary(v, r.GetCustomerId()); err != nil {
@@ -37,7 +37,7 @@ func (s *Server) ListRewardEntries(ctx context.Context, r *bankv1.ListRewardEntr
 	if err != nil {
 		return nil, err
 	}
-	out.RulesVersion, out.Freshness = v.Version, freshness(v)
+	out.RulesVersion, out.Freshness = v.Version, query.Freshness(v)
 	return out, nil
 }
 
@@ -88,18 +88,4 @@ func (s *Server) entry(k projection.Key, stored []byte) (*bankv1.RewardEntry, er
 		EventId: rewards.EventOf(k.Sort), Kind: bankv1.RewardEntryKind(bankv1.RewardEntryKind_value["REWARD_ENTRY_KIND_"+e.Kind]),
 		OccurredAt: timestamppb.New(e.OccurredAt.Time()), Points: e.Points, Expired: e.Expired, Balance: e.Balance, Asked: e.Asked,
 	}, nil
-}
-
-// expired returns the error of a page that could not be read: the generation of the first page may be gone
-// for ever, where there is a live one.
-func (s *Server) expired(ctx context.Context, q question, err error) error {
-	if q.from.Generation == 0 || !errors.Is(err, engine.ErrNotHere) {
-		return err
-	}
-	live, problem := s.view(ctx, question{customer: q.customer})
-	if problem != nil {
-		return err
-	}
-	text := fmt.Sprintf("the rows of the first page are gone, generation %d is live: begin with the first page", live.Generation)
-	return errors.Join(refused(codes.Aborted, ReasonPageExpired, text), live.Close())
 }

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/refold/refold/schemas/api/bankv1"
-	"github.com/refold/refold/services/rewards"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/streams/position"
 )
 
@@ -69,9 +69,9 @@ func TestPagesThatAreNone(t *testing.T) {
 		{CustomerId: "c1", PageToken: good.GetNextPageToken(), AsOfPosition: good.GetFreshness().GetPosition()},
 	} {
 		_, err := b.server.ListRewardEntries(t.Context(), bad)
-		refused(t, err, codes.InvalidArgument, rewards.ReasonBadToken, "page_token")
+		refused(t, err, codes.InvalidArgument, query.ReasonBadToken, "page_token")
 	}
 	gone := position.Page{Generation: 7, Next: 1, Last: "e"}.Encode([]byte("c1\x00\x00"))
 	_, err = b.server.ListRewardEntries(t.Context(), &bankv1.ListRewardEntriesRequest{CustomerId: "c1", PageToken: gone})
-	refused(t, err, codes.Aborted, rewards.ReasonPageExpired)
+	refused(t, err, codes.Aborted, query.ReasonPageExpired)
 }

@@ -6,11 +6,9 @@
 package rewards
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -19,74 +17,26 @@ import (
 	"github.com/refold/refold/projections/rewards"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
-	"github.com/refold/refold/streams/position"
-	"github.com/refold/refold/streams/topic"
+	"github.com/refold/refold/services/query"
 )
-
-// patience bounds the wait for a position.
-const patience = 5 * time.Second
-
-// Engine gives views of projections. Package engine implements it.
-type Engine interface {
-	// View returns the rows of one task once a position is folded; engine.ErrBehind where ctx ends first,
-	// engine.ErrNotHere where this process does not hold the rows. The caller closes it.
-	View(ctx context.Context, q engine.Query) (*engine.View, error)
-}
-
-// Config says what is asked. Engine and Partitions must be set.
-type Config struct {
-	Engine Engine
-	// Partitions is the number of partitions of the bank's topics.
-	Partitions int32
-}
 
 // Server is bank.v1.RewardsService. Its methods may be called concurrently; requests come validated by the
 // rules of their schema. Its errors are statuses, position.ErrToken, or those of the engine.
 type Server struct {
 	bankv1.UnimplementedRewardsServiceServer
-	cfg   Config
-	rows  codec.Row[rewards.Row]
-	rules []rewards.Rules
+	reader query.Reader
+	rows   codec.Row[rewards.Row]
+	rules  []rewards.Rules
 }
 
-// NewServer returns the service. It does no I/O, and fails only where the row type of the projection has no
-// codec, which is a programmer's mistake.
-func NewServer(cfg Config) (*Server, error) {
+// NewServer returns the service that reads from r. It does no I/O, and fails only where the row type of the projection has
+// no codec, which is a programmer's mistake.
+func NewServer(r query.Reader) (*Server, error) {
 	rows, err := codec.RowOf[rewards.Row]()
 	if err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, rows: rows, rules: rewards.Versions()}, nil
-}
-
-// question says which rows answer.
-type question struct {
-	customer string
-	// minPosition is the token that the caller gave, "" for none.
-	minPosition string
-	// from is the page before, the zero page for none.
-	from position.Page
-	// past asks for the rows as they were; nil, or without a time or position, for as they are.
-	past past
-}
-
-// view returns the rows of the customer's task once they are as fresh as wanted. The caller closes it.
-func (s *Server) view(ctx context.Context, q question) (*engine.View, error) {
-	p := topic.Of(q.customer, s.cfg.Partitions)
-	offset, err := position.Wanted(q.minPosition, position.Partition{Topic: topic.Transactions, Partition: p})
-	if err != nil {
-		return nil, fmt.Errorf("min_position: %w", err)
-	}
-	moment, err := momentOf(q, p)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return s.cfg.Engine.View(ctx, engine.Query{
-		Projection: rewards.Name, Partition: p, Generation: q.from.Generation, MinOffset: max(offset, q.from.Next),
-		AsOf: moment, Key: q.customer,
-	})
+	return &Server{reader: r, rows: rows, rules: rewards.Versions()}, nil
 }
 
 // summary returns what a customer has.
@@ -96,7 +46,7 @@ func (s *Server) summary(v *engine.View, customer string) (*rewards.Summary, err
 		return nil, err
 	}
 	if stored == nil {
-		return nil, refused(codes.NotFound, ReasonCustomerNotFound, "customer "+customer+" has never bought anything")
+		return nil, query.Refused(codes.NotFound, query.ReasonCustomerNotFound, "customer "+customer+" has never bought anything")
 	}
 	r, err := s.decode(stored)
 	if err == nil && r.Summary == nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/services/query"
 	"github.com/refold/refold/services/rewards"
 	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/feed"
@@ -46,7 +47,7 @@ func newBank(t *testing.T) *bank {
 	b := &bank{t: t, broker: fake.New(t, partitions), codec: codec.New(new(codec.Local))}
 	b.run()
 	var err error
-	if b.server, err = rewards.NewServer(rewards.Config{Engine: b.engine, Partitions: partitions}); err != nil {
+	if b.server, err = rewards.NewServer(query.Reader{Engine: b.engine, Partitions: partitions}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -168,9 +169,9 @@ func TestCustomersThatAreNotToBeFound(t *testing.T) {
 	b := newBank(t)
 	b.commit(b.bought(day(1), 100))
 	_, err := b.server.GetRewards(t.Context(), &bankv1.GetRewardsRequest{CustomerId: "c2"})
-	refused(t, err, codes.NotFound, rewards.ReasonCustomerNotFound)
+	refused(t, err, codes.NotFound, query.ReasonCustomerNotFound)
 	_, err = b.server.ListRewardEntries(t.Context(), &bankv1.ListRewardEntriesRequest{CustomerId: "c2"})
-	refused(t, err, codes.NotFound, rewards.ReasonCustomerNotFound)
+	refused(t, err, codes.NotFound, query.ReasonCustomerNotFound)
 }
 
 func TestBadPositions(t *testing.T) {
@@ -183,7 +184,7 @@ func TestBadPositions(t *testing.T) {
 		t.Errorf("got %v, want ErrToken", err)
 	}
 	_, err := b.server.GetRewards(t.Context(), &bankv1.GetRewardsRequest{CustomerId: "c1", MinPosition: seen, AsOfPosition: seen})
-	refused(t, err, codes.InvalidArgument, rewards.ReasonMalformed, "min_position")
+	refused(t, err, codes.InvalidArgument, query.ReasonMalformed, "min_position")
 	_, err = b.server.GetRewards(t.Context(), &bankv1.GetRewardsRequest{CustomerId: "c1", AsOfPosition: "x"})
-	refused(t, err, codes.InvalidArgument, rewards.ReasonBadToken, "as_of_position")
+	refused(t, err, codes.InvalidArgument, query.ReasonBadToken, "as_of_position")
 }

@@ -1,4 +1,4 @@
-package profiles
+package query
 
 import (
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -8,8 +8,8 @@ import (
 	"github.com/refold/refold/streams/position"
 )
 
-// freshness says how old a view is, and whether a row that was read of it before stands still.
-func freshness(v *engine.View) *refoldv1.Freshness {
+// Freshness says how old a view is, and whether a row that was read of it before stands still.
+func Freshness(v *engine.View) *refoldv1.Freshness {
 	token := position.Token{
 		Generation: v.Generation,
 		Positions:  position.Vector{{Topic: v.Topic, Partition: v.Partition}: v.Next},

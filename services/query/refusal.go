@@ -1,4 +1,4 @@
-package reports
+package query
 
 import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -7,10 +7,10 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 )
 
-// Reasons of refusals. They are stable: programs may branch on them.
+// Reasons of refusals that several services have. They are stable: programs may branch on them.
 const (
-	// ReasonAccountNotFound says that no such account was opened up to the position of the answer.
-	ReasonAccountNotFound = "ACCOUNT_NOT_FOUND"
+	// ReasonCustomerNotFound says that nothing is known of such a customer up to the position of the answer.
+	ReasonCustomerNotFound = "CUSTOMER_NOT_FOUND"
 	// ReasonMalformed says that a field of the request is wrong; the details name it.
 	ReasonMalformed = "MALFORMED"
 	// ReasonBadToken says that a page token was changed, or is one of another question.
@@ -19,8 +19,8 @@ const (
 	ReasonPageExpired = "PAGE_EXPIRED"
 )
 
-// refused returns an error with a reason.
-func refused(c codes.Code, reason, text string, details ...protoadapt.MessageV1) error {
+// Refused returns an error with a reason.
+func Refused(c codes.Code, reason, text string, details ...protoadapt.MessageV1) error {
 	details = append(details, &errdetails.ErrorInfo{Reason: reason, Domain: "refold"})
 	st, err := status.New(c, text).WithDetails(details...)
 	if err != nil {
@@ -29,9 +29,9 @@ func refused(c codes.Code, reason, text string, details ...protoadapt.MessageV1)
 	return st.Err()
 }
 
-// wrong returns the error of a request whose field is wrong.
-func wrong(reason, field, description string) error {
-	return refused(codes.InvalidArgument, reason, field+": "+description, &errdetails.BadRequest{
+// Wrong returns the error of a request whose field is wrong.
+func Wrong(reason, field, description string) error {
+	return Refused(codes.InvalidArgument, reason, field+": "+description, &errdetails.BadRequest{
 		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Description: description}},
 	})
 }
