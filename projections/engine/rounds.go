@@ -189,7 +189,7 @@ func (e *emitter) logged(batch []*release, rounds map[*release][]round, ends map
 func (e *emitter) plays(reads map[int64][]string, deciders map[string]int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !maps.Equal(e.deciders, deciders) || len(e.rule.reads) != len(reads) {
+	if !maps.Equal(e.deciders, deciders) || !maps.EqualFunc(e.rule.reads, reads, slices.Equal) {
 		e.deciders, e.rule.reads = deciders, reads
 		e.version.Add(1)
 		e.rule.announce()

@@ -79,3 +79,18 @@ func TestACancelledGenerationOwesItsReign(t *testing.T) {
 		t.Error("it owes what it has released")
 	}
 }
+
+// What a generation reads may change while as many generations are there as before.
+func TestWhatIsReadIsKnownAnew(t *testing.T) {
+	e := newEmitter(emitterConfig{projection: "p", source: "t"})
+	e.rules(reigns(0, 10), nil)
+	second := voice{2, 0}
+	e.plays(map[int64][]string{1: {"t"}, 2: {"t"}}, nil)
+	if free, _ := e.limit(second, "t", 5); free != 5 {
+		t.Errorf("it may fold up to %d before the first has released what is its own, want 5", free)
+	}
+	e.plays(map[int64][]string{1: {"u"}, 2: {"t"}}, nil)
+	if free, _ := e.limit(second, "t", 5); free != math.MaxInt64 {
+		t.Errorf("it waits at %d for one that does not read the source", free)
+	}
+}
