@@ -32,7 +32,7 @@ func steps() []step {
 		{"crash in a save", 4, (*world).doom},
 		{"leave", 1, func(w *world) { w.leave(w.dice.upTo(len(w.processes))) }},
 		{"stand still", 3, (*world).standStill},
-		{"cut", 1, func(w *world) { w.on(func(_ context.Context, p *process) error { p.link.cut(); return nil }) }},
+		{"cut", 1, func(w *world) { w.on(func(_ context.Context, p *process) error { p.link.Cut(); return nil }) }},
 		{"refuse", 2, (*world).refuse},
 		{"read again", 1, func(w *world) { w.outage(func(of taskOf) { w.shelf.rewind(of, w.dice.upTo) }) }},
 		{"lose rows", 1, func(w *world) { w.outage(w.shelf.lose) }},
@@ -90,11 +90,11 @@ func (w *world) standStill() {
 	}
 	w.append(1+w.dice.upTo(4), kgo.TryCommit)
 	wait(nil, time.Duration(w.dice.upTo(8))*time.Millisecond)
-	p.link.freeze()
+	p.link.Freeze()
 	long := []time.Duration{time.Second, 7 * time.Second, 12 * time.Second, 30 * time.Second}[w.dice.upTo(4)]
 	w.going.Go(func() {
 		wait(nil, long)
-		p.link.thaw()
+		p.link.Thaw()
 	})
 	if other := w.dice.upTo(len(w.processes)); w.at(other) == nil {
 		w.start(other) // the partitions are shared out without who stands still

@@ -22,6 +22,7 @@ import (
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/fake"
 	"github.com/refold/refold/streams/feed"
 	"github.com/refold/refold/streams/topic"
 )
@@ -175,7 +176,7 @@ func (w *world) append(n int, end kgo.TransactionEndTry) {
 type process struct {
 	*engine.Engine
 	name string
-	link *link
+	link *fake.Link
 	desk *desk
 	acts *acts.Log
 	kill func() // ends it as kill -9 would: nobody hears of it any more, and it writes nothing
@@ -186,9 +187,9 @@ type process struct {
 func (w *world) start(slot int) {
 	w.Helper()
 	w.started++
-	p := &process{name: fmt.Sprintf("p%d-%d", slot, w.started), link: newLink(&w.network, &w.wires), desk: newDesk(w.shelf, w.writing)}
-	p.kill = sync.OnceFunc(func() { p.desk.end(); p.link.kill() })
-	c := cluster.Cluster{Seeds: w.cluster.Seeds, ClientID: p.name, Dial: p.link.dial}
+	p := &process{name: fmt.Sprintf("p%d-%d", slot, w.started), link: fake.NewLink(&w.network), desk: newDesk(w.shelf, w.writing)}
+	p.kill = sync.OnceFunc(func() { p.desk.end(); p.link.Kill(); w.wires.Go(p.link.Wait) })
+	c := cluster.Cluster{Seeds: w.cluster.Seeds, ClientID: p.name, Dial: p.link.Dial}
 	f, err := feed.Open(c, topic.Acts)
 	if err != nil {
 		w.Fatal(err)
@@ -317,4 +318,24 @@ func (w *world) some() *process {
 		return nil
 	}
 	return all[w.dice.upTo(len(all))]
+}
+
+// wait waits for a while, or until done is closed; it says whether the while is over.
+func wait(done <-chan struct{}, d time.Duration) bool {
+	select {
+	case <-done:
+		return false
+	default:
+	}
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return false
+	case <-timer.C:
+		return true
+	}
 }
