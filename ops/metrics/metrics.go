@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/streams/journal"
 )
 
@@ -49,4 +48,4 @@ func Registry() *prometheus.Registry {
 func Journal(status func() []journal.Status) prometheus.Collector { return ownedPartitions{status} }
 
 // Projections returns a collector of the generations that a process follows.
-func Projections(e *engine.Engine) prometheus.Collector { return generations{e} }
+func Projections(e Engine) prometheus.Collector { return generations{e} }

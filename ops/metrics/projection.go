@@ -20,8 +20,14 @@ var (
 	projectionDrifted = gauge("refold_projection_drifted_rows", "Rows that the last drill found not to be what their events fold into.", "projection", "generation")
 )
 
+// Engine tells how far generations are. Package engine implements it.
+type Engine interface {
+	Names() []string
+	Statuses(projection string) (live int64, all []engine.Status, err error)
+}
+
 // generations collects how far the generations of a process are.
-type generations struct{ engine *engine.Engine }
+type generations struct{ engine Engine }
 
 // Describe implements prometheus.Collector.
 func (g generations) Describe(out chan<- *prometheus.Desc) {
