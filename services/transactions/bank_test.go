@@ -1,6 +1,7 @@
 package transactions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type bank struct {
 	cluster    cluster.Cluster
 	codec      *codec.Codec
 	partitions int32
+	// patience is that of instances that are started; 5 s where it is zero.
+	patience time.Duration
 	// mail changes the mail of instances that are started; nil: it stays as it is.
 	mail func(Mail) Mail
 	// spoiled says that the test has put something into the log that does not belong there.
@@ -109,7 +112,7 @@ func (b *bank) start(options ...option) *instance {
 	}
 	cfg := journal.Config[*Command, Outcome]{
 		Cluster: b.cluster, Topic: topic.Transactions, NewMachine: machines.New,
-		Patience: 5 * time.Second, Log: slog.New(slog.NewTextHandler(testWriter{b.t}, nil)),
+		Patience: cmp.Or(b.patience, 5*time.Second), Log: slog.New(slog.NewTextHandler(testWriter{b.t}, nil)),
 	}
 	for _, o := range options {
 		o(&cfg)
@@ -132,7 +135,8 @@ func (b *bank) start(options ...option) *instance {
 		Principal: func(context.Context) string { return "tester" },
 		Validate:  func(proto.Message) error { return nil },
 		Mail:      carried, Log: cfg.Log,
-		Explain: func(err error) (string, string) { return "TEST", err.Error() },
+		Explain:  func(err error) (string, string) { return "TEST", err.Error() },
+		Patience: b.patience,
 	})
 	relayed := make(chan error, 1)
 	go func() { relayed <- i.RelayTransfers(ctx) }()
