@@ -59,6 +59,9 @@ func (r *rows) Ingest(task int32, c store.Checkpoint, fill func(store.Writer) er
 // Save implements store.Store. It returns when everything is written, or GiveUp was called; where it fails, some rows
 // may be written, and the checkpoint is not.
 func (r *rows) Save(n int32, c store.Checkpoint, fill func(store.Writer) error) error {
+	if c.Next > lastCheckpoint {
+		return fmt.Errorf("save task %d: its checkpoint is at position %d, beyond %d", n, c.Next, int64(lastCheckpoint))
+	}
 	b := &batch{checkpoint: c, position: r.stores.cfg.Position, at: make(map[string]int)}
 	if err := fill(b); err != nil {
 		return fmt.Errorf("save task %d: %w", n, err)
@@ -256,6 +259,9 @@ const (
 
 // parkedBits is how many rows a checkpoint has room for that stand still; a task has 100 at most.
 const parkedBits = 7
+
+// lastCheckpoint is the last position that the time of a checkpoint has room for.
+const lastCheckpoint = 1<<(62-actBits-parkedBits) - 1
 
 // timeOf is the time of the write of a checkpoint: its position; of two at one position that is the later which has
 // followed more acts, and of two that have followed as many that which lists more rows as parked. Positions are below

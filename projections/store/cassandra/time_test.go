@@ -1,23 +1,37 @@
 package cassandra
 
 import (
+	"errors"
+	"math"
 	"testing"
 
 	"github.com/refold/refold/projections/store"
 )
 
-// A task lists a row that it parks before it goes on, at the position that it had saved: the list must not lose
-// against the checkpoint before it.
-func TestTheLaterOfTwoCheckpoints(t *testing.T) {
-	parked := make([]store.Parked, 100)
-	at := func(next int64, acts, n int) int64 {
-		return timeOf(store.Checkpoint{Next: next, More: store.More{Acts: acts, Parked: parked[:n]}})
-	}
-	last := int64(1)
-	for n, later := range []int64{at(0, 0, 0), at(0, 0, 1), at(0, 0, 100), at(0, 1, 0), at(0, 1, 7), at(1, 0, 0), at(1, 0, 1), at(1<<38-1, 5, 100)} {
-		if later <= last {
-			t.Errorf("checkpoint %d is not later than the one before: %d, %d", n, last, later)
+var errFilled = errors.New("it would be written")
+
+// The time of a checkpoint grows with its position, the acts it has followed and the rows it lists, up to the last
+// position that there is room for; one beyond is refused, and would otherwise lose to all before it.
+func TestTimesOfCheckpointsGrow(t *testing.T) {
+	parked := []store.Parked{{}}
+	last := int64(0)
+	for _, c := range []store.Checkpoint{
+		{}, {Next: 1}, {Next: 1, More: store.More{Parked: parked}}, {Next: 1, More: store.More{Acts: 1}},
+		{Next: 1, More: store.More{Acts: math.MaxInt32, Parked: make([]store.Parked, 1000)}}, {Next: 2},
+		{Next: lastCheckpoint}, {Next: lastCheckpoint, More: store.More{Acts: math.MaxInt32, Parked: make([]store.Parked, 1000)}},
+	} {
+		at := timeOf(c)
+		if at <= last || at == math.MaxInt64 {
+			t.Errorf("position %d, %d acts, %d parked: got %d after %d", c.Next, c.Acts, len(c.Parked), at, last)
 		}
-		last = later
+		last = at
+	}
+	r := &rows{reader: reader{stores: &Stores{}}}
+	fill := func(store.Writer) error { return errFilled }
+	if err := r.Save(0, store.Checkpoint{Next: lastCheckpoint}, fill); !errors.Is(err, errFilled) {
+		t.Errorf("the last position: got %v", err)
+	}
+	if err := r.Save(0, store.Checkpoint{Next: lastCheckpoint + 1}, fill); err == nil || errors.Is(err, errFilled) {
+		t.Errorf("beyond the last position: got %v", err)
 	}
 }
