@@ -30,6 +30,7 @@ import (
 
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/schemas/table"
 	"github.com/refold/refold/streams/cluster"
 	"github.com/refold/refold/streams/timeline"
 )
@@ -43,10 +44,10 @@ type Config struct {
 	// Folder is where the export is; it is made where it is missing.
 	Folder string
 	// Format is what the files of the increment are; CSV where it is empty.
-	Format Format
+	Format table.Format
 }
 
-func (c Config) format() Format { return cmp.Or(c.Format, CSV) }
+func (c Config) format() table.Format { return cmp.Or(c.Format, table.CSV) }
 
 // Where files are, below the folder.
 const (

@@ -95,6 +95,10 @@ func (b *bank) loaded() (rows []string) {
 	return rows
 }
 
+// columns are those of every file of entries: programs read them by their names.
+const columns = "partition,offset,leg,event_id,recorded_at,occurred_at,kind,customer_id,account_id,amount_minor,currency," +
+	"balance_after_minor,account_seq,merchant,mcc,source_category,category,refund_of,reverses"
+
 // load returns the rows of a file, whatever its format.
 func (b *bank) load(f File) (rows []string) {
 	b.t.Helper()
@@ -109,7 +113,7 @@ func (b *bank) load(f File) (rows []string) {
 		return b.loadParquet(f, content)
 	}
 	lines, err := csv.NewReader(bytes.NewReader(content)).ReadAll()
-	if err != nil || int64(len(lines)-1) != f.Rows || !slices.Equal(lines[0], columns()) {
+	if err != nil || int64(len(lines)-1) != f.Rows || strings.Join(lines[0], ",") != columns {
 		b.t.Fatalf("%s: got %v, %v, want %d rows", f.Name, lines, err, f.Rows)
 	}
 	for _, l := range lines[1:] {

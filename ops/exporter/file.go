@@ -14,6 +14,7 @@ import (
 	"github.com/refold/refold/schemas/category"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/schemas/table"
 	"github.com/refold/refold/streams/timeline"
 )
 
@@ -23,7 +24,7 @@ type file struct {
 	folder string
 	out    *os.File
 	sum    hash.Hash
-	rows   rows
+	rows   *table.Writer[entry]
 	view   codec.View[posted]
 }
 
@@ -40,7 +41,9 @@ func (c Config) create(partition int32, s timeline.Span) (*file, error) {
 	if f.out, err = os.CreateTemp(filepath.Dir(f.path()), "*"+growing); err != nil {
 		return nil, err
 	}
-	f.rows = c.format().rows(io.MultiWriter(f.out, f.sum))
+	if f.rows, err = table.New[entry](io.MultiWriter(f.out, f.sum), table.Config{Format: c.format()}); err != nil {
+		return nil, errors.Join(err, f.abandon())
+	}
 	return f, nil
 }
 
@@ -64,7 +67,7 @@ func (f *file) record(ctx context.Context, c *codec.Codec, rec *timeline.Record)
 			continue
 		}
 		f.Rows++
-		err := f.rows.write(&entry{
+		err := f.rows.Write(entry{
 			Partition: rec.Partition, Offset: rec.Offset, Leg: int32(i), EventID: e.EventID, RecordedAt: int64(e.RecordedAt), OccurredAt: int64(e.OccurredAt),
 			Kind: e.Kind, CustomerID: customer, AccountID: l.AccountID, AmountMinor: l.AmountMinor, Currency: l.Currency,
 			BalanceAfterMinor: l.BalanceAfterMinor, AccountSeq: l.AccountSeq, Merchant: e.Merchant, MCC: e.MCC, SourceCategory: e.Category,
@@ -79,7 +82,7 @@ func (f *file) record(ctx context.Context, c *codec.Codec, rec *timeline.Record)
 
 // finish makes the file whole and durable.
 func (f *file) finish() (File, error) {
-	err := errors.Join(f.rows.close(), f.out.Chmod(0o644), f.out.Sync())
+	err := errors.Join(f.rows.Close(), f.out.Chmod(0o644), f.out.Sync())
 	if err == nil {
 		err = os.Rename(f.out.Name(), f.path())
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/refold/refold/ops/exporter"
+	"github.com/refold/refold/schemas/table"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -20,19 +21,19 @@ func (c *cli) export() *cobra.Command {
 		Short: "Write what was posted since the last export as files; safe to run again",
 		Args:  args(1),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			if !slices.Contains(exporter.Formats(), exporter.Format(format)) {
-				return fmt.Errorf("%w: --format: %q is none of %v", errUsage, format, exporter.Formats())
+			if !slices.Contains(table.Formats(), table.Format(format)) {
+				return fmt.Errorf("%w: --format: %q is none of %v", errUsage, format, table.Formats())
 			}
 			where, codec, err := c.log(kafka, registry)
 			if err != nil {
 				return err
 			}
-			cfg := exporter.Config{Cluster: where, Codec: codec, Topic: topic.Transactions, Folder: a[0], Format: exporter.Format(format)}
+			cfg := exporter.Config{Cluster: where, Codec: codec, Topic: topic.Transactions, Folder: a[0], Format: table.Format(format)}
 			return c.runExport(cmd.Context(), cfg, every)
 		},
 	}
 	cmd.Flags().DurationVar(&every, "every", 0, "go on, and write an increment so often; without it once")
-	cmd.Flags().StringVar(&format, "format", string(exporter.CSV), "what the files are, csv or parquet")
+	cmd.Flags().StringVar(&format, "format", string(table.CSV), "what the files are, csv or parquet")
 	cmd.Flags().StringVar(&kafka, "kafka", "", "Kafka address; without it the data folder says")
 	cmd.Flags().StringVar(&registry, "registry", "", "registry address; without it the data folder says")
 	return cmd

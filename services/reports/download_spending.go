@@ -6,6 +6,7 @@ import (
 	"google.golang.org/genproto/googleapis/api/httpbody"
 
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/table"
 )
 
 // spendingLine is a line of a file of what was spent. What was got has the category income, is below zero, and is not
@@ -18,40 +19,39 @@ type spendingLine struct {
 	Entries    *int64 `parquet:"entries,optional"`
 }
 
-// fields implements line.
-func (l spendingLine) fields() []string {
-	entries := ""
-	if l.Entries != nil {
-		entries = number(*l.Entries)
-	}
-	return []string{l.Month, l.Category, l.Currency, number(l.SpentMinor), entries}
-}
-
 // DownloadSpending implements bankv1.ReportsServiceServer.
 func (s *Server) DownloadSpending(ctx context.Context, r *bankv1.GetSpendingRequest) (*httpbody.HttpBody, error) {
-	return s.spendingFile(ctx, r, asCSV)
+	return s.spendingFile(ctx, r, table.CSV)
 }
 
 // DownloadSpendingParquet implements bankv1.ReportsServiceServer.
 func (s *Server) DownloadSpendingParquet(ctx context.Context, r *bankv1.GetSpendingRequest) (*httpbody.HttpBody, error) {
-	return s.spendingFile(ctx, r, asParquet)
+	return s.spendingFile(ctx, r, table.Parquet)
 }
 
-func (s *Server) spendingFile(ctx context.Context, r *bankv1.GetSpendingRequest, f format) (*httpbody.HttpBody, error) {
+func (s *Server) spendingFile(ctx context.Context, r *bankv1.GetSpendingRequest, f table.Format) (*httpbody.HttpBody, error) {
 	got, err := s.GetSpending(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	file := newTable[spendingLine](f)
-	for _, m := range got.GetMonths() {
+	return fileOf(f, func(w *table.Writer[spendingLine]) error { return writeSpending(got, w) })
+}
+
+func writeSpending(r *bankv1.GetSpendingResponse, w *table.Writer[spendingLine]) error {
+	for _, m := range r.GetMonths() {
 		for _, c := range m.GetCategories() {
-			file.add(spendingLine{m.GetMonth(), c.GetCategory(), c.GetCurrency(), c.GetSpentMinor(), &c.Entries})
+			if err := w.Write(spendingLine{m.GetMonth(), c.GetCategory(), c.GetCurrency(), c.GetSpentMinor(), &c.Entries}); err != nil {
+				return err
+			}
 		}
 		for _, t := range m.GetTotals() {
-			if t.GetIncomeMinor() != 0 {
-				file.add(spendingLine{m.GetMonth(), "income", t.GetCurrency(), -t.GetIncomeMinor(), nil})
+			if t.GetIncomeMinor() == 0 {
+				continue
+			}
+			if err := w.Write(spendingLine{m.GetMonth(), "income", t.GetCurrency(), -t.GetIncomeMinor(), nil}); err != nil {
+				return err
 			}
 		}
 	}
-	return file.answer()
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/api/bankv1"
+	"github.com/refold/refold/schemas/table"
 	"github.com/refold/refold/services/query"
 )
 
@@ -28,25 +29,17 @@ type entryLine struct {
 	Reverses               string `parquet:"reverses"`
 }
 
-// fields implements line.
-func (l entryLine) fields() []string {
-	return []string{
-		stamp(l.OccurredAt), l.Kind, safe(l.Merchant), safe(l.Category), l.Currency, number(l.AmountMinor), number(l.BalanceMinor),
-		number(l.BalanceAsRecordedMinor), stamp(l.RecordedAt), l.EventID, l.Reverses,
-	}
-}
-
 // DownloadStatement implements bankv1.ReportsServiceServer.
 func (s *Server) DownloadStatement(ctx context.Context, r *bankv1.DownloadStatementRequest) (*httpbody.HttpBody, error) {
-	return s.download(ctx, r, asCSV)
+	return s.download(ctx, r, table.CSV)
 }
 
 // DownloadStatementParquet implements bankv1.ReportsServiceServer.
 func (s *Server) DownloadStatementParquet(ctx context.Context, r *bankv1.DownloadStatementRequest) (*httpbody.HttpBody, error) {
-	return s.download(ctx, r, asParquet)
+	return s.download(ctx, r, table.Parquet)
 }
 
-func (s *Server) download(ctx context.Context, r *bankv1.DownloadStatementRequest, f format) (*httpbody.HttpBody, error) {
+func (s *Server) download(ctx context.Context, r *bankv1.DownloadStatementRequest, f table.Format) (*httpbody.HttpBody, error) {
 	customer, err := home(r.GetAccountId())
 	if err != nil {
 		return nil, err
@@ -64,34 +57,27 @@ func (s *Server) download(ctx context.Context, r *bankv1.DownloadStatementReques
 	if err != nil {
 		return nil, err
 	}
-	return s.statementFile(v, a, span, newTable[entryLine](f))
+	return fileOf(f, func(w *table.Writer[entryLine]) error { return s.writeStatement(v, a, span, w) })
 }
 
-func (s *Server) statementFile(v *engine.View, a *bankv1.Account, span stretch, file *table[entryLine]) (*httpbody.HttpBody, error) {
+func (s *Server) writeStatement(v *engine.View, a *bankv1.Account, span stretch, w *table.Writer[entryLine]) error {
 	balance, err := s.effective(v, a.GetAccountId(), span.from)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var broken error
 	err = v.Scan(a.GetAccountId(), span.from, span.to, func(k projection.Key, stored []byte) bool {
-		l, err := s.line(stored)
-		if err != nil {
-			broken = err
+		var l *balances.Line
+		if l, broken = s.line(stored); broken != nil {
 			return false
 		}
 		balance += l.AmountMinor
 		at, _ := balances.OccurredAt(k.Sort)
-		fits := file.add(entryLine{
+		broken = w.Write(entryLine{
 			OccurredAt: at.UnixMicro(), Kind: l.Kind, Merchant: l.Merchant, Category: l.Category, Currency: a.GetCurrency(), AmountMinor: l.AmountMinor,
 			BalanceMinor: balance, BalanceAsRecordedMinor: l.BalanceAfterMinor, RecordedAt: int64(l.RecordedAt), EventID: l.EventID, Reverses: l.Reverses,
 		})
-		if !fits {
-			broken = query.Wrong(query.ReasonMalformed, "to", "must be earlier: the file would be larger than 3 MiB")
-		}
-		return fits
+		return broken == nil
 	})
-	if err := errors.Join(err, broken); err != nil {
-		return nil, err
-	}
-	return file.answer()
+	return errors.Join(err, broken)
 }
