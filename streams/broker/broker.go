@@ -1,9 +1,11 @@
 // Package broker is Kafka inside this process: one unreplicated node, kept in a folder, that any Kafka client can use.
 //
-// What a client was told is kept is on disk before it is told so, and is there after a kill. The engine is kfake of
-// franz-go, which by itself does not hold that after a crash, so every [Open] goes the same way, whether the last stop
-// was clean or not: check every byte of the log and refuse damage, repair what a crash leaves, fence every
-// transactional producer of the time before, and only then let the first client in.
+// What a client was told is kept is on disk before it is told so, and is there after a kill and after a loss of power.
+// The engine is kfake of franz-go, which by itself does not hold that. So answers are held back until one
+// synchronisation has covered all that was written before them, and up to where is written down (barrier.go, ends.go).
+// And every [Open] goes the same way, whether the last stop was clean or not: check every byte of the log and refuse
+// damage, repair what a crash leaves, fence every transactional producer of the time before, and only then let the
+// first client in.
 //
 // The log is never compacted and nothing is deleted by age or size: kfake rewrites a partition by deleting it first,
 // and forgets the end of an empty one. Records go away by DeleteRecords and by deleting a topic, and those are kept.
@@ -63,7 +65,11 @@ type Broker struct {
 	listener *listener
 	lock     *os.File
 	cluster  *kfake.Cluster
-	starts   *starts // touched by Open, then only by control functions, which run one at a time
+	starts   *starts  // touched by Open, then only by control functions, which run one at a time
+	writers  *writers // likewise
+	barrier  *barrier
+	syncer   *syncer
+	running  sync.WaitGroup // what synchronises
 
 	stop    sync.Once
 	failing sync.Once
@@ -74,7 +80,7 @@ type Broker struct {
 // Open checks and repairs the folder and starts the broker on it. It returns when clients are served.
 //
 // Damage is a [DamageError] that names file and place; nothing on disk has been changed then. Only what a crash leaves
-// of a write that nobody was told of is cut off. Transactions that were open are aborted on disk, for ever. Every
+// of writes that nobody was told of is cut off. Transactions that were open are aborted on disk, for ever. Every
 // transactional producer from before is fenced: neither its records nor its commits are accepted, and its program
 // needs a new producer (with franz-go, a new client). Idempotent producers without transactions go on, and are
 // recognised when they repeat themselves.
@@ -100,7 +106,7 @@ func newBroker(c Config) *Broker {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Broker{config: c, log: log, failed: make(chan struct{})}
+	return &Broker{config: c, log: log, barrier: newBarrier(), failed: make(chan struct{})}
 }
 
 func (b *Broker) open(ctx context.Context) error {
@@ -117,6 +123,9 @@ func (b *Broker) open(ctx context.Context) error {
 	torn, unfinished := f.losses()
 	if err := f.repair(); err != nil {
 		return fmt.Errorf("repair %s: %w", b.config.Dir, err)
+	}
+	if b.syncer, err = newSyncer(b.config.Dir, f.ends); err != nil {
+		return err
 	}
 	b.starts = f.starts
 	if err := b.start(); err != nil {
@@ -136,17 +145,16 @@ func (b *Broker) claim() error {
 	if b.lock, err = lockFolder(b.config.Dir); err != nil {
 		return err
 	}
-	b.listener, err = listen(b.config.Listen)
+	b.listener, err = listen(b.config.Listen, b.barrier)
 	return err
 }
 
 func (b *Broker) start() error {
 	var err error
-	b.cluster, err = kfake.NewCluster(
+	b.cluster, err = kfake.NewCluster(append(syncOptions(),
 		kfake.NumBrokers(1),
 		kfake.ClusterID(clusterID()),
 		kfake.DataDir(b.config.Dir),
-		kfake.SyncWrites(),
 		kfake.ListenFn(func(string, string) (net.Listener, error) { return b.listener, nil }),
 		kfake.WithLogger(clusterLog{b}),
 		kfake.BrokerConfigs(map[string]string{
@@ -154,14 +162,20 @@ func (b *Broker) start() error {
 			"log.cleaner.backoff.ms": never,
 			"log.segment.bytes":      segmentBytes,
 		}),
-	)
+	)...)
 	if err != nil {
 		return fmt.Errorf("load %s: %w", b.config.Dir, err)
 	}
 	if err := b.finishDeletes(); err != nil {
 		return err
 	}
+	b.syncer.cluster, b.writers = b.cluster, newWriters(b.cluster)
 	b.control()
+	b.running.Go(func() {
+		if err := b.barrier.run(b.syncer.sync); err != nil {
+			b.fail(fmt.Errorf("synchronise the log: %w", err))
+		}
+	})
 	if err := b.err(); err != nil {
 		return err
 	}
@@ -208,9 +222,14 @@ func (b *Broker) Close() error {
 
 func (b *Broker) release() error {
 	var problems []error
+	b.barrier.close(net.ErrClosed)
+	b.running.Wait()
 	if b.cluster != nil {
 		b.cluster.Close()
-		problems = append(problems, b.err(), syncTree(b.config.Dir))
+		problems = append(problems, b.err())
+	}
+	if b.syncer != nil {
+		problems = append(problems, b.syncer.close(), syncTree(b.config.Dir))
 	}
 	if b.listener != nil {
 		_ = b.listener.Close() // kfake may have closed it
@@ -227,6 +246,7 @@ func (b *Broker) fail(err error) {
 	b.failing.Do(func() {
 		b.log.Error("the broker stops: what it was told could not be written", "err", err)
 		b.failure = err
+		b.barrier.close(err)
 		_ = b.listener.Close()
 		b.listener.drop()
 		close(b.failed)

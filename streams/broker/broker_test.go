@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
@@ -117,7 +118,7 @@ func TestBrokerStopsWhereItCannotWrite(t *testing.T) {
 
 func TestListenerHoldsClientsBack(t *testing.T) {
 	t.Parallel()
-	l, err := listen("127.0.0.1:0")
+	l, err := listen("127.0.0.1:0", newBarrier())
 	must(t, err)
 	defer l.Close()
 	waiting, err := net.Dial("tcp", l.Addr().String())
@@ -156,7 +157,7 @@ func TestConnRefusesRequestTooShort(t *testing.T) {
 	client, server := net.Pipe()
 	defer client.Close()
 	go func() { _, _ = client.Write([]byte("\x00\x00\x00\x00\x00\x03")) }()
-	if n, err := (&conn{Conn: server}).Read(make([]byte, 4)); err == nil {
+	if n, err := (&conn{Conn: server, in: bufio.NewReader(server)}).Read(make([]byte, 4)); err == nil {
 		t.Errorf("got %d bytes, want an error", n)
 	}
 }

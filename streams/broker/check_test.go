@@ -95,6 +95,7 @@ func damages() map[string]damage {
 		"the topics are gone":          {removed(topicsFile), filepath.Dir(one), 0, -1},
 		"the topics cannot be read":    {written(topicsFile, `{"version":1,`), topicsFile, 13, -1},
 		"the log starts cannot be":     {written(startsFile, `x`), startsFile, 1, -1},
+		"the ends are gone":            {removed(endsFile), endsFile, 0, -1},
 		"the cluster id is gone":       {removed(metaFile), metaFile, 0, -1},
 		"the producers in the middle":  {flipped(producersFile, 20), producersFile, 0, -1},
 		"the producers are no entries": {written(producersFile, string(appendFrame(nil, []byte("x")))), producersFile, 0, -1},
@@ -198,8 +199,9 @@ func TestKW13OpenRefusesLogBehindWhatWasSeen(t *testing.T) {
 		t.Error("the folder was changed")
 	}
 
-	// Without the caller's knowledge the last stop still tells the end.
+	// Without the caller's knowledge it is known what was promised.
 	dir := copyDir(t, base)
+	shorten(t, partitionFile(dir, 0, "0.dat"), sampleBatch)
 	shorten(t, partitionFile(dir, 0, "0.idx"), entrySize)
 	if err := openError(t, Config{Dir: dir}); !errors.Is(err, ErrBehind) {
 		t.Errorf("got %v, want ErrBehind", err)

@@ -7,45 +7,43 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// control puts the broker's own care before kfake's handling of some requests. kfake runs control functions one at a
+// control puts the broker's own care before kfake's handling of each request. kfake runs control functions one at a
 // time, and waits for each: no other request changes anything meanwhile.
-func (b *Broker) control() {
-	space := &space{dir: b.config.Dir, min: b.config.MinFree, free: b.config.FreeBytes}
-	b.handle(kmsg.Produce, func(r kmsg.Request) (kmsg.Response, error) {
-		return guardProduce(r.(*kmsg.ProduceRequest), space, b.config.Clock().Add(maxAhead))
-	})
-	b.handle(kmsg.Fetch, func(r kmsg.Request) (kmsg.Response, error) {
-		boundFetch(r.(*kmsg.FetchRequest))
-		return nil, nil
-	})
-	b.handle(kmsg.DeleteRecords, func(r kmsg.Request) (kmsg.Response, error) {
-		return b.deleteRecords(r.(*kmsg.DeleteRecordsRequest)), nil
-	})
-	b.handle(kmsg.DeleteTopics, func(r kmsg.Request) (kmsg.Response, error) {
-		return b.deleteTopics(r.(*kmsg.DeleteTopicsRequest)), nil
-	})
-	b.handle(kmsg.AlterConfigs, func(r kmsg.Request) (kmsg.Response, error) {
-		return b.guardAlter(r.(*kmsg.AlterConfigsRequest)), nil
-	})
-	b.handle(kmsg.IncrementalAlterConfigs, func(r kmsg.Request) (kmsg.Response, error) {
-		return b.guardIncrementalAlter(r.(*kmsg.IncrementalAlterConfigsRequest)), nil
-	})
-	b.handle(kmsg.CreatePartitions, func(r kmsg.Request) (kmsg.Response, error) {
-		return b.guardWiden(r.(*kmsg.CreatePartitionsRequest)), nil
-	})
-}
-
-// handle lets f answer requests of a kind. Where f returns nothing, kfake does.
 //
 // The function is registered anew at each request: kfake keeps the last request of every connection there ever was
 // for as long as it keeps the function.
-func (b *Broker) handle(key kmsg.Key, f func(kmsg.Request) (kmsg.Response, error)) {
-	b.cluster.ControlKey(key.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
-		resp, err := f(r)
+func (b *Broker) control() {
+	space := &space{dir: b.config.Dir, min: b.config.MinFree, free: b.config.FreeBytes}
+	var control func(kmsg.Request) (kmsg.Response, error, bool)
+	control = func(r kmsg.Request) (kmsg.Response, error, bool) {
+		b.barrier.handling(b.writers.work(r))
+		resp, err := b.guard(r, space)
 		b.cluster.DropControl()
-		b.handle(key, f)
+		b.cluster.Control(control)
 		return resp, err, resp != nil || err != nil
-	})
+	}
+	b.cluster.Control(control)
+}
+
+// guard answers what kfake must not. Where it returns nothing, kfake answers.
+func (b *Broker) guard(r kmsg.Request, s *space) (kmsg.Response, error) {
+	switch r := r.(type) {
+	case *kmsg.ProduceRequest:
+		return guardProduce(r, s, b.config.Clock().Add(maxAhead))
+	case *kmsg.FetchRequest:
+		boundFetch(r)
+	case *kmsg.DeleteRecordsRequest:
+		return b.deleteRecords(r), nil
+	case *kmsg.DeleteTopicsRequest:
+		return b.deleteTopics(r), nil
+	case *kmsg.AlterConfigsRequest:
+		return b.guardAlter(r), nil
+	case *kmsg.IncrementalAlterConfigsRequest:
+		return b.guardIncrementalAlter(r), nil
+	case *kmsg.CreatePartitionsRequest:
+		return b.guardWiden(r), nil
+	}
+	return nil, nil
 }
 
 const brokerFixed = "the configuration of the embedded broker is fixed"

@@ -182,7 +182,7 @@ func TestReadProducersForgetsFormerIDs(t *testing.T) {
 		log = appendFrame(log, data)
 	}
 	writeFile(t, path, log)
-	got, err := readProducers(path)
+	got, err := readProducers(path, math.MaxInt64)
 	must(t, err)
 	want := producers{2: {Type: "init", ID: 2, Epoch: 1, TxnID: "t"}, 3: {Type: "init", ID: 3, Epoch: 4}}
 	if len(got) != 2 || got[2] != want[2] || got[3] != want[3] {
@@ -226,7 +226,7 @@ func TestIdempotentProducerKeepsItsEpoch(t *testing.T) {
 	z.send(kmsg.RecordBatch{Magic: batchMagic, ProducerID: 77, ProducerEpoch: 3, NumRecords: 1})
 	crashed := copyDir(t, dir)
 	closeBroker(t, open(t, Config{Dir: crashed}))
-	got, err := readProducers(filepath.Join(crashed, producersFile))
+	got, err := readProducers(filepath.Join(crashed, producersFile), math.MaxInt64)
 	must(t, err)
 	if want := (producer{Type: "init", ID: 77, Epoch: 3}); got[77] != want {
 		t.Errorf("got %+v, want %+v", got[77], want)

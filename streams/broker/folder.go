@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 	"sync"
 )
 
-// The files of a data folder. Only starts.json and lock are ours, the others are kfake's.
+// The files of a data folder. Only starts.json, ends.bin and lock are ours, the others are kfake's.
 const (
 	metaFile      = "meta.json"
 	topicsFile    = "topics.json"
@@ -24,6 +25,7 @@ const (
 	sessionFile   = "session_state.json"
 	snapshotFile  = "snapshot.json"
 	startsFile    = "starts.json"
+	endsFile      = "ends.bin"
 	partitionsDir = "partitions"
 
 	segmentSuffix = ".dat"
@@ -42,6 +44,7 @@ type folder struct {
 	partitions []*partition
 	producers  producers
 	groups     frames
+	ends       ends // what was promised; after the repair, what there is
 }
 
 // topicMeta is a topic of topics.json.
@@ -49,6 +52,15 @@ type topicMeta struct {
 	Name       string `json:"name"`
 	ID         string `json:"id"`
 	Partitions int32  `json:"partitions"`
+}
+
+// id returns the id in bytes; one that cannot be read is no topic's.
+func (t topicMeta) id() (id [16]byte) {
+	raw, err := base64.StdEncoding.DecodeString(t.ID)
+	if err == nil {
+		copy(id[:], raw)
+	}
+	return id
 }
 
 // Check reads every byte of the log in a data folder that no broker has open, and changes nothing. Damage is reported
@@ -78,13 +90,16 @@ func checkFolder(ctx context.Context, dir string) (*folder, error) {
 	if f.starts, err = readStarts(dir); err != nil {
 		return nil, err
 	}
+	if f.ends, err = readEnds(dir); err != nil {
+		return nil, err
+	}
 	if err := f.list(); err != nil {
 		return nil, err
 	}
-	if f.producers, err = readProducers(filepath.Join(dir, producersFile)); err != nil {
+	if f.producers, err = readProducers(filepath.Join(dir, producersFile), f.ends.producers); err != nil {
 		return nil, err
 	}
-	if f.groups, err = readFrames(filepath.Join(dir, groupsFile)); err != nil {
+	if f.groups, err = readFrames(filepath.Join(dir, groupsFile), f.ends.groups); err != nil {
 		return nil, err
 	}
 	return f, f.scan(ctx)
@@ -107,8 +122,10 @@ func readTopics(dir string) ([]topicMeta, error) {
 	if err != nil {
 		return nil, err
 	}
-	if known && !found {
-		return nil, &DamageError{File: filepath.Join(dir, metaFile), Offset: -1, Problem: "is missing, although the folder holds topics"}
+	for name, there := range map[string]bool{metaFile: found, endsFile: exists(filepath.Join(dir, endsFile))} {
+		if known && !there {
+			return nil, &DamageError{File: filepath.Join(dir, name), Offset: -1, Problem: "is missing, although the folder holds topics"}
+		}
 	}
 	for name, version := range map[string]int{metaFile: meta.Version, topicsFile: file.Version} {
 		if version > formatVersion {
@@ -125,6 +142,7 @@ func (f *folder) list() error {
 	for _, t := range f.topics {
 		for n := range t.Partitions {
 			p := &partition{topic: t.Name, number: n, start: f.starts.of(t.ID, n), dir: partitionDir(f.dir, t.Name, n)}
+			p.id, p.promised = t.id(), max(p.start, f.ends.of(t.id(), n))
 			known[filepath.Base(p.dir)] = true
 			if !f.starts.deleting(t.ID) {
 				f.partitions = append(f.partitions, p)
@@ -177,8 +195,7 @@ func (f *folder) scan(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// checkEnds refuses partitions that end before what was seen of them: by the caller, or by the last start or clean
-// stop.
+// checkEnds refuses partitions that end before what was promised of them, or seen by the caller.
 func (f *folder) checkEnds(seen map[string]map[int32]int64) error {
 	var problems []error
 	ends := map[string]map[int32]int64{}
@@ -187,8 +204,8 @@ func (f *folder) checkEnds(seen map[string]map[int32]int64) error {
 			ends[p.topic] = map[int32]int64{}
 		}
 		ends[p.topic][p.number] = p.end
-		if p.end < p.seen {
-			problems = append(problems, behind(p.dir, p.end, p.seen))
+		if p.end < p.promised {
+			problems = append(problems, behind(p.dir, p.end, p.promised))
 		}
 	}
 	for _, topic := range slices.Sorted(maps.Keys(seen)) {
@@ -246,6 +263,11 @@ func writeJSON(path string, v any) error {
 		return err
 	}
 	return replaceFile(path, raw)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, os.ErrNotExist)
 }
 
 func replaceFile(path string, raw []byte) error {

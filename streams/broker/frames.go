@@ -20,9 +20,10 @@ const (
 	frameVersion = 2 // bytes of the version, which the length counts
 )
 
-// readFrames reads an append log. The beginning of one entry at its end is what a crash leaves; anything else that is
-// no entry is damage, for kfake would forget all that follows.
-func readFrames(path string) (frames, error) {
+// readFrames reads an append log of which so many bytes were promised. What is no entry behind those is what a crash
+// left, and so is the beginning of one entry at the end; anything else that is no entry is damage, for kfake would
+// forget all that follows.
+func readFrames(path string, promised int64) (frames, error) {
 	f := frames{path: path}
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -41,6 +42,9 @@ func readFrames(path string) (frames, error) {
 		raw = raw[frameHeader-frameVersion+len(entry):]
 	}
 	f.torn = len(raw) > 0
+	if f.size >= promised {
+		return f, nil
+	}
 	for i := range raw {
 		if isFrame(raw[i:]) {
 			return f, &DamageError{File: path, At: f.size, Offset: -1, Problem: "has an entry that does not match its checksum"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -70,15 +71,15 @@ func FuzzFrames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		path := filepath.Join(t.TempDir(), producersFile)
 		writeFile(t, path, raw)
-		_, _ = readProducers(path) // it must not panic
-		log, err := readFrames(path)
+		_, _ = readProducers(path, math.MaxInt64) // it must not panic
+		log, err := readFrames(path, math.MaxInt64)
 		if err != nil {
 			return
 		}
 		if err := log.cutTail(); err != nil {
 			t.Fatal(err)
 		}
-		again, err := readFrames(path)
+		again, err := readFrames(path, math.MaxInt64)
 		if err != nil || again.torn || len(again.entries) != len(log.entries) || again.size != log.size {
 			t.Errorf("got %d entries in %d bytes, torn %v, %v, want %d in %d", len(again.entries), again.size, again.torn, err, len(log.entries), log.size)
 		}
@@ -89,17 +90,16 @@ func FuzzFrames(f *testing.F) {
 // accepted is accepted when it is repaired.
 func FuzzControl(f *testing.F) {
 	f.Add([]byte(`{"version":1,"cluster_id":"x"}`), []byte(`{"version":1,"topics":[{"name":"t","id":"eA==","partitions":2}]}`),
-		[]byte(`{"version":1,"topics":{"eA==":{"name":"t","starts":{"0":5}}}}`), []byte(`{"version":1,"high_watermark":5}`))
+		[]byte(`{"version":1,"topics":{"eA==":{"name":"t","starts":{"0":5}}}}`), appendFrame(nil, encodeEnds(nil, 1, ends{partitions: map[[16]byte][]int64{{'x'}: {5, 0}}})))
 	f.Add([]byte(`x`), []byte(``), []byte(`{"topics":{"a":null}}`), []byte(`[]`))
-	f.Fuzz(func(t *testing.T, meta, topics, starts, snapshot []byte) {
+	f.Fuzz(func(t *testing.T, meta, topics, starts, ends []byte) {
 		dir := t.TempDir()
-		for name, raw := range map[string][]byte{metaFile: meta, topicsFile: topics, startsFile: starts} {
+		for name, raw := range map[string][]byte{metaFile: meta, topicsFile: topics, startsFile: starts, endsFile: ends} {
 			writeFile(t, filepath.Join(dir, name), raw)
 		}
 		if err := os.MkdirAll(partitionDir(dir, "t", 0), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		writeFile(t, filepath.Join(partitionDir(dir, "t", 0), snapshotFile), snapshot)
 		folder, err := checkFolder(t.Context(), dir)
 		if err != nil {
 			return

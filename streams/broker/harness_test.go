@@ -292,6 +292,24 @@ func tree(t *testing.T, dir string) map[string]string {
 	return files
 }
 
+// setPromised makes this the end that was promised of a partition of the topic that the tests write to, as a crash
+// before an answer leaves it.
+func setPromised(t *testing.T, dir string, partition int32, end int64) {
+	t.Helper()
+	topics, err := readTopics(dir)
+	must(t, err)
+	e, err := readEnds(dir)
+	must(t, err)
+	for _, topic := range topics {
+		if topic.Name == topicName {
+			e.partitions[topic.id()][partition] = end
+		}
+	}
+	w, err := writeEnds(dir, e)
+	must(t, err)
+	must(t, w.close())
+}
+
 func partitionFile(dir string, partition int32, name string) string {
 	return filepath.Join(partitionDir(dir, topicName, partition), name)
 }

@@ -19,34 +19,27 @@ import (
 //
 // # What a crash leaves, and what is damage
 //
-// kfake writes a batch in this order: the batch into the segment, its entry into the index, fsync of both, the answer
-// to the client. It handles one request at a time, so at most one batch of the whole broker is under way, and that
-// batch is the last of the last segment of its partition. From the order follows what may be found there:
+// kfake writes a batch into the segment and its entry into the index, and handles one request at a time. Before a
+// client is answered, all that was written is synchronised, and then its ends are, in ends.bin (barrier.go, ends.go). So:
 //
-//  1. After a kill, what the kernel was given stays. So the index has an entry only where the whole batch is in the
-//     segment; and where the entry is missing, no client was answered. A last batch without an entry is *torn*,
-//     whether its bytes are short, wrong or complete, and is cut off together with what there is of its entry.
-//     It must be cut even where it is complete: kfake would take a batch without an entry to be outside of any
-//     transaction and show it to readers that asked for committed records only, and every later entry would be
-//     counted for the batch before its own.
-//  2. A batch with an entry was complete once. If its bytes are short or do not match their checksum now, something
-//     changed them afterwards: that is *damage*, also in the very last batch, and nothing may be cut off.
-//  3. An older segment was complete before the next was begun, so anything short in it is damage.
-//  4. After a loss of power the file systems of today (ext4, xfs, btrfs) keep what was synchronised; of the one batch
-//     under way there may be any mixture: nothing, a file of the right size that ends in zeros, an entry of zeros.
-//     A blank last entry therefore counts as missing. A sound entry whose batch did not reach the disk is refused as
-//     damage by rule 2: that takes a write-back between two system calls, whereas cutting there would lose promised
-//     records whenever a file was shortened by anything else.
+//  1. What lies below the end in ends.bin was complete and on disk. If anything of it is short, missing, or does not
+//     match now, something changed it afterwards: that is *damage*, and nothing may be cut off.
+//  2. What lies behind was promised to nobody. Of it there may be anything: after a kill all but the last batch, after
+//     a loss of power any mixture of what the file system had written back by itself. What is sound is kept, since
+//     records of idempotent producers are sent again and recognised; from the first flaw on the rest is *torn*, and is
+//     cut off, later segments included. A batch without its entry is torn even where it is complete: kfake would take
+//     it to be outside of any transaction and show it to readers that asked for committed records only, and every later
+//     entry would be counted for the batch before its own.
 //
 // Batches follow each other without a gap, within and across segments. The first may begin above zero only as far as
-// the log start that DeleteRecords left, and the log may not end before it ended at the last start or clean stop,
-// which kfake's snapshot.json tells. The first byte that breaks a rule is reported and nothing is touched.
+// the log start that DeleteRecords left. The first byte that is damaged is reported and nothing is touched.
 type partition struct {
-	topic  string
-	number int32
-	dir    string
-	start  int64 // where the log begins for readers
-	seen   int64 // an end that the log had before
+	topic    string
+	id       [16]byte // the topic's
+	number   int32
+	dir      string
+	start    int64 // where the log begins for readers
+	promised int64 // where it ended when clients were last told something
 
 	segments  []segment
 	end       int64 // the offset after the last batch that is kept
@@ -89,18 +82,22 @@ func (p *partition) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.seen, err = snapshotEnd(p.dir); err != nil {
-		return err
-	}
-	p.seen = max(p.seen, p.start)
 	if err := p.scanOrphans(bases, indexes); err != nil {
 		return err
 	}
+	torn := false
 	for i, base := range bases {
-		if err := p.follows(i, base); err != nil {
-			return err
+		if !torn {
+			torn, err = p.flawed(p.follows(i, base))
 		}
-		if err := p.scanSegment(ctx, base, i == len(bases)-1); err != nil {
+		if torn {
+			p.cuts = append(p.cuts, cut{segment{base: base}, true})
+			continue
+		}
+		if err == nil {
+			torn, err = p.scanSegment(ctx, base)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -131,29 +128,38 @@ func (p *partition) files() (segments, indexes []int64, err error) {
 	return segments, indexes, nil
 }
 
-// scanOrphans refuses indexes without a segment, unless it was one below the log start: kfake deletes the segment
-// first, and a kill may come between.
+// flawed tells whether a flaw at the end of what has been read is what a crash left. Below what was promised it is
+// damage, which is returned. Below the log start nothing is promised any more.
+func (p *partition) flawed(found *DamageError) (torn bool, err error) {
+	if found == nil {
+		return false, nil
+	}
+	if p.end < p.promised && p.promised > p.start {
+		return false, found
+	}
+	return true, nil
+}
+
+// scanOrphans looks at indexes without a segment. kfake deletes the segment first, and a kill may come between.
 func (p *partition) scanOrphans(segments, indexes []int64) error {
 	for _, base := range indexes {
-		if _, found := slices.BinarySearch(segments, base); found {
+		if _, found := slices.BinarySearch(segments, base); found || base < p.start {
 			continue
 		}
-		info, err := os.Stat(segmentPath(p.dir, base, indexSuffix))
-		if err != nil {
-			return err
-		}
-		if info.Size() > 0 && base >= p.start {
+		if base < p.promised {
 			return &DamageError{segmentPath(p.dir, base, segmentSuffix), 0, base, "is missing, although its index is there"}
 		}
+		p.cuts = append(p.cuts, cut{segment{base: base}, false})
 	}
 	return nil
 }
 
 // follows checks that the segment with this base is the next one.
-func (p *partition) follows(i int, base int64) error {
+func (p *partition) follows(i int, base int64) *DamageError {
 	path := segmentPath(p.dir, base, segmentSuffix)
 	switch {
 	case i == 0 && base > p.start:
+		p.end = p.start
 		return &DamageError{path, 0, p.start, fmt.Sprintf("is the first segment, and the log begins at offset %d: segments are missing", p.start)}
 	case i > 0 && base != p.end:
 		return &DamageError{path, 0, p.end, fmt.Sprintf("does not follow the segment before it, which ends at offset %d", p.end)}
@@ -162,77 +168,67 @@ func (p *partition) follows(i int, base int64) error {
 	return nil
 }
 
-func (p *partition) scanSegment(ctx context.Context, base int64, last bool) error {
+// scanSegment reads the batches of a segment, and tells whether it is torn.
+func (p *partition) scanSegment(ctx context.Context, base int64) (torn bool, err error) {
 	s, err := openSegment(p.dir, base)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer s.data.Close()
-	if s.empty && s.size > 0 {
-		return &DamageError{segmentPath(p.dir, base, indexSuffix), 0, base, "is missing, although its segment is there"}
-	}
 	for n := int64(0); ; n++ {
 		if err := ctx.Err(); err != nil {
-			return err
+			return false, err
 		}
 		at := s.at
-		b, found, err := s.next()
-		if errors.Is(err, io.EOF) || err == nil && last && torn(s, n, found) {
-			return p.endSegment(s, segment{base, at, n * entrySize}, last)
+		b, problem, err := s.next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, fmt.Errorf("read %s: %w", s.path, err)
 		}
-		if err != nil {
-			return fmt.Errorf("read %s: %w", s.path, err)
+		var found *DamageError
+		if err == nil {
+			found = p.judge(s, n, at, b, problem)
+		} else if n*entrySize < int64(len(s.index)) {
+			found = &DamageError{s.path, s.size, p.end, "ends before the batches of its index"}
 		}
-		if err := p.accept(s, n, at, b, found); err != nil {
-			return err
+		if found == nil && err == nil {
+			p.fold(b)
+			continue
 		}
+		if torn, err = p.flawed(found); err == nil {
+			p.endSegment(s, segment{base, at, n * entrySize})
+		}
+		return torn, err
 	}
 }
 
-// torn tells whether the n-th batch, just read, is what a crash left of a write that nobody was told of.
-func torn(s *segmentReader, n int64, found flaw) bool {
-	_, _, state := s.entry(n)
-	if state != entryMissing {
-		return false
-	}
-	if found.problem != "" {
-		return found.tail
-	}
-	return s.at == s.size
-}
-
-// accept takes the n-th batch of a segment if it is sound, is where it should be and is known to the index.
-func (p *partition) accept(s *segmentReader, n, at int64, b kmsg.RecordBatch, found flaw) error {
-	if found.problem != "" {
-		return &DamageError{s.path, at, p.end, found.problem}
+// judge says what is wrong with the n-th batch of a segment: its bytes, its place, or what the index says of it.
+func (p *partition) judge(s *segmentReader, n, at int64, b kmsg.RecordBatch, problem string) *DamageError {
+	if problem != "" {
+		return &DamageError{s.path, at, p.end, problem}
 	}
 	if b.FirstOffset != p.end {
 		return &DamageError{s.path, at, p.end, fmt.Sprintf("has a batch of offset %d there", b.FirstOffset)}
 	}
 	epoch, transactional, state := s.entry(n)
-	if state == entryMissing {
+	switch {
+	case s.empty:
+		return &DamageError{s.indexPath(), 0, p.end, "is missing, although its segment is there"}
+	case state == entryMissing:
 		return &DamageError{s.indexPath(), n * entrySize, p.end, "ends before the batches of its segment"}
-	}
-	if state == entryBad || epoch != b.PartitionLeaderEpoch || transactional != inTxn(b) {
+	case state == entryBad || epoch != b.PartitionLeaderEpoch || transactional != inTxn(b):
 		return &DamageError{s.indexPath(), n * entrySize, p.end, "has an entry that does not fit its batch"}
 	}
-	p.fold(b)
 	return nil
 }
 
-// endSegment closes a segment of which the given bytes are sound, and says what of the rest is cut off.
-func (p *partition) endSegment(s *segmentReader, kept segment, last bool) error {
-	extra := s.index[min(kept.index, int64(len(s.index))):]
-	if _, _, state := s.entry(kept.index / entrySize); state != entryMissing || !last && len(extra) > 0 {
-		return &DamageError{s.path, s.size, p.end, "ends before the batches of its index"}
-	}
-	if kept.size < s.size || len(extra) > 0 || kept.size == 0 {
+// endSegment closes a segment of which the given bytes are kept.
+func (p *partition) endSegment(s *segmentReader, kept segment) {
+	if kept.size < s.size || kept.index < int64(len(s.index)) || kept.size == 0 {
 		p.cuts = append(p.cuts, cut{kept, kept.size < s.size})
 	}
 	if kept.size > 0 {
 		p.segments = append(p.segments, kept)
 	}
-	return nil
 }
 
 // fold carries the partition's state past one batch.

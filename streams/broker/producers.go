@@ -25,8 +25,8 @@ type producers map[int64]producer
 
 // readProducers folds pids.log. Of each transactional id only the last producer id remains; kfake would go on to
 // accept the ones before it.
-func readProducers(path string) (producers, error) {
-	log, err := readFrames(path)
+func readProducers(path string, promised int64) (producers, error) {
+	log, err := readFrames(path, promised)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +96,7 @@ func (f *folder) fence() error {
 	if err := replaceFile(filepath.Join(f.dir, producersFile), log.Bytes()); err != nil {
 		return err
 	}
+	f.ends.producers = int64(log.Len())
 	return writeJSON(filepath.Join(f.dir, windowsFile), struct {
 		Version int      `json:"version"`
 		Windows []window `json:"windows"`

@@ -23,11 +23,14 @@ func (f *folder) repair() error {
 	if err := remove(filepath.Join(f.dir, sessionFile)); err != nil {
 		return err
 	}
+	kept := map[[16]byte][]int64{}
 	for _, p := range f.partitions {
 		if err := p.repair(); err != nil {
 			return fmt.Errorf("%s/%d: %w", p.topic, p.number, err)
 		}
+		kept[p.id] = append(kept[p.id], p.end)
 	}
+	f.ends = ends{partitions: kept, groups: f.groups.size}
 	if err := errors.Join(f.fence(), f.groups.cutTail()); err != nil {
 		return err
 	}
@@ -182,11 +185,4 @@ func (p *partition) writeSnapshot() error {
 		s.Segments = append(s.Segments, snapshotSegment{g.base, g.size})
 	}
 	return writeJSON(filepath.Join(p.dir, snapshotFile), s)
-}
-
-// snapshotEnd is where the partition ended at the last start or clean stop, 0 where that is not known.
-func snapshotEnd(dir string) (int64, error) {
-	var s snapshot
-	_, err := readJSON(filepath.Join(dir, snapshotFile), &s)
-	return s.End, err
 }

@@ -74,59 +74,52 @@ func (s *segmentReader) indexPath() string {
 	return strings.TrimSuffix(s.path, segmentSuffix) + indexSuffix
 }
 
-// flaw is what is wrong with the bytes at a place of a segment.
-type flaw struct {
-	problem string
-	// tail says that whatever it is goes to the end of the file, as what is left of a torn write does.
-	tail bool
-}
-
-// next reads the batch at s.at, and moves past it if it is sound. At the end of the file it returns io.EOF.
-func (s *segmentReader) next() (kmsg.RecordBatch, flaw, error) {
-	var b kmsg.RecordBatch
+// next reads the batch at s.at, and moves past it if it is sound; else it says what is wrong with it. At the end of the
+// file it returns io.EOF.
+func (s *segmentReader) next() (b kmsg.RecordBatch, problem string, err error) {
 	left := s.size - s.at
 	if left == 0 {
-		return b, flaw{}, io.EOF
+		return b, "", io.EOF
 	}
 	if left < batchHeader {
-		return b, flaw{"ends inside a batch", true}, nil
+		return b, "ends inside a batch", nil
 	}
 	head, err := s.in.Peek(lengthEnd)
 	if err != nil {
-		return b, flaw{}, err
+		return b, "", err
 	}
 	size := lengthEnd + int64(int32(binary.BigEndian.Uint32(head[8:])))
 	switch {
 	case size < batchHeader:
-		return b, flaw{"has a batch without a plausible length", true}, nil
+		return b, "has a batch without a plausible length", nil
 	case size > left:
-		return b, flaw{"ends inside a batch", true}, nil
+		return b, "ends inside a batch", nil
 	}
 	if int64(cap(s.buf)) < size {
 		s.buf = make([]byte, size)
 	}
 	s.buf = s.buf[:size]
 	if _, err := io.ReadFull(s.in, s.buf); err != nil {
-		return b, flaw{}, err
+		return b, "", err
 	}
 	if checksum(s.buf[crcEnd:]) != binary.BigEndian.Uint32(s.buf[crcStart:]) {
-		return b, flaw{"has a batch whose bytes do not match its checksum", size == left}, nil
+		return b, "has a batch whose bytes do not match its checksum", nil
 	}
 	if err := b.UnsafeReadFrom(s.buf); err != nil {
-		return b, flaw{"has a batch that cannot be read: " + err.Error(), false}, nil
+		return b, "has a batch that cannot be read: " + err.Error(), nil
 	}
 	if b.Magic != batchMagic || b.LastOffsetDelta < 0 {
-		return b, flaw{"has a batch of a kind that is never written", false}, nil
+		return b, "has a batch of a kind that is never written", nil
 	}
 	s.at += size
-	return b, flaw{}, nil
+	return b, "", nil
 }
 
 // entryState is what the index says of a batch.
 type entryState int
 
 const (
-	entryMissing entryState = iota // nothing, or the beginning of an entry, or blanks
+	entryMissing entryState = iota // nothing, or the beginning of an entry
 	entrySound
 	entryBad
 )
@@ -138,22 +131,10 @@ func (s *segmentReader) entry(n int64) (epoch int32, inTxn bool, state entryStat
 		return 0, false, entryMissing
 	}
 	e := rest[:entrySize]
-	if len(rest) < 2*entrySize && blank(rest) {
-		return 0, false, entryMissing
-	}
 	if e[0] != formatVersion || e[1] != byte(checksum(e[2:])) {
 		return 0, false, entryBad
 	}
 	return int32(binary.LittleEndian.Uint32(e[2:])), e[14]&entryInTxn != 0, entrySound
-}
-
-func blank(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // indexEntry is the entry of a batch, as kfake writes it. It never trusts the timestamp, so it is left out.
