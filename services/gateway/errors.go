@@ -33,6 +33,9 @@ const (
 	reasonMediaType  = "UNSUPPORTED_MEDIA_TYPE"
 	reasonActRefused = "ACT_REFUSED"
 	reasonInternal   = "INTERNAL"
+	// reasonNotWatchable and reasonTooManyStreams refuse a stream of events.
+	reasonNotWatchable   = "NOT_WATCHABLE"
+	reasonTooManyStreams = "TOO_MANY_STREAMS"
 )
 
 // errUnreachable says that REST did not reach the gRPC server, because the process starts or stops.

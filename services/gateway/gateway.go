@@ -4,7 +4,8 @@
 // A call is met by call.go: somebody asks (principal.go), the Idempotency-Key is put where it belongs
 // (key.go), the request keeps the rules of its schema (validate.go), and whatever goes wrong becomes one
 // status with a stable reason (errors.go). REST is the same call: rest.go hands it to the gRPC server, once
-// json.go and request.go have refused what would otherwise be misread in silence.
+// json.go and request.go have refused what would otherwise be misread in silence, and watch.go makes it again
+// and again where changes are asked for.
 //
 // What a caller may rely on: every error is a google.rpc.Status with a google.rpc.ErrorInfo of the domain
 // "refold", over REST as JSON, but for what gRPC itself refuses, such as a message of more than 4 MiB; a
@@ -68,6 +69,11 @@ type Config struct {
 	ReadTimeout time.Duration
 	// Grace is how long calls may take to end once the server stops; 5 s where it is zero.
 	Grace time.Duration
+	// Heartbeat is after how long a stream of events says that it has nothing to say; 15 s where it is zero. It is
+	// said when the call that waits for news comes back.
+	Heartbeat time.Duration
+	// MaxWatches bounds the streams of events; 256 where it is zero.
+	MaxWatches int
 }
 
 // Server serves gRPC on one port and REST on another.
@@ -82,6 +88,8 @@ func NewServer(cfg Config) *Server {
 	cfg.HeaderTimeout = cmp.Or(cfg.HeaderTimeout, 5*time.Second)
 	cfg.ReadTimeout = cmp.Or(cfg.ReadTimeout, 15*time.Second)
 	cfg.Grace = cmp.Or(cfg.Grace, 5*time.Second)
+	cfg.Heartbeat = cmp.Or(cfg.Heartbeat, 15*time.Second)
+	cfg.MaxWatches = cmp.Or(cfg.MaxWatches, 256)
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) error { return nil }
 	}
@@ -137,11 +145,13 @@ func (s *Server) web(ctx context.Context, target net.Addr) (*grpc.ClientConn, *h
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect REST to %s: %w", target, err)
 	}
-	handler, err := s.handler(ctx, conn)
+	watching, endWatches := context.WithCancel(ctx)
+	handler, err := s.handler(watching, conn)
 	if err != nil {
+		endWatches()
 		return nil, nil, errors.Join(err, conn.Close())
 	}
-	return conn, &http.Server{
+	web := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
@@ -149,7 +159,9 @@ func (s *Server) web(ctx context.Context, target net.Addr) (*grpc.ClientConn, *h
 		IdleTimeout:       maxIdle,
 		MaxHeaderBytes:    maxHeaders,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
-	}, nil
+	}
+	web.RegisterOnShutdown(endWatches) // they would not end by themselves
+	return conn, web, nil
 }
 
 // stop ends both servers within the grace: REST first, since it calls the other.

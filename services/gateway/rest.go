@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/api/refoldv1"
@@ -49,12 +50,15 @@ type rest struct {
 	*Server
 	mux    *runtime.ServeMux
 	routes routes
+	// watching has one item for each stream of events that is under way; they end with stopping.
+	watching chan struct{}
+	stopping context.Context
 }
 
-// rest returns the API of the services that are registered.
+// rest returns the API of the services that are registered. Streams of events end with ctx.
 func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (*rest, error) {
 	services := s.grpc.GetServiceInfo()
-	r := &rest{Server: s, routes: routesOf(services)}
+	r := &rest{Server: s, routes: routesOf(services), watching: make(chan struct{}, s.cfg.MaxWatches), stopping: ctx}
 	nothing := func(string) (string, bool) { return "", false }
 	r.mux = runtime.NewServeMux(
 		// An answer is JSON, or a file that says itself what it is.
@@ -72,6 +76,10 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (*rest, error)
 		runtime.WithErrorHandler(r.fail),
 		runtime.WithRoutingErrorHandler(misrouted),
 		runtime.WithMiddlewares(r.checked),
+		runtime.WithForwardResponseOption(func(ctx context.Context, _ http.ResponseWriter, m proto.Message) error {
+			keep(ctx, m)
+			return nil
+		}),
 	)
 	for name, register := range generated() {
 		if _, registered := services[name]; !registered {
@@ -86,9 +94,13 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (*rest, error)
 
 // ServeHTTP lets the generated code answer, within a bound.
 func (r *rest) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if watches(q) {
+		r.watch(w, q)
+		return
+	}
 	ctx, cancel := context.WithTimeout(q.Context(), maxCall)
 	defer cancel()
-	w.Header().Set("Cache-Control", "no-store")
 	r.mux.ServeHTTP(w, q.WithContext(ctx))
 }
 
