@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // unary is what a call of one request comes through.
@@ -20,20 +21,30 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 	if ctx, err = s.enter(ctx); err != nil {
 		return nil, err
 	}
-	if m, ok := request.(proto.Message); ok {
-		if err := s.examine(m, metadata.ValueFromIncomingContext(ctx, keyHeader)); err != nil {
-			return nil, err
-		}
+	m, ok := request.(proto.Message)
+	if !ok {
+		return handle(ctx, request)
 	}
-	return handle(ctx, request)
+	answer := answerOf(info.FullMethod)
+	if err := s.examine(m, answer, metadata.ValueFromIncomingContext(ctx, keyHeader)); err != nil {
+		return nil, err
+	}
+	wanted, _ := maskOf(m, answer)
+	response, err = handle(ctx, request)
+	if out, ok := response.(proto.Message); ok && err == nil {
+		wanted.cut(out.ProtoReflect())
+	}
+	return response, err
 }
 
-// examine puts the key beside a request into it, and returns everything that is wrong with both.
-func (s *Server) examine(m proto.Message, keys []string) error {
+// examine puts the key beside a request into it, and returns everything that is wrong with both, and with what is wanted
+// of the answer.
+func (s *Server) examine(m proto.Message, answer protoreflect.MessageDescriptor, keys []string) error {
 	if err := decoded(m); err != nil {
 		return err
 	}
-	wrong := takeKey(m, keys)
+	_, wrong := maskOf(m, answer)
+	wrong = append(wrong, takeKey(m, keys)...)
 	err := s.cfg.Validator.Validate(m)
 	if broken := new(Malformed); errors.As(err, &broken) {
 		return malformed(wrong, broken.Violations)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -19,15 +20,16 @@ import (
 
 // check refuses a request over REST of which a part would be misread, or not be read at all. It says at
 // once what else is wrong with the request: what can be read is held to the rules of its schema.
-func (r *rest) check(q *http.Request, params map[string]string, body []byte) error {
+// Otherwise it returns the context of the call.
+func (r *rest) check(q *http.Request, params map[string]string, body []byte) (context.Context, error) {
 	pattern, _ := runtime.HTTPPattern(q.Context())
 	to, err := r.routes.find(q.Method, pattern.String())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	query, err := url.ParseQuery(q.URL.RawQuery)
 	if err != nil {
-		return malformed([]*Violation{{Description: "the query cannot be read: " + err.Error()}})
+		return nil, malformed([]*Violation{{Description: "the query cannot be read: " + err.Error()}})
 	}
 	wrong, rest := to.check(query, params, body)
 	wrong = append(wrong, checkPath(params)...)
@@ -39,9 +41,9 @@ func (r *rest) check(q *http.Request, params map[string]string, body []byte) err
 		}
 	}
 	if len(wrong) == 0 {
-		return nil
+		return to.masked(q.Context(), query[maskField]), nil
 	}
-	return malformed(wrong, r.breaches(to, params, rest, keys))
+	return nil, malformed(wrong, r.breaches(to, params, rest, keys))
 }
 
 // checkPath returns the fields in the path of a request that gRPC could not carry, or that are refused anyway.
@@ -90,7 +92,7 @@ func (r *rest) breaches(to route, params map[string]string, rest []byte, keys []
 		set(m, name, value)
 	}
 	var broken *Malformed
-	if errors.As(r.examine(m, keys), &broken) {
+	if errors.As(r.examine(m, to.output, keys), &broken) {
 		return broken.Violations
 	}
 	return nil
@@ -155,6 +157,21 @@ func parameter(fd protoreflect.FieldDescriptor, text string) any {
 		return text == "true"
 	case fd.Kind() == protoreflect.EnumKind && decimal.MatchString(text):
 		return json.Number(text)
+	case string(fd.Name()) == maskField && fd.Message() != nil:
+		return camel(text)
 	}
 	return text
+}
+
+// camel spells the names of fields as the JSON of a FieldMask has them.
+func camel(paths string) string {
+	var out strings.Builder
+	words := strings.Split(paths, "_")
+	for i, w := range words {
+		if i > 0 && w != "" {
+			w = strings.ToUpper(w[:1]) + w[1:]
+		}
+		out.WriteString(w)
+	}
+	return out.String()
 }

@@ -76,6 +76,7 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (*rest, error)
 		runtime.WithErrorHandler(r.fail),
 		runtime.WithRoutingErrorHandler(misrouted),
 		runtime.WithMiddlewares(r.checked),
+		runtime.WithForwardResponseRewriter(rewrite),
 		runtime.WithForwardResponseOption(func(ctx context.Context, _ http.ResponseWriter, m proto.Message) error {
 			keep(ctx, m)
 			return nil
@@ -116,10 +117,12 @@ func (r *rest) checked(next runtime.HandlerFunc) runtime.HandlerFunc {
 			truncated(w, err)
 			return
 		}
-		if err := r.check(q, params, body); err != nil {
+		ctx, err := r.check(q, params, body)
+		if err != nil {
 			runtime.HTTPError(q.Context(), r.mux, nil, w, q, r.answer(q.URL.Path, err))
 			return
 		}
+		q = q.WithContext(ctx)
 		q.Body = io.NopCloser(bytes.NewReader(body))
 		next(w, q, params)
 	}

@@ -18,8 +18,8 @@ type routes map[string]route
 // route is what a REST path takes.
 type route struct {
 	// rpc is the call, as gRPC names it.
-	rpc   string
-	input protoreflect.MessageDescriptor
+	rpc           string
+	input, output protoreflect.MessageDescriptor
 	// body says that the request comes as the body; otherwise what is not in the path is in the query.
 	body bool
 }
@@ -47,9 +47,10 @@ func (r routes) add(method protoreflect.MethodDescriptor) {
 	}
 	verb, path := pattern(rule)
 	r[routeKey(verb, path)] = route{
-		rpc:   string(method.Parent().FullName()) + "/" + string(method.Name()),
-		input: method.Input(),
-		body:  rule.GetBody() != "",
+		rpc:    string(method.Parent().FullName()) + "/" + string(method.Name()),
+		input:  method.Input(),
+		output: method.Output(),
+		body:   rule.GetBody() != "",
 	}
 }
 

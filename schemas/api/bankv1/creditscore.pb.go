@@ -12,6 +12,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -32,7 +33,10 @@ type GetScoreRequest struct {
 	// It is not before the day of the customer's last event, which is asked for where it is left out.
 	AsOf *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	// Position token, of a write or of another read: wait until the projection has folded it.
-	MinPosition   string `protobuf:"bytes,3,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	MinPosition string `protobuf:"bytes,3,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// Only these fields of the answer, such as score,factors.points: a name of one in a list stands behind the list's. All where it is left
+	// out; freshness and next_page_token are always there.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,4,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -86,6 +90,13 @@ func (x *GetScoreRequest) GetMinPosition() string {
 		return x.MinPosition
 	}
 	return ""
+}
+
+func (x *GetScoreRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type GetScoreResponse struct {
@@ -297,8 +308,10 @@ type ListScoresRequest struct {
 	// At most this many changes; 100 where it is left out.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	MinPosition   string `protobuf:"bytes,4,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	PageToken   string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	MinPosition string `protobuf:"bytes,4,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// Only these fields of the answer.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,5,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -359,6 +372,13 @@ func (x *ListScoresRequest) GetMinPosition() string {
 		return x.MinPosition
 	}
 	return ""
+}
+
+func (x *ListScoresRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type ListScoresResponse struct {
@@ -506,12 +526,13 @@ var File_bank_v1_creditscore_proto protoreflect.FileDescriptor
 
 const file_bank_v1_creditscore_proto_rawDesc = "" +
 	"\n" +
-	"\x19bank/v1/creditscore.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\xb8\x01\n" +
+	"\x19bank/v1/creditscore.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\xec\x01\n" +
 	"\x0fGetScoreRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12+\n" +
-	"\fmin_position\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"\xad\x02\n" +
+	"\fmin_position\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x122\n" +
+	"\x06fields\x18\x04 \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"\xad\x02\n" +
 	"\x10GetScoreResponse\x12\x1f\n" +
 	"\vcustomer_id\x18\x01 \x01(\tR\n" +
 	"customerId\x12\x14\n" +
@@ -530,7 +551,7 @@ const file_bank_v1_creditscore_proto_rawDesc = "" +
 	"\x06points\x18\x05 \x01(\x05R\x06points\x12\x1d\n" +
 	"\n" +
 	"max_points\x18\x06 \x01(\x05R\tmaxPoints\x12\x14\n" +
-	"\x05words\x18\a \x01(\tR\x05words\"\xdb\x01\n" +
+	"\x05words\x18\a \x01(\tR\x05words\"\x8f\x02\n" +
 	"\x11ListScoresRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12'\n" +
@@ -538,7 +559,8 @@ const file_bank_v1_creditscore_proto_rawDesc = "" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12+\n" +
-	"\fmin_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"\xc5\x01\n" +
+	"\fmin_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x122\n" +
+	"\x06fields\x18\x05 \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"\xc5\x01\n" +
 	"\x12ListScoresResponse\x12.\n" +
 	"\achanges\x18\x01 \x03(\v2\x14.bank.v1.ScoreChangeR\achanges\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12#\n" +
@@ -575,23 +597,26 @@ var file_bank_v1_creditscore_proto_goTypes = []any{
 	(*ListScoresResponse)(nil),    // 4: bank.v1.ListScoresResponse
 	(*ScoreChange)(nil),           // 5: bank.v1.ScoreChange
 	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*refoldv1.Freshness)(nil),    // 7: refold.v1.Freshness
+	(*fieldmaskpb.FieldMask)(nil), // 7: google.protobuf.FieldMask
+	(*refoldv1.Freshness)(nil),    // 8: refold.v1.Freshness
 }
 var file_bank_v1_creditscore_proto_depIdxs = []int32{
 	6, // 0: bank.v1.GetScoreRequest.as_of:type_name -> google.protobuf.Timestamp
-	2, // 1: bank.v1.GetScoreResponse.factors:type_name -> bank.v1.ScoreFactor
-	7, // 2: bank.v1.GetScoreResponse.freshness:type_name -> refold.v1.Freshness
-	5, // 3: bank.v1.ListScoresResponse.changes:type_name -> bank.v1.ScoreChange
-	7, // 4: bank.v1.ListScoresResponse.freshness:type_name -> refold.v1.Freshness
-	0, // 5: bank.v1.CreditScoreService.GetScore:input_type -> bank.v1.GetScoreRequest
-	3, // 6: bank.v1.CreditScoreService.ListScores:input_type -> bank.v1.ListScoresRequest
-	1, // 7: bank.v1.CreditScoreService.GetScore:output_type -> bank.v1.GetScoreResponse
-	4, // 8: bank.v1.CreditScoreService.ListScores:output_type -> bank.v1.ListScoresResponse
-	7, // [7:9] is the sub-list for method output_type
-	5, // [5:7] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	7, // 1: bank.v1.GetScoreRequest.fields:type_name -> google.protobuf.FieldMask
+	2, // 2: bank.v1.GetScoreResponse.factors:type_name -> bank.v1.ScoreFactor
+	8, // 3: bank.v1.GetScoreResponse.freshness:type_name -> refold.v1.Freshness
+	7, // 4: bank.v1.ListScoresRequest.fields:type_name -> google.protobuf.FieldMask
+	5, // 5: bank.v1.ListScoresResponse.changes:type_name -> bank.v1.ScoreChange
+	8, // 6: bank.v1.ListScoresResponse.freshness:type_name -> refold.v1.Freshness
+	0, // 7: bank.v1.CreditScoreService.GetScore:input_type -> bank.v1.GetScoreRequest
+	3, // 8: bank.v1.CreditScoreService.ListScores:input_type -> bank.v1.ListScoresRequest
+	1, // 9: bank.v1.CreditScoreService.GetScore:output_type -> bank.v1.GetScoreResponse
+	4, // 10: bank.v1.CreditScoreService.ListScores:output_type -> bank.v1.ListScoresResponse
+	9, // [9:11] is the sub-list for method output_type
+	7, // [7:9] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_creditscore_proto_init() }

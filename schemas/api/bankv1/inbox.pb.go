@@ -12,6 +12,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -100,7 +101,10 @@ type ListInboxRequest struct {
 	// as_of_position or min_position, and not in the future.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	// The answer as it was at the position of another answer of this service. Not with min_position.
-	AsOfPosition  string `protobuf:"bytes,7,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	AsOfPosition string `protobuf:"bytes,7,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// Only these fields of the answer, such as notifications.kind,unread: a name of one in a list stands behind the list's. All where it is left
+	// out; freshness and next_page_token are always there.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,8,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -182,6 +186,13 @@ func (x *ListInboxRequest) GetAsOfPosition() string {
 		return x.AsOfPosition
 	}
 	return ""
+}
+
+func (x *ListInboxRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type ListInboxResponse struct {
@@ -487,7 +498,7 @@ var File_bank_v1_inbox_proto protoreflect.FileDescriptor
 
 const file_bank_v1_inbox_proto_rawDesc = "" +
 	"\n" +
-	"\x13bank/v1/inbox.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\xdc\x02\n" +
+	"\x13bank/v1/inbox.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\x90\x03\n" +
 	"\x10ListInboxRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12'\n" +
@@ -499,7 +510,8 @@ const file_bank_v1_inbox_proto_rawDesc = "" +
 	"\fmin_position\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\xc4\x01\n" +
+	"\x0eas_of_position\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x122\n" +
+	"\x06fields\x18\b \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"\xc4\x01\n" +
 	"\x11ListInboxResponse\x12;\n" +
 	"\rnotifications\x18\x01 \x03(\v2\x15.bank.v1.NotificationR\rnotifications\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x16\n" +
@@ -557,25 +569,27 @@ var file_bank_v1_inbox_proto_goTypes = []any{
 	(*MarkReadRequest)(nil),       // 4: bank.v1.MarkReadRequest
 	(*MarkReadResponse)(nil),      // 5: bank.v1.MarkReadResponse
 	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*refoldv1.Freshness)(nil),    // 7: refold.v1.Freshness
+	(*fieldmaskpb.FieldMask)(nil), // 7: google.protobuf.FieldMask
+	(*refoldv1.Freshness)(nil),    // 8: refold.v1.Freshness
 }
 var file_bank_v1_inbox_proto_depIdxs = []int32{
-	6, // 0: bank.v1.ListInboxRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	3, // 1: bank.v1.ListInboxResponse.notifications:type_name -> bank.v1.Notification
-	7, // 2: bank.v1.ListInboxResponse.freshness:type_name -> refold.v1.Freshness
-	0, // 3: bank.v1.Notification.kind:type_name -> bank.v1.NotificationKind
-	6, // 4: bank.v1.Notification.occurred_at:type_name -> google.protobuf.Timestamp
-	6, // 5: bank.v1.Notification.read_at:type_name -> google.protobuf.Timestamp
-	3, // 6: bank.v1.MarkReadResponse.notification:type_name -> bank.v1.Notification
-	1, // 7: bank.v1.InboxService.ListInbox:input_type -> bank.v1.ListInboxRequest
-	4, // 8: bank.v1.InboxService.MarkRead:input_type -> bank.v1.MarkReadRequest
-	2, // 9: bank.v1.InboxService.ListInbox:output_type -> bank.v1.ListInboxResponse
-	5, // 10: bank.v1.InboxService.MarkRead:output_type -> bank.v1.MarkReadResponse
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	6,  // 0: bank.v1.ListInboxRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	7,  // 1: bank.v1.ListInboxRequest.fields:type_name -> google.protobuf.FieldMask
+	3,  // 2: bank.v1.ListInboxResponse.notifications:type_name -> bank.v1.Notification
+	8,  // 3: bank.v1.ListInboxResponse.freshness:type_name -> refold.v1.Freshness
+	0,  // 4: bank.v1.Notification.kind:type_name -> bank.v1.NotificationKind
+	6,  // 5: bank.v1.Notification.occurred_at:type_name -> google.protobuf.Timestamp
+	6,  // 6: bank.v1.Notification.read_at:type_name -> google.protobuf.Timestamp
+	3,  // 7: bank.v1.MarkReadResponse.notification:type_name -> bank.v1.Notification
+	1,  // 8: bank.v1.InboxService.ListInbox:input_type -> bank.v1.ListInboxRequest
+	4,  // 9: bank.v1.InboxService.MarkRead:input_type -> bank.v1.MarkReadRequest
+	2,  // 10: bank.v1.InboxService.ListInbox:output_type -> bank.v1.ListInboxResponse
+	5,  // 11: bank.v1.InboxService.MarkRead:output_type -> bank.v1.MarkReadResponse
+	10, // [10:12] is the sub-list for method output_type
+	8,  // [8:10] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_inbox_proto_init() }

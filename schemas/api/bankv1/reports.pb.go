@@ -13,6 +13,7 @@ import (
 	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -385,7 +386,10 @@ type ListEntriesRequest struct {
 	// as_of_position or min_position, and not in the future.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
-	AsOfPosition  string `protobuf:"bytes,8,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	AsOfPosition string `protobuf:"bytes,8,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// Only these fields of the answer, such as entries.event_id: a name of one in a list stands behind the list's. All where it is left
+	// out; freshness and next_page_token are always there.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,9,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -474,6 +478,13 @@ func (x *ListEntriesRequest) GetAsOfPosition() string {
 		return x.AsOfPosition
 	}
 	return ""
+}
+
+func (x *ListEntriesRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type ListEntriesResponse struct {
@@ -693,7 +704,9 @@ type ListPendingRequest struct {
 	// as_of_position or min_position, and not in the future.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
-	AsOfPosition  string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	AsOfPosition string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// Only these fields of the answer.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,5,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -754,6 +767,13 @@ func (x *ListPendingRequest) GetAsOfPosition() string {
 		return x.AsOfPosition
 	}
 	return ""
+}
+
+func (x *ListPendingRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type ListPendingResponse struct {
@@ -1004,7 +1024,9 @@ type ListAccountsRequest struct {
 	// as_of_position or min_position, and not in the future.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
-	AsOfPosition  string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	AsOfPosition string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// Only these fields of the answer.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,5,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1065,6 +1087,13 @@ func (x *ListAccountsRequest) GetAsOfPosition() string {
 		return x.AsOfPosition
 	}
 	return ""
+}
+
+func (x *ListAccountsRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type ListAccountsResponse struct {
@@ -1134,7 +1163,9 @@ type GetSpendingRequest struct {
 	AsOfPosition string `protobuf:"bytes,6,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
 	// Where months begin and end, such as Europe/Paris; where the customer is, if it is left out: the first time zone
 	// that an account of the customer states, else UTC.
-	TimeZone      string `protobuf:"bytes,7,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	TimeZone string `protobuf:"bytes,7,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Only these fields of the answer.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,8,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1216,6 +1247,13 @@ func (x *GetSpendingRequest) GetTimeZone() string {
 		return x.TimeZone
 	}
 	return ""
+}
+
+func (x *GetSpendingRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type GetSpendingResponse struct {
@@ -1528,7 +1566,9 @@ type ListMerchantsRequest struct {
 	// as_of_position or min_position, and not in the future.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
-	AsOfPosition  string `protobuf:"bytes,8,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	AsOfPosition string `protobuf:"bytes,8,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// Only these fields of the answer.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,9,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1617,6 +1657,13 @@ func (x *ListMerchantsRequest) GetAsOfPosition() string {
 		return x.AsOfPosition
 	}
 	return ""
+}
+
+func (x *ListMerchantsRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type ListMerchantsResponse struct {
@@ -1759,7 +1806,9 @@ type ListRecurringPaymentsRequest struct {
 	// as_of_position or min_position, and not in the future.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
-	AsOfPosition  string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	AsOfPosition string `protobuf:"bytes,4,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// Only these fields of the answer.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,5,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1820,6 +1869,13 @@ func (x *ListRecurringPaymentsRequest) GetAsOfPosition() string {
 		return x.AsOfPosition
 	}
 	return ""
+}
+
+func (x *ListRecurringPaymentsRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type ListRecurringPaymentsResponse struct {
@@ -1963,7 +2019,9 @@ type GetBankSpendingRequest struct {
 	// Last month, included.
 	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
 	// Position token: wait until the projection has folded every partition up to it.
-	MinPosition   string `protobuf:"bytes,3,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	MinPosition string `protobuf:"bytes,3,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// Only these fields of the answer.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,4,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2017,6 +2075,13 @@ func (x *GetBankSpendingRequest) GetMinPosition() string {
 		return x.MinPosition
 	}
 	return ""
+}
+
+func (x *GetBankSpendingRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type GetBankSpendingResponse struct {
@@ -2228,7 +2293,7 @@ var File_bank_v1_reports_proto protoreflect.FileDescriptor
 
 const file_bank_v1_reports_proto_rawDesc = "" +
 	"\n" +
-	"\x15bank/v1/reports.proto\x12\abank.v1\x1a\x1abank/v1/transactions.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\x93\x02\n" +
+	"\x15bank/v1/reports.proto\x12\abank.v1\x1a\x1abank/v1/transactions.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\x93\x02\n" +
 	"\x11GetAccountRequest\x12(\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12+\n" +
@@ -2258,7 +2323,7 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	" \x01(\x03R\theldMinor\x12'\n" +
 	"\x0favailable_minor\x18\v \x01(\x03R\x0eavailableMinor\x12*\n" +
 	"\x11daily_limit_minor\x18\f \x01(\x03R\x0fdailyLimitMinor\x12\x1b\n" +
-	"\ttime_zone\x18\r \x01(\tR\btimeZone\"\x83\x03\n" +
+	"\ttime_zone\x18\r \x01(\tR\btimeZone\"\xb7\x03\n" +
 	"\x12ListEntriesRequest\x12(\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12.\n" +
@@ -2271,7 +2336,8 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\fmin_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\xd7\x01\n" +
+	"\x0eas_of_position\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x122\n" +
+	"\x06fields\x18\t \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"\xd7\x01\n" +
 	"\x13ListEntriesResponse\x120\n" +
 	"\aentries\x18\x01 \x03(\v2\x16.bank.v1.StatementLineR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x122\n" +
@@ -2293,14 +2359,15 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\bcategory\x18\n" +
 	" \x01(\tR\bcategory\x12\x1a\n" +
 	"\breverses\x18\v \x01(\tR\breverses\x126\n" +
-	"\x17effective_balance_minor\x18\f \x01(\x03R\x15effectiveBalanceMinor\"\xd5\x01\n" +
+	"\x17effective_balance_minor\x18\f \x01(\x03R\x15effectiveBalanceMinor\"\x89\x02\n" +
 	"\x12ListPendingRequest\x12(\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x03\x18dR\taccountId\x12+\n" +
 	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\x8f\x02\n" +
+	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x122\n" +
+	"\x06fields\x18\x05 \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"\x8f\x02\n" +
 	"\x13ListPendingResponse\x12*\n" +
 	"\x05holds\x18\x01 \x03(\v2\x14.bank.v1.PendingHoldR\x05holds\x126\n" +
 	"\ttransfers\x18\x02 \x03(\v2\x18.bank.v1.PendingOutgoingR\ttransfers\x12\x1d\n" +
@@ -2324,17 +2391,18 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\famount_minor\x18\x02 \x01(\x03R\vamountMinor\x12;\n" +
 	"\voccurred_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\"\n" +
-	"\rto_account_id\x18\x04 \x01(\tR\vtoAccountId\"\xf5\x01\n" +
+	"\rto_account_id\x18\x04 \x01(\tR\vtoAccountId\"\xa9\x02\n" +
 	"\x13ListAccountsRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12+\n" +
 	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"x\n" +
+	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x122\n" +
+	"\x06fields\x18\x05 \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"x\n" +
 	"\x14ListAccountsResponse\x12,\n" +
 	"\baccounts\x18\x01 \x03(\v2\x10.bank.v1.AccountR\baccounts\x122\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xb3\x03\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xe7\x03\n" +
 	"\x12GetSpendingRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x128\n" +
@@ -2344,7 +2412,8 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\n" +
 	"as_of_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
 	"\x0eas_of_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x12M\n" +
-	"\ttime_zone\x18\a \x01(\tB0\xbaH-r+\x18@2'^([A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*)?$R\btimeZone\"\x96\x01\n" +
+	"\ttime_zone\x18\a \x01(\tB0\xbaH-r+\x18@2'^([A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*)?$R\btimeZone\x122\n" +
+	"\x06fields\x18\b \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"\x96\x01\n" +
 	"\x13GetSpendingResponse\x12.\n" +
 	"\x06months\x18\x01 \x03(\v2\x16.bank.v1.MonthSpendingR\x06months\x122\n" +
 	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\x12\x1b\n" +
@@ -2370,7 +2439,7 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x1f\n" +
 	"\vspent_minor\x18\x03 \x01(\x03R\n" +
 	"spentMinor\x12\x18\n" +
-	"\aentries\x18\x04 \x01(\x03R\aentries\"\xb8\x03\n" +
+	"\aentries\x18\x04 \x01(\x03R\aentries\"\xec\x03\n" +
 	"\x14ListMerchantsRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x128\n" +
@@ -2383,7 +2452,8 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\fmin_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\xac\x01\n" +
+	"\x0eas_of_position\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x122\n" +
+	"\x06fields\x18\t \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"\xac\x01\n" +
 	"\x15ListMerchantsResponse\x127\n" +
 	"\tmerchants\x18\x01 \x03(\v2\x19.bank.v1.MerchantSpendingR\tmerchants\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x122\n" +
@@ -2393,14 +2463,15 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x1f\n" +
 	"\vspent_minor\x18\x03 \x01(\x03R\n" +
 	"spentMinor\x12\x18\n" +
-	"\aentries\x18\x04 \x01(\x03R\aentries\"\xfe\x01\n" +
+	"\aentries\x18\x04 \x01(\x03R\aentries\"\xb2\x02\n" +
 	"\x1cListRecurringPaymentsRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12+\n" +
 	"\fmin_position\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\x8a\x01\n" +
+	"\x0eas_of_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x122\n" +
+	"\x06fields\x18\x05 \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"\x8a\x01\n" +
 	"\x1dListRecurringPaymentsResponse\x125\n" +
 	"\bpayments\x18\x01 \x03(\v2\x19.bank.v1.RecurringPaymentR\bpayments\x122\n" +
 	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xa0\x01\n" +
@@ -2411,11 +2482,12 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\n" +
 	"last_month\x18\x04 \x01(\tR\tlastMonth\x12\x1d\n" +
 	"\n" +
-	"last_minor\x18\x05 \x01(\x03R\tlastMinor\"\xb5\x01\n" +
+	"last_minor\x18\x05 \x01(\x03R\tlastMinor\"\xe9\x01\n" +
 	"\x16GetBankSpendingRequest\x128\n" +
 	"\x04from\x18\x01 \x01(\tB$\xbaH!r\x1f2\x1d^([0-9]{4}-(0[1-9]|1[0-2]))?$R\x04from\x124\n" +
 	"\x02to\x18\x02 \x01(\tB$\xbaH!r\x1f2\x1d^([0-9]{4}-(0[1-9]|1[0-2]))?$R\x02to\x12+\n" +
-	"\fmin_position\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"y\n" +
+	"\fmin_position\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x122\n" +
+	"\x06fields\x18\x04 \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"y\n" +
 	"\x17GetBankSpendingResponse\x12*\n" +
 	"\x06months\x18\x01 \x03(\v2\x12.bank.v1.BankMonthR\x06months\x122\n" +
 	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\x85\x01\n" +
@@ -2500,8 +2572,9 @@ var file_bank_v1_reports_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),         // 28: google.protobuf.Timestamp
 	(*refoldv1.Freshness)(nil),            // 29: refold.v1.Freshness
 	(AccountKind)(0),                      // 30: bank.v1.AccountKind
-	(EntryKind)(0),                        // 31: bank.v1.EntryKind
-	(*httpbody.HttpBody)(nil),             // 32: google.api.HttpBody
+	(*fieldmaskpb.FieldMask)(nil),         // 31: google.protobuf.FieldMask
+	(EntryKind)(0),                        // 32: bank.v1.EntryKind
+	(*httpbody.HttpBody)(nil),             // 33: google.api.HttpBody
 }
 var file_bank_v1_reports_proto_depIdxs = []int32{
 	28, // 0: bank.v1.GetAccountRequest.as_of_time:type_name -> google.protobuf.Timestamp
@@ -2514,67 +2587,74 @@ var file_bank_v1_reports_proto_depIdxs = []int32{
 	28, // 7: bank.v1.ListEntriesRequest.from:type_name -> google.protobuf.Timestamp
 	28, // 8: bank.v1.ListEntriesRequest.to:type_name -> google.protobuf.Timestamp
 	28, // 9: bank.v1.ListEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	6,  // 10: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
-	29, // 11: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
-	31, // 12: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
-	28, // 13: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
-	28, // 14: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
-	28, // 15: bank.v1.ListPendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	9,  // 16: bank.v1.ListPendingResponse.holds:type_name -> bank.v1.PendingHold
-	10, // 17: bank.v1.ListPendingResponse.transfers:type_name -> bank.v1.PendingOutgoing
-	29, // 18: bank.v1.ListPendingResponse.freshness:type_name -> refold.v1.Freshness
-	28, // 19: bank.v1.PendingHold.occurred_at:type_name -> google.protobuf.Timestamp
-	28, // 20: bank.v1.PendingHold.expires_at:type_name -> google.protobuf.Timestamp
-	28, // 21: bank.v1.PendingOutgoing.occurred_at:type_name -> google.protobuf.Timestamp
-	28, // 22: bank.v1.ListAccountsRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	3,  // 23: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
-	29, // 24: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
-	28, // 25: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	15, // 26: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
-	29, // 27: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
-	17, // 28: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
-	16, // 29: bank.v1.MonthSpending.totals:type_name -> bank.v1.MonthTotal
-	28, // 30: bank.v1.ListMerchantsRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	20, // 31: bank.v1.ListMerchantsResponse.merchants:type_name -> bank.v1.MerchantSpending
-	29, // 32: bank.v1.ListMerchantsResponse.freshness:type_name -> refold.v1.Freshness
-	28, // 33: bank.v1.ListRecurringPaymentsRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	23, // 34: bank.v1.ListRecurringPaymentsResponse.payments:type_name -> bank.v1.RecurringPayment
-	29, // 35: bank.v1.ListRecurringPaymentsResponse.freshness:type_name -> refold.v1.Freshness
-	26, // 36: bank.v1.GetBankSpendingResponse.months:type_name -> bank.v1.BankMonth
-	29, // 37: bank.v1.GetBankSpendingResponse.freshness:type_name -> refold.v1.Freshness
-	17, // 38: bank.v1.BankMonth.categories:type_name -> bank.v1.CategorySpending
-	28, // 39: bank.v1.DownloadStatementRequest.from:type_name -> google.protobuf.Timestamp
-	28, // 40: bank.v1.DownloadStatementRequest.to:type_name -> google.protobuf.Timestamp
-	28, // 41: bank.v1.DownloadStatementRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	1,  // 42: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
-	4,  // 43: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
-	7,  // 44: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
-	11, // 45: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
-	13, // 46: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
-	18, // 47: bank.v1.ReportsService.ListMerchants:input_type -> bank.v1.ListMerchantsRequest
-	21, // 48: bank.v1.ReportsService.ListRecurringPayments:input_type -> bank.v1.ListRecurringPaymentsRequest
-	27, // 49: bank.v1.ReportsService.DownloadStatement:input_type -> bank.v1.DownloadStatementRequest
-	27, // 50: bank.v1.ReportsService.DownloadStatementParquet:input_type -> bank.v1.DownloadStatementRequest
-	13, // 51: bank.v1.ReportsService.DownloadSpending:input_type -> bank.v1.GetSpendingRequest
-	13, // 52: bank.v1.ReportsService.DownloadSpendingParquet:input_type -> bank.v1.GetSpendingRequest
-	24, // 53: bank.v1.ReportsService.GetBankSpending:input_type -> bank.v1.GetBankSpendingRequest
-	2,  // 54: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
-	5,  // 55: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
-	8,  // 56: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
-	12, // 57: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
-	14, // 58: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
-	19, // 59: bank.v1.ReportsService.ListMerchants:output_type -> bank.v1.ListMerchantsResponse
-	22, // 60: bank.v1.ReportsService.ListRecurringPayments:output_type -> bank.v1.ListRecurringPaymentsResponse
-	32, // 61: bank.v1.ReportsService.DownloadStatement:output_type -> google.api.HttpBody
-	32, // 62: bank.v1.ReportsService.DownloadStatementParquet:output_type -> google.api.HttpBody
-	32, // 63: bank.v1.ReportsService.DownloadSpending:output_type -> google.api.HttpBody
-	32, // 64: bank.v1.ReportsService.DownloadSpendingParquet:output_type -> google.api.HttpBody
-	25, // 65: bank.v1.ReportsService.GetBankSpending:output_type -> bank.v1.GetBankSpendingResponse
-	54, // [54:66] is the sub-list for method output_type
-	42, // [42:54] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	31, // 10: bank.v1.ListEntriesRequest.fields:type_name -> google.protobuf.FieldMask
+	6,  // 11: bank.v1.ListEntriesResponse.entries:type_name -> bank.v1.StatementLine
+	29, // 12: bank.v1.ListEntriesResponse.freshness:type_name -> refold.v1.Freshness
+	32, // 13: bank.v1.StatementLine.kind:type_name -> bank.v1.EntryKind
+	28, // 14: bank.v1.StatementLine.occurred_at:type_name -> google.protobuf.Timestamp
+	28, // 15: bank.v1.StatementLine.recorded_at:type_name -> google.protobuf.Timestamp
+	28, // 16: bank.v1.ListPendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	31, // 17: bank.v1.ListPendingRequest.fields:type_name -> google.protobuf.FieldMask
+	9,  // 18: bank.v1.ListPendingResponse.holds:type_name -> bank.v1.PendingHold
+	10, // 19: bank.v1.ListPendingResponse.transfers:type_name -> bank.v1.PendingOutgoing
+	29, // 20: bank.v1.ListPendingResponse.freshness:type_name -> refold.v1.Freshness
+	28, // 21: bank.v1.PendingHold.occurred_at:type_name -> google.protobuf.Timestamp
+	28, // 22: bank.v1.PendingHold.expires_at:type_name -> google.protobuf.Timestamp
+	28, // 23: bank.v1.PendingOutgoing.occurred_at:type_name -> google.protobuf.Timestamp
+	28, // 24: bank.v1.ListAccountsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	31, // 25: bank.v1.ListAccountsRequest.fields:type_name -> google.protobuf.FieldMask
+	3,  // 26: bank.v1.ListAccountsResponse.accounts:type_name -> bank.v1.Account
+	29, // 27: bank.v1.ListAccountsResponse.freshness:type_name -> refold.v1.Freshness
+	28, // 28: bank.v1.GetSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	31, // 29: bank.v1.GetSpendingRequest.fields:type_name -> google.protobuf.FieldMask
+	15, // 30: bank.v1.GetSpendingResponse.months:type_name -> bank.v1.MonthSpending
+	29, // 31: bank.v1.GetSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	17, // 32: bank.v1.MonthSpending.categories:type_name -> bank.v1.CategorySpending
+	16, // 33: bank.v1.MonthSpending.totals:type_name -> bank.v1.MonthTotal
+	28, // 34: bank.v1.ListMerchantsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	31, // 35: bank.v1.ListMerchantsRequest.fields:type_name -> google.protobuf.FieldMask
+	20, // 36: bank.v1.ListMerchantsResponse.merchants:type_name -> bank.v1.MerchantSpending
+	29, // 37: bank.v1.ListMerchantsResponse.freshness:type_name -> refold.v1.Freshness
+	28, // 38: bank.v1.ListRecurringPaymentsRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	31, // 39: bank.v1.ListRecurringPaymentsRequest.fields:type_name -> google.protobuf.FieldMask
+	23, // 40: bank.v1.ListRecurringPaymentsResponse.payments:type_name -> bank.v1.RecurringPayment
+	29, // 41: bank.v1.ListRecurringPaymentsResponse.freshness:type_name -> refold.v1.Freshness
+	31, // 42: bank.v1.GetBankSpendingRequest.fields:type_name -> google.protobuf.FieldMask
+	26, // 43: bank.v1.GetBankSpendingResponse.months:type_name -> bank.v1.BankMonth
+	29, // 44: bank.v1.GetBankSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	17, // 45: bank.v1.BankMonth.categories:type_name -> bank.v1.CategorySpending
+	28, // 46: bank.v1.DownloadStatementRequest.from:type_name -> google.protobuf.Timestamp
+	28, // 47: bank.v1.DownloadStatementRequest.to:type_name -> google.protobuf.Timestamp
+	28, // 48: bank.v1.DownloadStatementRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	1,  // 49: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
+	4,  // 50: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
+	7,  // 51: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
+	11, // 52: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
+	13, // 53: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
+	18, // 54: bank.v1.ReportsService.ListMerchants:input_type -> bank.v1.ListMerchantsRequest
+	21, // 55: bank.v1.ReportsService.ListRecurringPayments:input_type -> bank.v1.ListRecurringPaymentsRequest
+	27, // 56: bank.v1.ReportsService.DownloadStatement:input_type -> bank.v1.DownloadStatementRequest
+	27, // 57: bank.v1.ReportsService.DownloadStatementParquet:input_type -> bank.v1.DownloadStatementRequest
+	13, // 58: bank.v1.ReportsService.DownloadSpending:input_type -> bank.v1.GetSpendingRequest
+	13, // 59: bank.v1.ReportsService.DownloadSpendingParquet:input_type -> bank.v1.GetSpendingRequest
+	24, // 60: bank.v1.ReportsService.GetBankSpending:input_type -> bank.v1.GetBankSpendingRequest
+	2,  // 61: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
+	5,  // 62: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
+	8,  // 63: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
+	12, // 64: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
+	14, // 65: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
+	19, // 66: bank.v1.ReportsService.ListMerchants:output_type -> bank.v1.ListMerchantsResponse
+	22, // 67: bank.v1.ReportsService.ListRecurringPayments:output_type -> bank.v1.ListRecurringPaymentsResponse
+	33, // 68: bank.v1.ReportsService.DownloadStatement:output_type -> google.api.HttpBody
+	33, // 69: bank.v1.ReportsService.DownloadStatementParquet:output_type -> google.api.HttpBody
+	33, // 70: bank.v1.ReportsService.DownloadSpending:output_type -> google.api.HttpBody
+	33, // 71: bank.v1.ReportsService.DownloadSpendingParquet:output_type -> google.api.HttpBody
+	25, // 72: bank.v1.ReportsService.GetBankSpending:output_type -> bank.v1.GetBankSpendingResponse
+	61, // [61:73] is the sub-list for method output_type
+	49, // [49:61] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_reports_proto_init() }

@@ -12,6 +12,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -100,7 +101,10 @@ type GetRewardsRequest struct {
 	// as_of_position or min_position, and not in the future.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
-	AsOfPosition  string `protobuf:"bytes,5,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	AsOfPosition string `protobuf:"bytes,5,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// Only these fields of the answer, such as points,expiring.points: a name of one in a list stands behind the list's. All where it is left
+	// out; freshness and next_page_token are always there.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,6,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -168,6 +172,13 @@ func (x *GetRewardsRequest) GetAsOfPosition() string {
 		return x.AsOfPosition
 	}
 	return ""
+}
+
+func (x *GetRewardsRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type GetRewardsResponse struct {
@@ -420,7 +431,9 @@ type ListRewardEntriesRequest struct {
 	// as_of_position or min_position, and not in the future.
 	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	// The answer as it was at the position of a token, of a write or of another read. Not with min_position.
-	AsOfPosition  string `protobuf:"bytes,6,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	AsOfPosition string `protobuf:"bytes,6,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
+	// Only these fields of the answer.
+	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,7,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -495,6 +508,13 @@ func (x *ListRewardEntriesRequest) GetAsOfPosition() string {
 		return x.AsOfPosition
 	}
 	return ""
+}
+
+func (x *ListRewardEntriesRequest) GetFields() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
 }
 
 type ListRewardEntriesResponse struct {
@@ -668,7 +688,7 @@ var File_bank_v1_rewards_proto protoreflect.FileDescriptor
 
 const file_bank_v1_rewards_proto_rawDesc = "" +
 	"\n" +
-	"\x15bank/v1/rewards.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\xa4\x02\n" +
+	"\x15bank/v1/rewards.proto\x12\abank.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19refold/v1/freshness.proto\"\xd8\x02\n" +
 	"\x11GetRewardsRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12/\n" +
@@ -676,7 +696,8 @@ const file_bank_v1_rewards_proto_rawDesc = "" +
 	"\fmin_position\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\xcc\x04\n" +
+	"\x0eas_of_position\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x122\n" +
+	"\x06fields\x18\x06 \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"\xcc\x04\n" +
 	"\x12GetRewardsResponse\x12\x1f\n" +
 	"\vcustomer_id\x18\x01 \x01(\tR\n" +
 	"customerId\x12\x16\n" +
@@ -701,7 +722,7 @@ const file_bank_v1_rewards_proto_rawDesc = "" +
 	"\tfreshness\x18\x11 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\">\n" +
 	"\x0eExpiringPoints\x12\x14\n" +
 	"\x05month\x18\x01 \x01(\tR\x05month\x12\x16\n" +
-	"\x06points\x18\x02 \x01(\x03R\x06points\"\xcc\x02\n" +
+	"\x06points\x18\x02 \x01(\x03R\x06points\"\x80\x03\n" +
 	"\x18ListRewardEntriesRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12'\n" +
@@ -712,7 +733,8 @@ const file_bank_v1_rewards_proto_rawDesc = "" +
 	"\fmin_position\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x128\n" +
 	"\n" +
 	"as_of_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
-	"\x0eas_of_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"\xcc\x01\n" +
+	"\x0eas_of_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\x122\n" +
+	"\x06fields\x18\a \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"\xcc\x01\n" +
 	"\x19ListRewardEntriesResponse\x12.\n" +
 	"\aentries\x18\x01 \x03(\v2\x14.bank.v1.RewardEntryR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12#\n" +
@@ -762,27 +784,30 @@ var file_bank_v1_rewards_proto_goTypes = []any{
 	(*ListRewardEntriesResponse)(nil), // 5: bank.v1.ListRewardEntriesResponse
 	(*RewardEntry)(nil),               // 6: bank.v1.RewardEntry
 	(*timestamppb.Timestamp)(nil),     // 7: google.protobuf.Timestamp
-	(*refoldv1.Freshness)(nil),        // 8: refold.v1.Freshness
+	(*fieldmaskpb.FieldMask)(nil),     // 8: google.protobuf.FieldMask
+	(*refoldv1.Freshness)(nil),        // 9: refold.v1.Freshness
 }
 var file_bank_v1_rewards_proto_depIdxs = []int32{
 	7,  // 0: bank.v1.GetRewardsRequest.as_of:type_name -> google.protobuf.Timestamp
 	7,  // 1: bank.v1.GetRewardsRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	3,  // 2: bank.v1.GetRewardsResponse.expiring:type_name -> bank.v1.ExpiringPoints
-	8,  // 3: bank.v1.GetRewardsResponse.freshness:type_name -> refold.v1.Freshness
-	7,  // 4: bank.v1.ListRewardEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	6,  // 5: bank.v1.ListRewardEntriesResponse.entries:type_name -> bank.v1.RewardEntry
-	8,  // 6: bank.v1.ListRewardEntriesResponse.freshness:type_name -> refold.v1.Freshness
-	0,  // 7: bank.v1.RewardEntry.kind:type_name -> bank.v1.RewardEntryKind
-	7,  // 8: bank.v1.RewardEntry.occurred_at:type_name -> google.protobuf.Timestamp
-	1,  // 9: bank.v1.RewardsService.GetRewards:input_type -> bank.v1.GetRewardsRequest
-	4,  // 10: bank.v1.RewardsService.ListRewardEntries:input_type -> bank.v1.ListRewardEntriesRequest
-	2,  // 11: bank.v1.RewardsService.GetRewards:output_type -> bank.v1.GetRewardsResponse
-	5,  // 12: bank.v1.RewardsService.ListRewardEntries:output_type -> bank.v1.ListRewardEntriesResponse
-	11, // [11:13] is the sub-list for method output_type
-	9,  // [9:11] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	8,  // 2: bank.v1.GetRewardsRequest.fields:type_name -> google.protobuf.FieldMask
+	3,  // 3: bank.v1.GetRewardsResponse.expiring:type_name -> bank.v1.ExpiringPoints
+	9,  // 4: bank.v1.GetRewardsResponse.freshness:type_name -> refold.v1.Freshness
+	7,  // 5: bank.v1.ListRewardEntriesRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	8,  // 6: bank.v1.ListRewardEntriesRequest.fields:type_name -> google.protobuf.FieldMask
+	6,  // 7: bank.v1.ListRewardEntriesResponse.entries:type_name -> bank.v1.RewardEntry
+	9,  // 8: bank.v1.ListRewardEntriesResponse.freshness:type_name -> refold.v1.Freshness
+	0,  // 9: bank.v1.RewardEntry.kind:type_name -> bank.v1.RewardEntryKind
+	7,  // 10: bank.v1.RewardEntry.occurred_at:type_name -> google.protobuf.Timestamp
+	1,  // 11: bank.v1.RewardsService.GetRewards:input_type -> bank.v1.GetRewardsRequest
+	4,  // 12: bank.v1.RewardsService.ListRewardEntries:input_type -> bank.v1.ListRewardEntriesRequest
+	2,  // 13: bank.v1.RewardsService.GetRewards:output_type -> bank.v1.GetRewardsResponse
+	5,  // 14: bank.v1.RewardsService.ListRewardEntries:output_type -> bank.v1.ListRewardEntriesResponse
+	13, // [13:15] is the sub-list for method output_type
+	11, // [11:13] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_rewards_proto_init() }
