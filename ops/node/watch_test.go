@@ -98,4 +98,16 @@ func TestScoreRewardsAndInboxAreWatched(t *testing.T) {
 	told(`NOTIFICATION_KIND_LARGE_PURCHASE`)
 	leaveScore()
 	leavePoints()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+n.Addresses().HTTP+"/v1/reports/spending", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Accept", "text/event-stream")
+	resp, err := http.DefaultClient.Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusNotAcceptable {
+		t.Errorf("an answer of all partitions: got %d, %v", resp.StatusCode, err)
+	}
 }

@@ -49,7 +49,7 @@ type state struct {
 	message proto.Message
 	http    recorder
 	// at is the position token of the answer, next that of an answer with one more event, and digest what tells the
-	// answer from others; all are "" where it says not how fresh it is.
+	// answer from others; all are "" where it says not how fresh it is, or is of several partitions.
 	at, next, digest string
 }
 
@@ -135,6 +135,10 @@ func (s *state) sum() error {
 	if err != nil {
 		return fmt.Errorf("position of %s: %w", m.Descriptor().FullName(), err)
 	}
+	if len(token.Positions) != 1 {
+		s.at = "" // it could not be told what to wait for
+		return nil
+	}
 	for p := range token.Positions {
 		token.Positions[p]++
 	}
@@ -176,7 +180,7 @@ func (r *rest) watch(w http.ResponseWriter, q *http.Request) {
 	case first.message == nil && !first.passes():
 		first.repeat(w)
 	case first.message != nil && first.at == "":
-		text := "this answer says not how fresh it is, and cannot be watched"
+		text := "this answer cannot be watched: it says not how fresh it is, or is of several partitions"
 		write(w, http.StatusNotAcceptable, detailed(codes.InvalidArgument, text, info(reasonNotWatchable)))
 	default:
 		out := &stream{rest: r, q: q, w: w, control: http.NewResponseController(w), from: from, seen: seen}
