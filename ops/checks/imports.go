@@ -69,6 +69,7 @@ func places() []place {
 		{library: "github.com/linkedin/goavro", folders: []string{"schemas", "streams"}},
 		{library: "github.com/gocql/gocql", folders: []string{"projections/store/cassandra"}},
 		{library: "github.com/cockroachdb/pebble", folders: []string{"projections/store/pebble"}},
+		{library: "github.com/minio/minio-go", folders: []string{"ops/exporter"}},
 	}
 }
 

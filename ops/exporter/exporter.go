@@ -7,7 +7,7 @@
 // them anew. So a reader who loads the files that manifests name, in their order, gets every row once, whatever
 // failed when.
 //
-// A folder holds one export of one log:
+// A store, a folder or a place in a bucket of S3, holds one export of one log:
 //
 //	entries/p07-812-1040.csv    rows of partition 7 from position 812 up to, not including, 1040
 //	manifest/00000003.json      what the third increment holds, and the digest of the manifest before it
@@ -24,8 +24,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/refold/refold/schemas/codec"
@@ -41,15 +39,15 @@ type Config struct {
 	Codec   *codec.Codec
 	// Topic is the journal's topic.
 	Topic string
-	// Folder is where the export is; it is made where it is missing.
-	Folder string
+	// To is where the export is.
+	To Store
 	// Format is what the files of the increment are; CSV where it is empty.
 	Format table.Format
 }
 
 func (c Config) format() table.Format { return cmp.Or(c.Format, table.CSV) }
 
-// Where files are, below the folder.
+// Where files are in a store.
 const (
 	entriesFolder  = "entries"
 	manifestFolder = "manifest"
@@ -65,22 +63,17 @@ var ErrManifest = errors.New("the export cannot be continued")
 func Run(ctx context.Context, cfg Config) (Manifest, error) {
 	m, err := cfg.run(ctx)
 	if err != nil {
-		return Manifest{}, fmt.Errorf("export %s to %s: %w", cfg.Topic, cfg.Folder, err)
+		return Manifest{}, fmt.Errorf("export %s to %s: %w", cfg.Topic, cfg.To, err)
 	}
 	return m, nil
 }
 
 func (c Config) run(ctx context.Context) (Manifest, error) {
-	for _, folder := range []string{entriesFolder, manifestFolder} {
-		if err := os.MkdirAll(filepath.Join(c.Folder, folder), 0o755); err != nil {
-			return Manifest{}, err
-		}
-	}
 	log, err := c.log(ctx)
 	if err != nil {
 		return Manifest{}, err
 	}
-	done, err := c.progress(log)
+	done, err := c.progress(ctx, log)
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -102,7 +95,7 @@ func (c Config) run(ctx context.Context) (Manifest, error) {
 	if m.Files, err = c.write(ctx, spans); err != nil {
 		return Manifest{}, err
 	}
-	return m, c.publish(m)
+	return m, c.publish(ctx, m)
 }
 
 // log returns the identity of the topic, which another one of the same name does not have.
@@ -143,7 +136,7 @@ func (c Config) write(ctx context.Context, spans map[int32]timeline.Span) (files
 		return nil, err
 	}
 	for _, p := range slices.Sorted(maps.Keys(open)) {
-		written, err := open[p].finish()
+		written, err := open[p].finish(ctx, c.To)
 		if err != nil {
 			return nil, err
 		}

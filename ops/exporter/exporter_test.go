@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,16 +24,33 @@ import (
 // bank is a log and an export of it.
 type bank struct {
 	t      *testing.T
+	store  Store // that of cfg, without faults
 	broker *fake.Broker
 	cfg    Config
 	posted int
 	want   []string // the rows that must be there: event and account
 }
 
-func newBank(t *testing.T) *bank {
+// everywhere runs a test of an export into each kind of store.
+func everywhere(t *testing.T, test func(*bank)) {
+	for name, open := range map[string]func(*testing.T) Store{"folder": newFolder, "bucket": newBucket} {
+		t.Run(name, func(t *testing.T) { test(newBank(t, open(t))) })
+	}
+}
+
+func newFolder(t *testing.T) Store {
 	t.Helper()
-	b := &bank{t: t, broker: fake.New(t, 2)}
-	b.cfg = Config{Cluster: b.broker.Cluster, Codec: codec.New(new(codec.Local)), Topic: topic.Transactions, Folder: filepath.Join(t.TempDir(), "export")}
+	store, err := OpenFolder(filepath.Join(t.TempDir(), "export"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func newBank(t *testing.T, to Store) *bank {
+	t.Helper()
+	b := &bank{t: t, broker: fake.New(t, 2), store: to}
+	b.cfg = Config{Cluster: b.broker.Cluster, Codec: codec.New(new(codec.Local)), Topic: topic.Transactions, To: to}
 	return b
 }
 
@@ -73,14 +91,12 @@ func (b *bank) export() Manifest {
 // loaded returns the rows that a reader gets who loads what the manifests name.
 func (b *bank) loaded() (rows []string) {
 	b.t.Helper()
-	names, err := filepath.Glob(filepath.Join(b.cfg.Folder, manifestFolder, "*.json"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for n := int64(1); ; n++ {
 		var m Manifest
-		stored, err := os.ReadFile(name)
+		stored, err := b.store.Read(b.t.Context(), manifestName(n))
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
 		if err == nil {
 			err = json.Unmarshal(stored, &m)
 		}
@@ -102,7 +118,7 @@ const columns = "partition,offset,leg,event_id,recorded_at,occurred_at,kind,cust
 // load returns the rows of a file, whatever its format.
 func (b *bank) load(f File) (rows []string) {
 	b.t.Helper()
-	content, err := os.ReadFile(filepath.Join(b.cfg.Folder, f.Name))
+	content, err := b.store.Read(b.t.Context(), f.Name)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -134,102 +150,79 @@ func (b *bank) whole() {
 }
 
 func TestEveryRowOnce(t *testing.T) {
-	b := newBank(t)
-	if m := b.export(); m.Number != 0 {
-		t.Errorf("got %+v of an empty log", m)
-	}
-	b.post(0)
-	b.post(1)
-	if m := b.export(); m.Number != 1 || len(m.Files) != 2 || m.Files[0].From != 0 || m.Files[0].Rows != 2 {
-		t.Errorf("got %+v", m)
-	}
-	if m := b.export(); m.Number != 0 {
-		t.Errorf("got %+v where nothing was new", m)
-	}
-	b.post(1)
-	if m := b.export(); m.Number != 2 || len(m.Files) != 1 || m.Files[0].Partition != 1 || m.Files[0].From == 0 || m.Previous == "" {
-		t.Errorf("got %+v, want the new part of one partition", m)
-	}
-	b.whole()
-}
-
-// A run that fails when the data is there and the manifest is not neither repeats nor misses a row, also if more
-// has come until the next one.
-func TestFailureBeforeTheManifest(t *testing.T) {
-	b := newBank(t)
-	b.post(0)
-	b.export()
-	b.post(0)
-	b.post(1)
-	away := filepath.Join(b.cfg.Folder, manifestFolder, "away")
-	if err := os.MkdirAll(filepath.Join(b.cfg.manifest(2), "in the way"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Run(t.Context(), b.cfg); err == nil {
-		t.Fatal("got no error")
-	}
-	if err := os.Rename(b.cfg.manifest(2), away); err != nil {
-		t.Fatal(err)
-	}
-	b.post(0)
-	if m := b.export(); m.Number != 2 {
-		t.Errorf("got %+v", m)
-	}
-	b.whole()
-	b.tidy()
-}
-
-// tidy checks that no file is left that is not whole.
-func (b *bank) tidy() {
-	b.t.Helper()
-	if left, err := filepath.Glob(filepath.Join(b.cfg.Folder, "*", "*"+growing)); err != nil || len(left) > 0 {
-		b.t.Errorf("got %q left over, %v", left, err)
-	}
+	everywhere(t, func(b *bank) {
+		if m := b.export(); m.Number != 0 {
+			b.t.Errorf("got %+v of an empty log", m)
+		}
+		b.post(0)
+		b.post(1)
+		if m := b.export(); m.Number != 1 || len(m.Files) != 2 || m.Files[0].From != 0 || m.Files[0].Rows != 2 {
+			b.t.Errorf("got %+v", m)
+		}
+		if m := b.export(); m.Number != 0 {
+			b.t.Errorf("got %+v where nothing was new", m)
+		}
+		b.post(1)
+		if m := b.export(); m.Number != 2 || len(m.Files) != 1 || m.Files[0].Partition != 1 || m.Files[0].From == 0 || m.Previous == "" {
+			b.t.Errorf("got %+v, want the new part of one partition", m)
+		}
+		b.whole()
+		b.tidy()
+	})
 }
 
 // A record that cannot be read ends a run, and nothing is passed over.
 func TestRecordThatCannotBeRead(t *testing.T) {
-	b := newBank(t)
-	b.post(0)
-	b.broker.Commit(fake.Record{Topic: topic.Transactions, Partition: 0, Value: []byte("torn")})
-	if _, err := Run(t.Context(), b.cfg); !errors.Is(err, codec.ErrNotWireFormat) {
-		t.Errorf("got %v", err)
-	}
-	b.tidy()
+	everywhere(t, func(b *bank) {
+		b.post(0)
+		b.broker.Commit(fake.Record{Topic: topic.Transactions, Partition: 0, Value: []byte("torn")})
+		if _, err := Run(b.t.Context(), b.cfg); !errors.Is(err, codec.ErrNotWireFormat) {
+			b.t.Errorf("got %v", err)
+		}
+		b.tidy()
+	})
 }
 
 // Of two runs at once one fails where both would publish the same number, and the other one's rows stand.
 func TestTwoRunsAtOnce(t *testing.T) {
-	b := newBank(t)
-	b.post(0)
-	ctx := t.Context()
-	log, err := b.cfg.log(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.export()
-	if err := b.cfg.publish(Manifest{Number: 1, Topic: b.cfg.Topic, Log: log}); !errors.Is(err, os.ErrExist) {
-		t.Errorf("got %v, want that it is there", err)
-	}
-	b.whole()
+	everywhere(t, func(b *bank) {
+		b.post(0)
+		log, err := b.cfg.log(b.t.Context())
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		m := b.export()
+		if err := b.cfg.publish(b.t.Context(), Manifest{Number: 1, Topic: b.cfg.Topic, Log: log}); !errors.Is(err, fs.ErrExist) {
+			b.t.Errorf("got %v, want that it is there", err)
+		}
+		if err := b.cfg.publish(b.t.Context(), m); err != nil {
+			b.t.Errorf("the same again: got %v", err)
+		}
+		b.whole()
+	})
 }
 
 func TestManifestsThatDoNotFollow(t *testing.T) {
 	for name, spoil := range map[string]func(*bank) error{
 		"changed": func(b *bank) error {
-			stored, err := os.ReadFile(b.cfg.manifest(1))
-			return errors.Join(err, os.WriteFile(b.cfg.manifest(1), append(stored, ' '), 0o600))
+			path := filepath.Join(b.store.String(), manifestName(1))
+			stored, err := os.ReadFile(path)
+			return errors.Join(err, os.WriteFile(path, append(stored, ' '), 0o600))
 		},
-		"no JSON":          func(b *bank) error { return os.WriteFile(b.cfg.manifest(2), []byte("{"), 0o600) },
-		"another folder's": func(b *bank) error { return os.Rename(b.cfg.manifest(2), b.cfg.manifest(1)) },
+		"no JSON": func(b *bank) error {
+			return os.WriteFile(filepath.Join(b.store.String(), manifestName(2)), []byte("{"), 0o600)
+		},
+		"another folder's": func(b *bank) error {
+			return os.Rename(filepath.Join(b.store.String(), manifestName(2)), filepath.Join(b.store.String(), manifestName(1)))
+		},
 		"another log's": func(b *bank) error {
 			m := Manifest{Number: 1, Topic: b.cfg.Topic, Log: "00"}
 			stored, err := json.Marshal(m)
-			return errors.Join(err, os.Remove(b.cfg.manifest(2)), os.WriteFile(b.cfg.manifest(1), stored, 0o600))
+			return errors.Join(err, os.Remove(filepath.Join(b.store.String(), manifestName(2))), os.WriteFile(filepath.Join(b.store.String(), manifestName(1)), stored, 0o600))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBank(t)
+			b := newBank(t, newFolder(t))
 			for range 2 {
 				b.post(0)
 				b.export()
@@ -241,5 +234,13 @@ func TestManifestsThatDoNotFollow(t *testing.T) {
 				t.Errorf("got %v, want ErrManifest", err)
 			}
 		})
+	}
+}
+
+// tidy checks that no file is left that is not whole.
+func (b *bank) tidy() {
+	b.t.Helper()
+	if left, err := filepath.Glob(filepath.Join(b.store.Temporary(), "*"+growing)); err != nil || len(left) > 0 {
+		b.t.Errorf("got %q left over, %v", left, err)
 	}
 }

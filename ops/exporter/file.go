@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/refold/refold/schemas/category"
 	"github.com/refold/refold/schemas/codec"
@@ -21,24 +21,23 @@ import (
 // file is a file of entries as it grows. It has another name until it is whole.
 type file struct {
 	File
-	folder string
-	out    *os.File
-	sum    hash.Hash
-	rows   *table.Writer[entry]
-	view   codec.View[posted]
+	out  *os.File
+	sum  hash.Hash
+	rows *table.Writer[entry]
+	view codec.View[posted]
 }
 
 // growing is what the name of a file ends with that is not whole.
 const growing = ".tmp"
 
 func (c Config) create(partition int32, s timeline.Span) (*file, error) {
-	f := &file{folder: c.Folder, sum: sha256.New()}
+	f := &file{sum: sha256.New()}
 	f.File = File{
-		Name:      filepath.ToSlash(filepath.Join(entriesFolder, fmt.Sprintf("p%02d-%d-%d.%s", partition, s.Start, s.End, c.format()))),
+		Name:      fmt.Sprintf("%s/p%02d-%d-%d.%s", entriesFolder, partition, s.Start, s.End, c.format()),
 		Partition: partition, From: s.Start, Next: s.End,
 	}
 	var err error
-	if f.out, err = os.CreateTemp(filepath.Dir(f.path()), "*"+growing); err != nil {
+	if f.out, err = os.CreateTemp(c.To.Temporary(), "*"+growing); err != nil {
 		return nil, err
 	}
 	if f.rows, err = table.New[entry](io.MultiWriter(f.out, f.sum), table.Config{Format: c.format()}); err != nil {
@@ -46,8 +45,6 @@ func (c Config) create(partition int32, s timeline.Span) (*file, error) {
 	}
 	return f, nil
 }
-
-func (f *file) path() string { return filepath.Join(f.folder, filepath.FromSlash(f.Name)) }
 
 // record adds the rows of a record; one that is no entry has none.
 func (f *file) record(ctx context.Context, c *codec.Codec, rec *timeline.Record) error {
@@ -80,13 +77,12 @@ func (f *file) record(ctx context.Context, c *codec.Codec, rec *timeline.Record)
 	return nil
 }
 
-// finish makes the file whole and durable.
-func (f *file) finish() (File, error) {
-	err := errors.Join(f.rows.Close(), f.out.Chmod(0o644), f.out.Sync())
-	if err == nil {
-		err = os.Rename(f.out.Name(), f.path())
+// finish makes the file whole and stores it.
+func (f *file) finish(ctx context.Context, to Store) (File, error) {
+	if err := errors.Join(f.rows.Close(), f.out.Chmod(0o644), f.out.Sync()); err != nil {
+		return File{}, err
 	}
-	if err != nil {
+	if err := to.Put(ctx, f.out.Name(), f.Name); err != nil {
 		return File{}, err
 	}
 	out := f.out
@@ -100,5 +96,9 @@ func (f *file) abandon() error {
 	if f.out == nil {
 		return nil
 	}
-	return errors.Join(f.out.Close(), os.Remove(f.out.Name()))
+	err := os.Remove(f.out.Name())
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // it was stored, and that was not known
+	}
+	return errors.Join(f.out.Close(), err)
 }

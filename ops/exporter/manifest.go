@@ -2,14 +2,13 @@ package exporter
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 )
 
 // Manifest is what one increment holds.
@@ -40,15 +39,14 @@ type done struct {
 	next   map[int32]int64
 }
 
-func (c Config) manifest(number int64) string {
-	return filepath.Join(c.Folder, manifestFolder, fmt.Sprintf("%08d.json", number))
-}
+// manifestName returns the name of a manifest.
+func manifestName(number int64) string { return fmt.Sprintf("%s/%08d.json", manifestFolder, number) }
 
 // progress reads all manifests, and doubts them.
-func (c Config) progress(log string) (done, error) {
+func (c Config) progress(ctx context.Context, log string) (done, error) {
 	d := done{next: make(map[int32]int64)}
 	for {
-		stored, err := os.ReadFile(c.manifest(d.number + 1))
+		stored, err := c.To.Read(ctx, manifestName(d.number+1))
 		if errors.Is(err, fs.ErrNotExist) {
 			return d, nil
 		}
@@ -84,35 +82,23 @@ func (d *done) add(stored []byte, topic, log string) error {
 	return nil
 }
 
-// publish makes a manifest, whole and durable, unless there is one of its number already.
-func (c Config) publish(m Manifest) error {
+// publish stores a manifest, unless there is another one of its number already. A store may have stored what it did not
+// answer, and have been asked again: the same manifest is no other one, and says the same of the same files.
+func (c Config) publish(ctx context.Context, m Manifest) error {
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return err
 	}
-	// What the folders hold is durable before anything says so.
-	if err := syncFolder(filepath.Join(c.Folder, entriesFolder)); err != nil {
-		return err
+	b = append(bytes.TrimSpace(b), '\n')
+	name := manifestName(m.Number)
+	err = c.To.Create(ctx, name, b)
+	if errors.Is(err, fs.ErrExist) {
+		if there, problem := c.To.Read(ctx, name); problem == nil && bytes.Equal(there, b) {
+			return nil
+		}
 	}
-	f, err := os.CreateTemp(filepath.Join(c.Folder, manifestFolder), "*"+growing)
 	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // it has another name, or is of no use
-	_, err = f.Write(append(bytes.TrimSpace(b), '\n'))
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), c.manifest(m.Number)); err != nil {
 		return fmt.Errorf("publish manifest %d, which another run may have done: %w", m.Number, err)
 	}
-	return syncFolder(filepath.Join(c.Folder, manifestFolder))
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return nil
 }

@@ -28,17 +28,18 @@ func (b *bank) loadParquet(f File, content []byte) (rows []string) {
 
 // An export may go on in another format: every row is there once, and a text is as it was posted.
 func TestParquetGoesOnWhereCSVEnded(t *testing.T) {
-	b := newBank(t)
-	b.post(0)
-	b.export()
-	b.cfg.Format = table.Parquet
-	for range 3 {
+	everywhere(t, func(b *bank) {
 		b.post(0)
-		b.post(1)
-	}
-	if m := b.export(); m.Number != 2 || len(m.Files) != 2 || filepath.Ext(m.Files[0].Name) != ".parquet" || m.Files[0].From == 0 {
-		t.Errorf("got %+v", m)
-	}
-	b.whole()
-	b.tidy()
+		b.export()
+		b.cfg.Format = table.Parquet
+		for range 3 {
+			b.post(0)
+			b.post(1)
+		}
+		if m := b.export(); m.Number != 2 || len(m.Files) != 2 || filepath.Ext(m.Files[0].Name) != ".parquet" || m.Files[0].From == 0 {
+			b.t.Errorf("got %+v", m)
+		}
+		b.whole()
+		b.tidy()
+	})
 }
