@@ -116,7 +116,7 @@ func (c *cli) root() *cobra.Command {
 	flags.StringVar(&c.level, "log-level", "warn", "debug, info, warn or error; logs go to stderr")
 	root.AddCommand(c.up(), c.serve(), c.reset(), c.importFile(), c.status(), c.tail(),
 		c.replay(), c.promote(), c.rollback(), c.cancel(), c.certificate(), c.snapshot(), c.drill(), c.verify(),
-		c.transfers(), c.score(), c.why(), c.effects(), c.parked(), c.inbox(), c.export(), c.create())
+		c.transfers(), c.score(), c.why(), c.effects(), c.parked(), c.inbox(), c.preferences(), c.export(), c.create())
 	return root
 }
 
