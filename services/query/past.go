@@ -1,6 +1,8 @@
 package query
 
 import (
+	"fmt"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/refold/refold/projections/engine"
@@ -15,21 +17,28 @@ type Past interface {
 
 // Moment returns the moment that a question asks for, nil where it asks for the present. It waits for nothing.
 func (r Reader) Moment(q Question) (*engine.Moment, error) {
-	if q.Past == nil || q.Past.GetAsOfTime() == nil && q.Past.GetAsOfPosition() == "" {
+	if q.Past == nil {
 		return nil, nil
 	}
-	at, token := q.Past.GetAsOfTime(), q.Past.GetAsOfPosition()
+	return MomentIn(r.place(q), q.Past, q.MinPosition)
+}
+
+// MomentIn is Moment for a partition: of a request for the past, and the position it asks for beside that.
+func MomentIn(p position.Partition, past Past, minPosition string) (*engine.Moment, error) {
+	at, token := past.GetAsOfTime(), past.GetAsOfPosition()
 	switch {
+	case at == nil && token == "":
+		return nil, nil
 	case at != nil && token != "":
 		return nil, Wrong(ReasonMalformed, "as_of_time", "must not be given with as_of_position")
-	case q.MinPosition != "":
+	case minPosition != "":
 		return nil, Wrong(ReasonMalformed, "min_position", "must not be given with as_of_time or as_of_position")
 	case at != nil && !at.IsValid():
 		return nil, Wrong(ReasonMalformed, "as_of_time", "is no time")
 	case at != nil:
 		return &engine.Moment{Time: at.AsTime()}, nil
 	}
-	return momentAt(token, r.place(q))
+	return momentAt(token, p)
 }
 
 // momentAt returns the moment of a token, which must speak of the partition.
@@ -40,7 +49,7 @@ func momentAt(token string, p position.Partition) (*engine.Moment, error) {
 	}
 	t, err := position.Decode(token)
 	if _, ok := t.Positions[p]; err != nil || !ok {
-		return nil, Wrong(ReasonBadToken, "as_of_position", "is no position of this customer's partition")
+		return nil, Wrong(ReasonBadToken, "as_of_position", fmt.Sprintf("says nothing of partition %d, which is asked about", p.Partition))
 	}
 	return &engine.Moment{Position: offset}, nil
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // GetBankSpending implements bankv1.ReportsServiceServer. It adds up the rows of all partitions, each as it was at
-// one moment of its own.
+// one moment of its own, or of the past that is asked for.
 func (s *Server) GetBankSpending(ctx context.Context, r *bankv1.GetBankSpendingRequest) (*bankv1.GetBankSpendingResponse, error) {
 	if r.GetTo() != "" && r.GetFrom() > r.GetTo() {
 		return nil, query.Wrong(query.ReasonMalformed, "from", "must not be later than to")
@@ -50,11 +50,18 @@ func (s *Server) GetBankSpending(ctx context.Context, r *bankv1.GetBankSpendingR
 
 // addPartition adds the months of one partition.
 func (s *Server) addPartition(ctx context.Context, p int32, r *bankv1.GetBankSpendingRequest, sums map[string]*totals.Row, all *bankFreshness) error {
-	offset, err := position.Wanted(r.GetMinPosition(), position.Partition{Topic: topic.Transactions, Partition: p})
+	at := position.Partition{Topic: topic.Transactions, Partition: p}
+	offset, err := position.Wanted(r.GetMinPosition(), at)
 	if err != nil {
 		return fmt.Errorf("min_position: %w", err)
 	}
-	v, err := s.reader.Engine.View(ctx, engine.Query{Projection: totals.Name, Partition: p, Generation: all.out.Generation, MinOffset: offset, Key: totals.Partition})
+	moment, err := query.MomentIn(at, r, r.GetMinPosition())
+	if err != nil {
+		return err
+	}
+	v, err := s.reader.Engine.View(ctx, engine.Query{
+		Projection: totals.Name, Partition: p, Generation: all.out.Generation, MinOffset: offset, AsOf: moment, Key: totals.Partition,
+	})
 	if err != nil {
 		return err
 	}
@@ -98,6 +105,7 @@ type bankFreshness struct {
 func (f *bankFreshness) add(v *engine.View) {
 	f.positions[position.Partition{Topic: v.Topic, Partition: v.Partition}] = v.Next
 	f.out.LagEvents += v.Lag
+	f.out.Scanned = f.out.Scanned || v.Scanned
 	f.out.LagSeconds = max(f.out.LagSeconds, v.Behind.Seconds())
 	f.out.Generation = v.Generation
 	if since, parked := v.ParkedSince(); parked && (f.out.ParkedSince == nil || since.Before(f.out.ParkedSince.AsTime())) {

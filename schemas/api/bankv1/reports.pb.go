@@ -2021,7 +2021,12 @@ type GetBankSpendingRequest struct {
 	// Position token: wait until the projection has folded every partition up to it.
 	MinPosition string `protobuf:"bytes,3,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
 	// Only these fields of the answer.
-	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,4,opt,name=fields,proto3" json:"fields,omitempty"`
+	Fields *fieldmaskpb.FieldMask `protobuf:"bytes,4,opt,name=fields,proto3" json:"fields,omitempty"`
+	// The answer as it was recorded then: what was recorded up to and at this time, and nothing else. Not with
+	// as_of_position or min_position, and not in the future. Every partition is read from its beginning for it.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// The answer as it was at the position of another answer of this call. Not with min_position.
+	AsOfPosition  string `protobuf:"bytes,6,opt,name=as_of_position,json=asOfPosition,proto3" json:"as_of_position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2082,6 +2087,20 @@ func (x *GetBankSpendingRequest) GetFields() *fieldmaskpb.FieldMask {
 		return x.Fields
 	}
 	return nil
+}
+
+func (x *GetBankSpendingRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *GetBankSpendingRequest) GetAsOfPosition() string {
+	if x != nil {
+		return x.AsOfPosition
+	}
+	return ""
 }
 
 type GetBankSpendingResponse struct {
@@ -2482,12 +2501,15 @@ const file_bank_v1_reports_proto_rawDesc = "" +
 	"\n" +
 	"last_month\x18\x04 \x01(\tR\tlastMonth\x12\x1d\n" +
 	"\n" +
-	"last_minor\x18\x05 \x01(\x03R\tlastMinor\"\xe9\x01\n" +
+	"last_minor\x18\x05 \x01(\x03R\tlastMinor\"\xd3\x02\n" +
 	"\x16GetBankSpendingRequest\x128\n" +
 	"\x04from\x18\x01 \x01(\tB$\xbaH!r\x1f2\x1d^([0-9]{4}-(0[1-9]|1[0-2]))?$R\x04from\x124\n" +
 	"\x02to\x18\x02 \x01(\tB$\xbaH!r\x1f2\x1d^([0-9]{4}-(0[1-9]|1[0-2]))?$R\x02to\x12+\n" +
 	"\fmin_position\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\x122\n" +
-	"\x06fields\x18\x04 \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\"y\n" +
+	"\x06fields\x18\x04 \x01(\v2\x1a.google.protobuf.FieldMaskR\x06fields\x128\n" +
+	"\n" +
+	"as_of_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x12.\n" +
+	"\x0eas_of_position\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fasOfPosition\"y\n" +
 	"\x17GetBankSpendingResponse\x12*\n" +
 	"\x06months\x18\x01 \x03(\v2\x12.bank.v1.BankMonthR\x06months\x122\n" +
 	"\tfreshness\x18\x02 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\x85\x01\n" +
@@ -2620,41 +2642,42 @@ var file_bank_v1_reports_proto_depIdxs = []int32{
 	23, // 40: bank.v1.ListRecurringPaymentsResponse.payments:type_name -> bank.v1.RecurringPayment
 	29, // 41: bank.v1.ListRecurringPaymentsResponse.freshness:type_name -> refold.v1.Freshness
 	31, // 42: bank.v1.GetBankSpendingRequest.fields:type_name -> google.protobuf.FieldMask
-	26, // 43: bank.v1.GetBankSpendingResponse.months:type_name -> bank.v1.BankMonth
-	29, // 44: bank.v1.GetBankSpendingResponse.freshness:type_name -> refold.v1.Freshness
-	17, // 45: bank.v1.BankMonth.categories:type_name -> bank.v1.CategorySpending
-	28, // 46: bank.v1.DownloadStatementRequest.from:type_name -> google.protobuf.Timestamp
-	28, // 47: bank.v1.DownloadStatementRequest.to:type_name -> google.protobuf.Timestamp
-	28, // 48: bank.v1.DownloadStatementRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	1,  // 49: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
-	4,  // 50: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
-	7,  // 51: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
-	11, // 52: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
-	13, // 53: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
-	18, // 54: bank.v1.ReportsService.ListMerchants:input_type -> bank.v1.ListMerchantsRequest
-	21, // 55: bank.v1.ReportsService.ListRecurringPayments:input_type -> bank.v1.ListRecurringPaymentsRequest
-	27, // 56: bank.v1.ReportsService.DownloadStatement:input_type -> bank.v1.DownloadStatementRequest
-	27, // 57: bank.v1.ReportsService.DownloadStatementParquet:input_type -> bank.v1.DownloadStatementRequest
-	13, // 58: bank.v1.ReportsService.DownloadSpending:input_type -> bank.v1.GetSpendingRequest
-	13, // 59: bank.v1.ReportsService.DownloadSpendingParquet:input_type -> bank.v1.GetSpendingRequest
-	24, // 60: bank.v1.ReportsService.GetBankSpending:input_type -> bank.v1.GetBankSpendingRequest
-	2,  // 61: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
-	5,  // 62: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
-	8,  // 63: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
-	12, // 64: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
-	14, // 65: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
-	19, // 66: bank.v1.ReportsService.ListMerchants:output_type -> bank.v1.ListMerchantsResponse
-	22, // 67: bank.v1.ReportsService.ListRecurringPayments:output_type -> bank.v1.ListRecurringPaymentsResponse
-	33, // 68: bank.v1.ReportsService.DownloadStatement:output_type -> google.api.HttpBody
-	33, // 69: bank.v1.ReportsService.DownloadStatementParquet:output_type -> google.api.HttpBody
-	33, // 70: bank.v1.ReportsService.DownloadSpending:output_type -> google.api.HttpBody
-	33, // 71: bank.v1.ReportsService.DownloadSpendingParquet:output_type -> google.api.HttpBody
-	25, // 72: bank.v1.ReportsService.GetBankSpending:output_type -> bank.v1.GetBankSpendingResponse
-	61, // [61:73] is the sub-list for method output_type
-	49, // [49:61] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	28, // 43: bank.v1.GetBankSpendingRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	26, // 44: bank.v1.GetBankSpendingResponse.months:type_name -> bank.v1.BankMonth
+	29, // 45: bank.v1.GetBankSpendingResponse.freshness:type_name -> refold.v1.Freshness
+	17, // 46: bank.v1.BankMonth.categories:type_name -> bank.v1.CategorySpending
+	28, // 47: bank.v1.DownloadStatementRequest.from:type_name -> google.protobuf.Timestamp
+	28, // 48: bank.v1.DownloadStatementRequest.to:type_name -> google.protobuf.Timestamp
+	28, // 49: bank.v1.DownloadStatementRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	1,  // 50: bank.v1.ReportsService.GetAccount:input_type -> bank.v1.GetAccountRequest
+	4,  // 51: bank.v1.ReportsService.ListEntries:input_type -> bank.v1.ListEntriesRequest
+	7,  // 52: bank.v1.ReportsService.ListPending:input_type -> bank.v1.ListPendingRequest
+	11, // 53: bank.v1.ReportsService.ListAccounts:input_type -> bank.v1.ListAccountsRequest
+	13, // 54: bank.v1.ReportsService.GetSpending:input_type -> bank.v1.GetSpendingRequest
+	18, // 55: bank.v1.ReportsService.ListMerchants:input_type -> bank.v1.ListMerchantsRequest
+	21, // 56: bank.v1.ReportsService.ListRecurringPayments:input_type -> bank.v1.ListRecurringPaymentsRequest
+	27, // 57: bank.v1.ReportsService.DownloadStatement:input_type -> bank.v1.DownloadStatementRequest
+	27, // 58: bank.v1.ReportsService.DownloadStatementParquet:input_type -> bank.v1.DownloadStatementRequest
+	13, // 59: bank.v1.ReportsService.DownloadSpending:input_type -> bank.v1.GetSpendingRequest
+	13, // 60: bank.v1.ReportsService.DownloadSpendingParquet:input_type -> bank.v1.GetSpendingRequest
+	24, // 61: bank.v1.ReportsService.GetBankSpending:input_type -> bank.v1.GetBankSpendingRequest
+	2,  // 62: bank.v1.ReportsService.GetAccount:output_type -> bank.v1.GetAccountResponse
+	5,  // 63: bank.v1.ReportsService.ListEntries:output_type -> bank.v1.ListEntriesResponse
+	8,  // 64: bank.v1.ReportsService.ListPending:output_type -> bank.v1.ListPendingResponse
+	12, // 65: bank.v1.ReportsService.ListAccounts:output_type -> bank.v1.ListAccountsResponse
+	14, // 66: bank.v1.ReportsService.GetSpending:output_type -> bank.v1.GetSpendingResponse
+	19, // 67: bank.v1.ReportsService.ListMerchants:output_type -> bank.v1.ListMerchantsResponse
+	22, // 68: bank.v1.ReportsService.ListRecurringPayments:output_type -> bank.v1.ListRecurringPaymentsResponse
+	33, // 69: bank.v1.ReportsService.DownloadStatement:output_type -> google.api.HttpBody
+	33, // 70: bank.v1.ReportsService.DownloadStatementParquet:output_type -> google.api.HttpBody
+	33, // 71: bank.v1.ReportsService.DownloadSpending:output_type -> google.api.HttpBody
+	33, // 72: bank.v1.ReportsService.DownloadSpendingParquet:output_type -> google.api.HttpBody
+	25, // 73: bank.v1.ReportsService.GetBankSpending:output_type -> bank.v1.GetBankSpendingResponse
+	62, // [62:74] is the sub-list for method output_type
+	50, // [50:62] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_bank_v1_reports_proto_init() }
