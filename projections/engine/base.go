@@ -2,6 +2,7 @@ package engine
 
 import (
 	"hash/maphash"
+	"sync/atomic"
 
 	"github.com/refold/refold/projections/store"
 )
@@ -11,22 +12,28 @@ import (
 type base struct {
 	store     store.Store
 	partition int32
-	written   *filter // of the keys written; nil where the task began with rows
-	forgetful bool    // rows were forgotten since the task began
+	written   atomic.Pointer[filter] // of the keys written; nil where the task began with rows
+	forgetful bool                   // rows were forgotten since the task began
 }
 
 // Load implements projection.Base.
 func (b *base) Load(key []byte) ([]byte, error) {
-	if b.written != nil && (!b.forgetful || !b.written.has(key)) {
+	if !b.forgetful && b.written.Load() != nil || !b.mayHave(key) {
 		return nil, nil
 	}
 	return b.store.Load(b.partition, key)
 }
 
+// mayHave tells whether a row can have been saved. Others than the task may ask.
+func (b *base) mayHave(key []byte) bool {
+	written := b.written.Load()
+	return written == nil || written.has(key)
+}
+
 // wrote notes a key before its row is saved.
 func (b *base) wrote(key []byte) {
-	if b.written != nil {
-		b.written.add(key)
+	if written := b.written.Load(); written != nil {
+		written.add(key)
 	}
 }
 
@@ -43,6 +50,7 @@ func isEmpty(s store.Store, partition int32) (bool, error) {
 // filter is a Bloom filter of a fixed size: it may take a key for one that was added, and never the other way
 // round. Half a megabyte keeps a million keys to one mistake in seven; with many more it is of no use, and
 // costs no more memory.
+// One adds to it while others look.
 // Source: B. Bloom, Space/time trade-offs in hash coding with allowable errors, 1970.
 type filter struct {
 	seed maphash.Seed
@@ -66,7 +74,7 @@ func (f *filter) add(key []byte) {
 	hash := maphash.Bytes(f.seed, key)
 	for n := range filterTries {
 		word, mask := bit(hash, n)
-		f.bits[word] |= mask
+		atomic.OrUint64(&f.bits[word], mask)
 	}
 }
 
@@ -74,7 +82,7 @@ func (f *filter) has(key []byte) bool {
 	hash := maphash.Bytes(f.seed, key)
 	for n := range filterTries {
 		word, mask := bit(hash, n)
-		if f.bits[word]&mask == 0 {
+		if atomic.LoadUint64(&f.bits[word])&mask == 0 {
 			return false
 		}
 	}

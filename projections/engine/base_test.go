@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"testing"
 
+	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/projections/store/memory"
 )
@@ -25,7 +26,8 @@ func key(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 func TestBaseReadsWhatWasWritten(t *testing.T) {
 	const rows = 50_000
 	c := &counted{Store: memory.NewStore()}
-	b := &base{store: c, written: newFilter()}
+	b := &base{store: c}
+	b.written.Store(newFilter())
 	err := c.Save(0, store.Checkpoint{Next: 1}, func(w store.Writer) error {
 		for n := range uint64(rows) {
 			b.wrote(key(n))
@@ -56,4 +58,31 @@ func TestBaseReadsWhatWasWritten(t *testing.T) {
 	if c.loads > rows/100 {
 		t.Errorf("rows that were never written: got %d reads, want at most %d", c.loads, rows/100)
 	}
+}
+
+// Others read what a task has saved, and look for little that it has not; where it began with rows, or is not here, for
+// all.
+func TestSavedRowsOfATask(t *testing.T) {
+	c := &counted{Store: memory.NewStore()}
+	f := &Follower{tasks: map[int32]*worker{}}
+	f.cfg.Store, f.cfg.Definition = c, &projection.Definition{}
+	rows := f.Base(0)
+	load := func(n uint64, want int, reads int) {
+		t.Helper()
+		c.loads = 0
+		if v, err := rows.Load(key(n)); len(v) != want || err != nil || c.loads != reads {
+			t.Errorf("row %d: got %v, %v, %d reads, want %d bytes by %d", n, v, err, c.loads, want, reads)
+		}
+	}
+	load(2, 0, 1) // the task is not here
+	b := &base{store: c}
+	f.tasks[0] = &worker{task: &task{base: b}}
+	load(2, 0, 1) // it began with rows
+	b.written.Store(newFilter())
+	b.wrote(key(1))
+	if err := c.Save(0, store.Checkpoint{Next: 1}, func(w store.Writer) error { return w.Set(key(1), []byte{1}) }); err != nil {
+		t.Fatal(err)
+	}
+	load(1, 1, 1)
+	load(2, 0, 0)
 }

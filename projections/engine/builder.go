@@ -191,7 +191,7 @@ func (b *build) admitted(n int) bool {
 func (b *build) end(err error) {
 	defer close(b.done)
 	// From here on a row that is not in memory is looked for in the store, which knows best what it has.
-	b.base.written = nil
+	b.base.written.Store(nil)
 	if err == nil {
 		err = b.save(b.ctx)
 	}

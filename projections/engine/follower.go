@@ -294,9 +294,21 @@ func (f *Follower) task(partition int32) (*task, error) {
 	return w.task, nil
 }
 
-// Base returns the stored rows of a task.
-func (f *Follower) Base(partition int32) projection.Base {
-	return &base{store: f.cfg.Store, partition: partition}
+// Base returns the saved rows of a task. Rows that its task has certainly not written are not looked for: Pebble reads a
+// block of its lowest level for a key that is not there.
+func (f *Follower) Base(partition int32) projection.Base { return savedRows{f, partition} }
+
+type savedRows struct {
+	follower  *Follower
+	partition int32
+}
+
+// Load implements projection.Base.
+func (s savedRows) Load(key []byte) ([]byte, error) {
+	if t, err := s.follower.task(s.partition); err == nil && !t.base.mayHave(key) {
+		return nil, nil
+	}
+	return s.follower.cfg.Store.Load(s.partition, key)
 }
 
 // Position returns the offset, of the first source, up to which a task's rows are saved; 0 where it is not held here.

@@ -141,7 +141,7 @@ func newTask(cfg taskConfig) (*task, error) {
 		return nil, err
 	}
 	if empty {
-		t.base.written = newFilter()
+		t.base.written.Store(newFilter())
 	}
 	if empty && saved.Next == 0 && cfg.build != nil {
 		t.build = cfg.build

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -102,13 +101,13 @@ type Config[C, O any] struct {
 	MaxBatch int
 	// MaxQueue bounds the commands that wait for one partition; 20,000 where it is zero.
 	MaxQueue int
-	// MaxCommits bounds the transactions that are under way at once, of all partitions together; partitions
-	// take turns in the order in which they asked. While a partition waits its commands queue, and its next
-	// transaction takes them all: a broker that synchronises one transaction after the other does more the
-	// fewer it is given. There is no bound where it is zero.
-	MaxCommits int
+	// CommitEvery is the least time between the beginnings of two transactions, of all partitions together, in the
+	// order in which they asked; there is none where it is zero. While a partition waits its commands queue, and its
+	// next transaction takes them all: where brokers and writers share processors, the fewer transactions the more
+	// commands.
+	CommitEvery time.Duration
 	// Patience bounds how long a command waits for its answer while its partition answers none, whatever it
-	// waits for: a turn, the state, a broker, or the partition to be taken again. It is then answered with
+	// waits for: its turn, the state, a broker, or the partition to be taken again. It is then answered with
 	// ErrUnavailable, and all behind it. No request to a broker is waited for longer. 5 s where it is zero.
 	// It must be below 10 s, at which the broker gives up a transaction.
 	Patience time.Duration
@@ -123,7 +122,6 @@ func (c Config[C, O]) withDefaults() Config[C, O] {
 	c.Group = cmp.Or(c.Group, "refold-journal")
 	c.MaxBatch = cmp.Or(c.MaxBatch, 2_000)
 	c.MaxQueue = cmp.Or(c.MaxQueue, 20_000)
-	c.MaxCommits = cmp.Or(c.MaxCommits, math.MaxInt32)
 	c.Patience = cmp.Or(c.Patience, 5*time.Second)
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -135,8 +133,8 @@ func (c Config[C, O]) withDefaults() Config[C, O] {
 // Journal serves the partitions that its consumer group gives to this process. Its methods may be called
 // concurrently.
 type Journal[C, O any] struct {
-	cfg   Config[C, O]
-	turns turns
+	cfg  Config[C, O]
+	pace *pace
 
 	mu      sync.RWMutex
 	writers map[int32]*running[C, O] // guarded by mu
@@ -153,7 +151,7 @@ type running[C, O any] struct {
 // New returns a journal that owns nothing before Run. It does no I/O. The caller closes it.
 func New[C, O any](cfg Config[C, O]) *Journal[C, O] {
 	cfg = cfg.withDefaults()
-	return &Journal[C, O]{cfg: cfg, turns: make(turns, cfg.MaxCommits), writers: make(map[int32]*running[C, O])}
+	return &Journal[C, O]{cfg: cfg, pace: &pace{every: cfg.CommitEvery}, writers: make(map[int32]*running[C, O])}
 }
 
 // Close ends what Owner needs, after Run and the last Owner have ended.
@@ -229,7 +227,7 @@ func (j *Journal[C, O]) start(ctx context.Context, partitions []int32) {
 			continue
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		r := &running[C, O]{writer: newWriter(&j.cfg, j.turns, p), stop: cancel, done: make(chan struct{})}
+		r := &running[C, O]{writer: newWriter(&j.cfg, j.pace, p), stop: cancel, done: make(chan struct{})}
 		j.writers[p] = r
 		go func() {
 			defer close(r.done)

@@ -8,7 +8,7 @@ package journal
 //	             the writer before; capture the end of the partition
 //	catching up  reset the machine to the end; answer the batch of unknown    serving       unknown
 //	             outcome from what the log holds
-//	serving      wait for commands, and for a turn; take what has queued and  committing,   unknown
+//	serving      wait for commands, and their turn; take what has queued and  committing,   unknown
 //	             decide it; a batch that appends nothing and tells nothing    proving or
 //	             absent is answered at once                                   serving
 //	proving      see that the partition ends where it is known to end;        serving       unknown
@@ -79,7 +79,7 @@ type writer[C, O any] struct {
 	partition int32
 	queue     *queue[C, O]
 	meter     meter
-	turns     turns
+	pace      *pace
 
 	// telling is held while commands are told what became of them.
 	telling sync.Mutex
@@ -89,7 +89,6 @@ type writer[C, O any] struct {
 	// The rest is used by run alone.
 
 	machine  Machine[C, O]
-	turn     bool          // it holds one
 	log      *fenced       // nil unless fenced
 	failures int           // in a row, since the last time that it served
 	lost     error         // what a command of unknown outcome is answered with; see failed
@@ -98,13 +97,10 @@ type writer[C, O any] struct {
 	absent   bool          // an outcome of the batch tells what the log does not hold
 }
 
-// turns bounds how many writers decide and commit at once: whoever holds a turn has put a token in.
-type turns chan struct{}
-
-func newWriter[C, O any](cfg *Config[C, O], turns turns, partition int32) *writer[C, O] {
+func newWriter[C, O any](cfg *Config[C, O], pace *pace, partition int32) *writer[C, O] {
 	return &writer[C, O]{
 		cfg:       cfg,
-		turns:     turns,
+		pace:      pace,
 		partition: partition,
 		queue:     newQueue[C, O](cfg.MaxQueue),
 		machine:   cfg.NewMachine(partition),
@@ -124,10 +120,6 @@ func (w *writer[C, O]) run(ctx context.Context) {
 		}
 		if ctx.Err() != nil && next != Committing && next != Proving {
 			next = Stopped
-		}
-		if w.turn && next != Committing {
-			w.turn = false
-			<-w.turns
 		}
 		state = next
 	}
@@ -209,7 +201,7 @@ func (w *writer[C, O]) serve(ctx context.Context) (State, error) {
 	if err := w.machine.KeepNear(ctx, w.log.next); err != nil {
 		return Unknown, fmt.Errorf("stay near offset %d: %w", w.log.next, err)
 	}
-	if !w.takeTurn(ctx) {
+	if !w.pace.wait(ctx) {
 		return Serving, nil
 	}
 	w.own(w.queue.take(w.cfg.MaxBatch))
@@ -235,16 +227,6 @@ func (w *writer[C, O]) prove(ctx context.Context) error {
 	}
 	w.answer()
 	return nil
-}
-
-// takeTurn waits for a turn.
-func (w *writer[C, O]) takeTurn(ctx context.Context) bool {
-	select {
-	case <-ctx.Done():
-	case w.turns <- struct{}{}:
-		w.turn = true
-	}
-	return w.turn
 }
 
 func (w *writer[C, O]) decide(ctx context.Context) error {
