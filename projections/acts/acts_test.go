@@ -133,7 +133,7 @@ func TestActsAboutRows(t *testing.T) {
 	if refused != nil {
 		t.Fatal(refused)
 	}
-	want := []acts.RowAct{{Partition: 2, Key: "a1", Position: 7}, {Partition: 2, Key: "a1", Position: 7, Discarded: true}}
+	want := []acts.RowAct{{Partition: 2, Key: "a1", Topic: "t", Position: 7}, {Partition: 2, Key: "a1", Topic: "t", Position: 7, Discarded: true}}
 	if got := two.Projection("p").Rows; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -12,8 +12,9 @@ type RowAct struct {
 	// Partition is that of the row's task, Key the encoded key of the row.
 	Partition int32
 	Key       string
-	// Position is the offset of the event that the row stands still before. Where it is Discarded, the event is never
-	// folded into the row again, by any generation; otherwise the row is folded again.
+	// Topic and Position, an offset of it, are where the event stands that the row stands still before. Where it is
+	// Discarded, the event is never folded into the row again, by any generation; otherwise the row is folded again.
+	Topic     string
 	Position  int64
 	Discarded bool
 }
@@ -29,6 +30,6 @@ func (p *Projection) aboutRow(_ *Generation, a event.ActRecorded) string {
 		return "an event is discarded with a reason"
 	}
 	at := a.Positions[0]
-	p.Rows = append(p.Rows, RowAct{Partition: at.Partition, Key: string(key), Position: at.Offset, Discarded: discarded})
+	p.Rows = append(p.Rows, RowAct{Partition: at.Partition, Key: string(key), Topic: at.Topic, Position: at.Offset, Discarded: discarded})
 	return ""
 }

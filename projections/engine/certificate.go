@@ -9,6 +9,7 @@ import (
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/certificate"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/timeline"
 )
 
@@ -32,12 +33,9 @@ func (e *Engine) Certificate(ctx context.Context, operation string) (c certifica
 		Compared: v.ExpectedLive, Rows: v.Rows, Differences: v.Differences, Digest: v.Digest, Outputs: outputs(v.Buckets),
 		Started: decided(g.Created), Verified: decided(*v), Promoted: decided(*g.Promoted),
 	}
-	begins := make(map[int32]int64)
-	for _, at := range g.Created.Positions {
-		if g.Created.ExpectedLive == 0 {
-			break // of the first generation they say where its effects begin
-		}
-		begins[at.Partition] = at.Offset
+	begins := g.Created.Positions
+	if g.Created.ExpectedLive == 0 {
+		begins = nil // of the first generation they say where its effects begin
 	}
 	if c.Inputs, err = e.inputs(ctx, v.Positions, begins); err != nil {
 		return c, fmt.Errorf("certify %s: %w", operation, err)
@@ -57,13 +55,13 @@ func outputs(buckets []event.BucketDigest) (out []certificate.Output) {
 }
 
 // inputs returns what was read of each partition, with the last record of it.
-func (e *Engine) inputs(ctx context.Context, ends []event.TopicPosition, begins map[int32]int64) (out []certificate.Input, err error) {
+func (e *Engine) inputs(ctx context.Context, ends, begins []event.TopicPosition) (out []certificate.Input, err error) {
 	for _, at := range ends {
 		spans, err := timeline.Spans(ctx, e.cfg.Cluster, at.Topic)
 		if err != nil {
 			return nil, err
 		}
-		in := certificate.Input{Topic: at.Topic, Partition: at.Partition, From: begins[at.Partition], To: at.Offset}
+		in := certificate.Input{Topic: at.Topic, Partition: at.Partition, From: offsetIn(begins, position.Partition{Topic: at.Topic, Partition: at.Partition}), To: at.Offset}
 		last, err := e.last(ctx, at, spans[at.Partition].Start)
 		if err != nil {
 			return nil, fmt.Errorf("find the last record of %s/%d before %d: %w", at.Topic, at.Partition, at.Offset, err)

@@ -143,9 +143,9 @@ func (e *Engine) compare(ctx context.Context, name string, candidate, live int64
 	c := &comparison{live: a.Follower, candidate: b.Follower}
 	for _, t := range b.Progress() {
 		keys := &sampler{}
-		err := c.task(ctx, t.Partition, keys)
-		if err == nil && len(b.cfg.Definition.Sources) == 1 {
-			err = e.foldTwice(ctx, b, c.positions[len(c.positions)-1], keys)
+		at, err := c.task(ctx, t.Partition, keys)
+		if err == nil {
+			err = e.foldTwice(ctx, b, taskAt{t.Partition, at}, keys)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("partition %d: %w", t.Partition, err)
@@ -182,23 +182,23 @@ func bucketsOf(partition int32, t *digest.Task) (out []event.BucketDigest) {
 // cutPatience bounds the wait until both generations stand at one position: one of them may be paused meanwhile.
 const cutPatience = 30 * time.Second
 
-// task compares one partition at a position that both generations stood at.
-func (c *comparison) task(ctx context.Context, partition int32, keys *sampler) (err error) {
+// task compares one partition at a position that both generations stood at, and returns that.
+func (c *comparison) task(ctx context.Context, partition int32, keys *sampler) (next int64, err error) {
 	bounded, cancel := context.WithTimeout(ctx, cutPatience)
 	defer cancel()
 	a, b, err := cutBoth(bounded, c.live, c.candidate, partition)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, a.Close(), b.Close()) }()
 	at, err := b.Checkpoint(partition)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, s := range sourcesIn(at, c.candidate.cfg.Definition.Topic) {
 		c.positions = append(c.positions, event.TopicPosition{Topic: s.Topic, Partition: partition, Offset: s.Next})
 	}
-	return c.merge(ctx, a, b, merging{partition, keys})
+	return at.Next, c.merge(ctx, a, b, merging{partition, keys})
 }
 
 // cutBoth takes snapshots of a task of two generations at one position: the one as it is now, the other

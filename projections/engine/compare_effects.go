@@ -23,7 +23,7 @@ var ErrNoEffects = errors.New("the projection has no effects")
 type Told struct {
 	event.Effect
 	Topic, Event string
-	// Text is the effect as JSON.
+	// Text is the effect as JSON, of those that differ.
 	Text string
 
 	value []byte
@@ -42,7 +42,7 @@ type EffectComparison struct {
 	Differences []EffectDifference
 }
 
-// CompareEffects folds the source from its beginning by the folds of two generations, and compares what they emit
+// CompareEffects folds the sources from their beginning by the folds of two generations, and compares what they emit
 // of the events from the beginning of the projection on. It changes nothing and publishes nothing.
 func (e *Engine) CompareEffects(ctx context.Context, name string, before, after int64, limit int) (*EffectComparison, error) {
 	out := &EffectComparison{}
@@ -51,10 +51,23 @@ func (e *Engine) CompareEffects(ctx context.Context, name string, before, after 
 			out.note(told[0][id], told[1][id], limit)
 		}
 	})
+	for _, d := range out.Differences {
+		err = errors.Join(err, e.describe(ctx, d.Less), e.describe(ctx, d.More))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("compare the effects of %s: %w", name, err)
 	}
 	return out, nil
+}
+
+// describe adds the text of an effect, if there is one.
+func (e *Engine) describe(ctx context.Context, t *Told) error {
+	if t == nil {
+		return nil
+	}
+	_, text, err := e.cfg.Codec.JSON(ctx, t.value)
+	t.Text = string(text)
+	return err
 }
 
 func union(told []map[string]*Told) map[string]bool {
@@ -84,8 +97,8 @@ func (c *EffectComparison) note(less, more *Told, limit int) {
 	}
 }
 
-// refoldEffects folds the source by the folds of generations side by side, and hands over what each emits of every
-// batch, by id. The rows are folded beside those that are stored, and forgotten.
+// refoldEffects folds the sources by the folds of generations, and hands over what each emits of every partition, by
+// id. The rows are folded beside those that are stored, and forgotten.
 func (e *Engine) refoldEffects(ctx context.Context, name string, generations []int64, each func([]map[string]*Told)) error {
 	if _, err := e.newest(name); err != nil {
 		return err
@@ -115,22 +128,70 @@ func (e *Engine) refoldEffects(ctx context.Context, name string, generations []i
 		folds = append(folds, f)
 	}
 	for partition, span := range spans {
-		span.Start = 0
-		err := timeline.Scan(ctx, e.cfg.Cluster, e.source(name), map[int32]timeline.Span{partition: span}, func(b timeline.Batch) error {
-			told := make([]map[string]*Told, len(folds))
-			for i, f := range folds {
-				if told[i], err = f.fold(ctx, b); err != nil {
-					return err
-				}
-			}
-			each(told)
-			return nil
-		})
+		told, err := e.foldBeside(ctx, folds, partition, span.End)
 		if err != nil {
 			return err
 		}
+		each(told)
 	}
 	return nil
+}
+
+// foldBeside returns what each of some folds emits of a partition, by id, up to where the first source ends. Of an
+// event that has no place yet among those of several sources none of them does.
+func (e *Engine) foldBeside(ctx context.Context, folds []*scratch, partition int32, end int64) ([]map[string]*Told, error) {
+	for _, f := range folds {
+		if err := f.open(ctx, partition); err != nil {
+			return nil, err
+		}
+		if len(f.definition.Sources) < 2 {
+			continue
+		}
+		past := e.newPastFold(f.definition, Moment{Position: latest}, f.none)
+		s, err := e.sequence(ctx, Query{Projection: f.id.Projection, Partition: partition}, past)
+		if err != nil {
+			return nil, err
+		}
+		f.sequence, end = s, min(end, s.end[0])
+	}
+	for _, f := range folds {
+		for _, other := range folds {
+			if f.sequence != nil && other.sequence != nil && f.sequence.known == other.sequence.known {
+				f.sequence.bound.position = min(f.sequence.bound.position, other.sequence.bound.position)
+			}
+		}
+		if f.sequence != nil && end < f.sequence.end[0] {
+			f.sequence.bound.first = end
+		}
+	}
+	var told []map[string]*Told
+	for _, f := range folds {
+		if err := e.foldAll(ctx, f, end); err != nil {
+			return nil, fmt.Errorf("%s version %d, partition %d: %w", f.definition.Name, f.definition.Version, partition, err)
+		}
+		told = append(told, f.said)
+	}
+	return told, nil
+}
+
+// foldAll folds a partition, up to where the first source is to end.
+func (e *Engine) foldAll(ctx context.Context, f *scratch, end int64) error {
+	if f.sequence != nil {
+		f.sequence.each = f.fold
+		if err := f.sequence.walk(ctx); !errors.Is(err, errEnough) {
+			return err
+		}
+		return nil
+	}
+	spans := map[int32]timeline.Span{f.partition: {End: end}}
+	return timeline.Scan(ctx, e.cfg.Cluster, f.definition.Topic, spans, func(b timeline.Batch) error {
+		for _, rec := range b.Records {
+			if err := f.fold(rec, rec.Offset); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // scratch folds by the fold of a generation into rows that are dropped afterwards.
@@ -143,9 +204,13 @@ type scratch struct {
 	reigns     []acts.Reign
 	maxRows    int
 	// standing returns what a task of the generation leaves alone: what it has not told is not told here.
-	standing  func(partition int32) (standing, error)
+	standing func(partition int32) (standing, error)
+
+	// Of the partition that is folded.
 	partition int32
-	task      *Offline // of the partition that is folded
+	task      *Offline
+	sequence  *sequence // of several sources
+	said      map[string]*Told
 }
 
 func (e *Engine) newScratch(ctx context.Context, name string, p acts.Projection, generation, number int64) (*scratch, error) {
@@ -155,9 +220,6 @@ func (e *Engine) newScratch(ctx context.Context, name string, p acts.Projection,
 	}
 	d, err := e.definition(name, g)
 	if err != nil {
-		return nil, err
-	}
-	if err := onlyOne(d, "to fold effects anew"); err != nil {
 		return nil, err
 	}
 	f := &scratch{id: store.Generation{Projection: name, Number: number}, definition: d, codec: e.cfg.Codec, reigns: p.Reigns, maxRows: e.cfg.MaxRows}
@@ -183,35 +245,40 @@ func (f *scratch) drop(e *Engine) {
 	}
 }
 
-// fold folds a batch and returns what is emitted of it, by id: nothing of what is below the projection's beginning.
-func (f *scratch) fold(ctx context.Context, b timeline.Batch) (map[string]*Told, error) {
-	if f.task == nil || f.partition != b.Partition {
-		var err error
-		if f.task, err = NewOffline(f.definition, f.codec, f.store, b.Partition, f.maxRows); err != nil {
-			return nil, err
-		}
-		left, err := f.standing(b.Partition)
-		if err != nil {
-			return nil, err
-		}
-		left.leave(f.task.t.folder)
-		f.partition = b.Partition
+// none wants no row.
+func (f *scratch) none(projection.Key) bool { return false }
+
+// open begins a partition. What is emitted of it is noted, but nothing of what is below the projection's beginning.
+func (f *scratch) open(ctx context.Context, partition int32) (err error) {
+	f.partition, f.sequence, f.said = partition, nil, make(map[string]*Told)
+	f.task, err = newOffline(f.definition, f.codec, f.store, taskConfig{partition: partition, maxRows: f.maxRows})
+	if err != nil {
+		return err
 	}
-	told := make(map[string]*Told)
+	left, err := f.standing(partition)
+	if err != nil {
+		return err
+	}
+	left.leave(f.task.t.folder)
 	f.task.t.folder.Emit(func(x projection.Effect) error {
 		t, err := f.told(ctx, x)
-		if err == nil && t.SourceOffset >= f.reigns[0].Begins(b.Topic, b.Partition) {
-			told[t.EffectID] = t
+		if err == nil && t.SourceOffset >= f.reigns[0].Begins(t.SourceTopic, partition) {
+			f.said[t.EffectID] = t
 		}
 		return err
 	})
-	if err := f.task.Fold(b); err != nil {
-		return nil, fmt.Errorf("%s version %d, partition %d: %w", f.definition.Name, f.definition.Version, b.Partition, err)
+	return nil
+}
+
+// fold folds a record.
+func (f *scratch) fold(rec *timeline.Record, position int64) error {
+	if err := f.task.t.folder.FoldAt(rec, position); err != nil {
+		return fmt.Errorf("fold record of %s at offset %d: %w", rec.Topic, rec.Offset, err)
 	}
 	if f.task.t.folder.Dirty() >= f.maxRows/2 {
-		return told, f.task.Save()
+		return f.task.Save()
 	}
-	return told, nil
+	return nil
 }
 
 func (f *scratch) told(ctx context.Context, x projection.Effect) (*Told, error) {
@@ -227,7 +294,5 @@ func (f *scratch) told(ctx context.Context, x projection.Effect) (*Told, error) 
 	if err := schema.Decode(t.value, &t.Effect); err != nil { // a copy: the event's strings are valid for this call only
 		return nil, err
 	}
-	_, text, err := f.codec.JSON(ctx, t.value)
-	t.Text = string(text)
-	return t, err
+	return t, nil
 }

@@ -120,6 +120,15 @@ func (c *course) at(v vector) (round, bool, error) {
 	return c.rounds[i], true, nil
 }
 
+// with returns the round in which the event at an offset of a source was folded; false where it was not yet.
+func (c *course) with(source int, offset int64) (round, bool) {
+	i := sort.Search(len(c.rounds), func(i int) bool { return c.rounds[i].end[source] > offset })
+	if i == len(c.rounds) {
+		return round{}, false
+	}
+	return c.rounds[i], true
+}
+
 // search returns the first round that ends at or beyond a position.
 func (c *course) search(position int64) int {
 	return sort.Search(len(c.rounds), func(i int) bool { return c.rounds[i].end.sum() >= position })

@@ -35,7 +35,7 @@ func (e *Engine) create(ctx context.Context, plan *Plan, o Order) (int64, error)
 		Plan: plan.Hash, Snapshot: plan.Snapshot, Keys: plan.Keys, TouchedBy: plan.TouchedBy, MaxRate: o.MaxRate,
 	}
 	for _, s := range plan.Stretches {
-		a.Positions = append(a.Positions, event.TopicPosition{Topic: plan.Topic, Partition: s.Partition, Offset: s.Begin})
+		a.Positions = append(a.Positions, event.TopicPosition{Topic: s.Topic, Partition: s.Partition, Offset: s.Begin})
 	}
 	return number, e.act(ctx, a)
 }

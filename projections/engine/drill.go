@@ -10,7 +10,6 @@ import (
 
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
-	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/timeline"
 )
 
@@ -107,9 +106,6 @@ func (e *Engine) drill(ctx context.Context, name string, live int64) (d Drill) {
 		return d
 	}
 	defer r.readers.Done()
-	if len(r.cfg.Definition.Sources) > 1 {
-		return d // it has no trail: to find the events of a key would be to read the partitions
-	}
 	for _, t := range r.Progress() {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		err := e.drillTask(ctx, r, t.Partition, &d)
@@ -139,8 +135,7 @@ func (e *Engine) drillTask(ctx context.Context, r *running, partition int32, d *
 	if !e.trailed(r.cfg.Definition, keys.set()) {
 		return nil // to find the events of a key would be to read the partition
 	}
-	position := event.TopicPosition{Topic: r.cfg.Definition.Topic, Partition: partition, Offset: at.Next}
-	folded, err := e.foldKeys(ctx, keysAt{definition: r.cfg.Definition, at: position, standing: e.standing(r.cfg.Definition.Name, partition, at), keys: keys.set()})
+	folded, err := e.foldKeys(ctx, keysAt{definition: r.cfg.Definition, taskAt: taskAt{partition, at.Next}, standing: e.standing(r.cfg.Definition.Name, partition, at), keys: keys.set()})
 	if errors.Is(err, timeline.ErrHole) {
 		return nil // the first events of these keys are gone, and with them what could be held against the rows
 	}

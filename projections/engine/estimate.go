@@ -58,26 +58,32 @@ func (e *Engine) measureEffects(ctx context.Context, p *Plan) error {
 
 // measureLog finds how many records there are to be read, and their bytes.
 func (e *Engine) measureLog(ctx context.Context, p *Plan) error {
-	first, last := make(map[int32]timeline.Span), make(map[int32]timeline.Span)
+	type spans = map[int32]timeline.Span
+	first, last := make(map[string]spans), make(map[string]spans)
 	var all, read, records, bytes int64
 	for _, s := range p.Stretches {
 		begin := max(s.Begin, s.Start)
 		all += max(s.End-begin, 0)
 		middle := min(begin+fewOffsets, s.End)
-		first[s.Partition] = timeline.Span{Start: begin, End: middle}
-		last[s.Partition] = timeline.Span{Start: max(middle, s.End-fewOffsets), End: s.End}
-		read += max(middle-begin, 0) + max(s.End-last[s.Partition].Start, 0)
+		if first[s.Topic] == nil {
+			first[s.Topic], last[s.Topic] = make(spans), make(spans)
+		}
+		end := timeline.Span{Start: max(middle, s.End-fewOffsets), End: s.End}
+		first[s.Topic][s.Partition], last[s.Topic][s.Partition] = timeline.Span{Start: begin, End: middle}, end
+		read += max(middle-begin, 0) + max(s.End-end.Start, 0)
 	}
-	for _, spans := range []map[int32]timeline.Span{first, last} {
-		err := timeline.Scan(ctx, e.cfg.Cluster, p.Topic, spans, func(b timeline.Batch) error {
-			records += int64(len(b.Records))
-			for _, rec := range b.Records {
-				bytes += int64(len(rec.Key) + len(rec.Value))
+	count := func(b timeline.Batch) error {
+		records += int64(len(b.Records))
+		for _, rec := range b.Records {
+			bytes += int64(len(rec.Key) + len(rec.Value))
+		}
+		return nil
+	}
+	for topic := range first {
+		for _, of := range []spans{first[topic], last[topic]} {
+			if err := timeline.Scan(ctx, e.cfg.Cluster, topic, of, count); err != nil {
+				return err
 			}
-			return nil
-		})
-		if err != nil {
-			return err
 		}
 	}
 	known := Counted
@@ -87,6 +93,16 @@ func (e *Engine) measureLog(ctx context.Context, p *Plan) error {
 	}
 	p.Events, p.Bytes = Figure{records, known}, Figure{bytes, known}
 	return nil
+}
+
+// tasks returns the stretches of the first source, one for each task.
+func (p *Plan) tasks() (out []Stretch) {
+	for _, s := range p.Stretches {
+		if s.Topic == p.Topic {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // measureRows finds how many rows will be folded, by those of the live generation: it folds the same keys.
@@ -103,14 +119,15 @@ func (e *Engine) measureRows(ctx context.Context, p *Plan) error {
 		return e.measureKeys(ctx, p, r)
 	}
 	var rows int64
-	for i, s := range p.Stretches {
+	tasks := p.tasks()
+	for i, s := range tasks {
 		n, err := count(r.store, s.Partition, "")
 		if err != nil {
 			return err
 		}
 		rows += n
 		if i == 0 && n > manyRows {
-			p.Rows = Figure{n * int64(len(p.Stretches)), Estimated}
+			p.Rows = Figure{n * int64(len(tasks)), Estimated}
 			return nil
 		}
 	}
@@ -121,9 +138,10 @@ func (e *Engine) measureRows(ctx context.Context, p *Plan) error {
 // measureKeys finds how many rows the keys of a plan have, and by their trail how many records.
 func (e *Engine) measureKeys(ctx context.Context, p *Plan, r *running) error {
 	var rows, records int64
-	trailed := p.Topic == topic.Transactions
+	tasks := p.tasks()
+	trailed := p.Topic == topic.Transactions && len(tasks) == len(p.Stretches)
 	for _, key := range p.Keys {
-		for _, s := range p.Stretches {
+		for _, s := range tasks {
 			n, err := count(r.store, s.Partition, key)
 			if err != nil {
 				return err
@@ -134,8 +152,8 @@ func (e *Engine) measureKeys(ctx context.Context, p *Plan, r *running) error {
 		if trailed = trailed && ok; !trailed {
 			continue
 		}
-		at := topic.Of(customer, int32(len(p.Stretches)))
-		offsets, err := e.trail(ctx, Query{Partition: at, Key: customer, AsOf: &Moment{}}, p.Stretches[at].End)
+		at := topic.Of(customer, int32(len(tasks)))
+		offsets, err := e.trail(ctx, Query{Partition: at, Key: customer, AsOf: &Moment{}}, tasks[at].End)
 		trailed = err == nil
 		records += int64(len(offsets))
 	}

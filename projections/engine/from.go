@@ -33,10 +33,10 @@ func (e *Engine) choose(ctx context.Context, p acts.Projection, d *projection.De
 		return nil, nil
 	}
 	named, byName := strings.CutPrefix(from, FromSnapshot+":")
-	var wanted cluster.Offsets
+	var wanted map[string]cluster.Offsets
 	if from != FromSnapshot && !byName {
 		var err error
-		if wanted, err = e.wanted(ctx, d.Topic, from); err != nil {
+		if wanted, err = e.wanted(ctx, d.Sources, from); err != nil {
 			return nil, err
 		}
 	}
@@ -54,13 +54,17 @@ func (e *Engine) choose(ctx context.Context, p acts.Projection, d *projection.De
 	return nil, nil
 }
 
-// before tells whether a vector lies at or before another on each of its partitions; nil is after all.
-func before(at []event.TopicPosition, wanted cluster.Offsets) bool {
-	return wanted == nil || !slices.ContainsFunc(at, func(p event.TopicPosition) bool { return p.Offset > wanted[p.Partition] })
+// before tells whether a vector lies at or before another on each of its partitions; of a topic that the other does not
+// name it does.
+func before(at []event.TopicPosition, wanted map[string]cluster.Offsets) bool {
+	return !slices.ContainsFunc(at, func(p event.TopicPosition) bool {
+		offsets, ok := wanted[p.Topic]
+		return ok && p.Offset > offsets[p.Partition]
+	})
 }
 
-// wanted returns the offsets that the words mean.
-func (e *Engine) wanted(ctx context.Context, topic, from string) (cluster.Offsets, error) {
+// wanted returns the offsets that the words mean, by topic: a time is one in all topics, an offset one of the first.
+func (e *Engine) wanted(ctx context.Context, topics []string, from string) (map[string]cluster.Offsets, error) {
 	client, err := e.cfg.Cluster.Client()
 	if err != nil {
 		return nil, err
@@ -71,8 +75,15 @@ func (e *Engine) wanted(ctx context.Context, topic, from string) (cluster.Offset
 		return nil, fmt.Errorf("%w: from %q lies in the future", ErrWish, from)
 	}
 	if isTime {
-		return cluster.At(ctx, client, topic, at)
+		out := make(map[string]cluster.Offsets)
+		for _, topic := range topics {
+			if out[topic], err = cluster.At(ctx, client, topic, at); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
 	}
+	topic := topics[0]
 	ends, err := cluster.Ends(ctx, client, topic)
 	if err != nil {
 		return nil, err
@@ -89,7 +100,7 @@ func (e *Engine) wanted(ctx context.Context, topic, from string) (cluster.Offset
 			return nil, fmt.Errorf("%w: from %q is no beginning, snapshot, snapshot:NAME, offset, position token, time (RFC 3339) or duration such as -24h", ErrWish, from)
 		}
 	}
-	return ends, nil
+	return map[string]cluster.Offsets{topic: ends}, nil
 }
 
 // timeOf returns the time that the words mean, where they mean one.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"slices"
@@ -26,6 +27,9 @@ type Offline struct {
 
 // NewOffline returns the task of a partition, as its store has it. Its effects go nowhere.
 func NewOffline(d *projection.Definition, c *codec.Codec, s store.Store, partition int32, maxRows int) (*Offline, error) {
+	if len(d.Sources) > 1 {
+		return nil, fmt.Errorf("fold %s without a log of rounds: it reads %v", d.Name, d.Sources)
+	}
 	return newOffline(d, c, s, taskConfig{partition: partition, maxRows: maxRows})
 }
 
@@ -62,9 +66,6 @@ func NewEmitting(d *projection.Definition, c *codec.Codec, s store.Store, partit
 }
 
 func newOffline(d *projection.Definition, c *codec.Codec, s store.Store, cfg taskConfig) (*Offline, error) {
-	if len(d.Sources) > 1 && cfg.emission == nil {
-		return nil, onlyOne(d, "to fold without a log of rounds")
-	}
 	cfg.store, cfg.sources, cfg.clock = s, d.Sources, clockOf(c)
 	cfg.folder = func(b projection.Base) projection.Folder { return d.NewFolder(c, b) }
 	cfg.learn = func(context.Context, *timeline.Record) error { return nil }

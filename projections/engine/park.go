@@ -9,6 +9,7 @@ import (
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/streams/timeline"
 )
 
 // Where the fold of an event fails for a row, the row is parked: it stays as it was before the event, and is folded
@@ -32,7 +33,7 @@ func (t *task) park(saved store.Checkpoint, cfg taskConfig) {
 	t.parked = parkedOf(saved)
 	maps.Copy(t.parked, cfg.parked)
 	t.acts, t.refold, t.followed = cfg.acts, cfg.refold, saved.Acts
-	t.leaves()
+	t.leave(t.folder)
 }
 
 // list writes what stands still beside the checkpoint, where it is not there yet.
@@ -69,10 +70,11 @@ type standing struct {
 	discarded map[place]bool
 }
 
-// place is an event of a row.
+// place is an event of a row: where it stands in its own source.
 type place struct {
-	key      string
-	position int64
+	key    string
+	topic  string
+	offset int64
 }
 
 // leave has a folder leave alone what is to be.
@@ -84,10 +86,10 @@ func (s standing) leave(f projection.Folder) {
 	f.Skip(s.skip)
 }
 
-// skip tells whether a row is left alone at an offset.
-func (s standing) skip(key string, offset int64) bool {
+// skip tells whether a row is left alone at an event.
+func (s standing) skip(key string, rec *timeline.Record, position int64) bool {
 	p, ok := s.parked[key]
-	return ok && offset >= p.Position || s.discarded[place{key, offset}]
+	return ok && position >= p.Position || s.discarded[place{key, rec.Topic, rec.Offset}]
 }
 
 // discardedOf returns what was discarded from rows of a partition.
@@ -95,7 +97,7 @@ func discardedOf(rows []acts.RowAct, partition int32) map[place]bool {
 	out := make(map[place]bool)
 	for _, a := range rows {
 		if a.Discarded && a.Partition == partition {
-			out[place{a.Key, a.Position}] = true
+			out[place{a.Key, a.Topic, a.Position}] = true
 		}
 	}
 	return out
@@ -150,7 +152,8 @@ func (t *task) crowded(err error) error {
 func parkedBy(row *projection.RowError) store.Parked {
 	reason := row.Err.Error()
 	return store.Parked{
-		Key: []byte(row.Key), Position: row.Offset, Since: row.At.UTC(), Reason: reason[:min(len(reason), maxReason)],
+		Key: []byte(row.Key), Position: row.Position, Since: row.At.UTC(), Reason: reason[:min(len(reason), maxReason)],
+		Topic: row.Topic, Offset: row.Offset,
 	}
 }
 

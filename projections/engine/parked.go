@@ -83,12 +83,12 @@ func (e *Engine) aboutRow(ctx context.Context, name string, row ParkedRow, a eve
 	}
 	state, _ := e.cfg.Acts.State()
 	p := state.Projection(name)
-	if err := e.onlyOneRuns(name, p, "to fold a row anew"); err != nil {
-		return nil, err
-	}
 	live, _ := p.Generation(p.Live)
 	a.Row = hex.EncodeToString(row.Key.Encode())
-	a.Positions = []event.TopicPosition{{Topic: d.Topic, Partition: row.Partition, Offset: row.Position}}
+	a.Positions = []event.TopicPosition{{Topic: row.Topic, Partition: row.Partition, Offset: row.Offset}}
+	if row.Topic == "" {
+		a.Positions[0].Topic, a.Positions[0].Offset = d.Topic, row.Position
+	}
 	before, err := e.parkedAlike(name, row)
 	if err != nil {
 		return nil, err

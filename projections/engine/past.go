@@ -25,8 +25,10 @@ type Moment struct {
 	// Time includes what was recorded then, by the journal's clock. It is zero where Position counts.
 	Time time.Time
 	// Position is the offset of the first record that is not folded. One that the log has not reached is
-	// ErrBehind.
+	// ErrBehind. Where there are several sources it is an offset of the first: all is folded that came before it.
 	Position int64
+	// place is a position among the records of all sources, where it counts; the offset where there is one.
+	place int64
 }
 
 // latest is the position of a moment that is the end of the log.
@@ -42,6 +44,7 @@ type recorded struct {
 // step is a record of the past on its way to a folder.
 type step struct {
 	*timeline.Record
+	position   int64
 	event      string
 	recorded   recorded
 	recordedAt time.Time
@@ -52,12 +55,20 @@ type pastFold struct {
 	definition *projection.Definition
 	generation int64
 	folder     projection.Folder
+	wanted     func(projection.Key) bool
 	moment     Moment
 	standing
-	// next is the position up to which records were folded, at when the last of them was recorded.
-	next    int64
-	at      time.Time
-	scanned bool
+	// next is the position up to which records were folded, first that of the first source, at when the last of them
+	// was recorded, and late are the topics of which one was recorded after the moment.
+	next, first int64
+	at          time.Time
+	late        map[string]bool
+	scanned     bool
+}
+
+// newPastFold returns what folds the rows that are wanted up to a moment.
+func (e *Engine) newPastFold(d *projection.Definition, m Moment, wanted func(projection.Key) bool) *pastFold {
+	return &pastFold{definition: d, folder: d.Only(e.cfg.Codec, wanted), wanted: wanted, moment: m, late: make(map[string]bool)}
 }
 
 // past returns the rows of a key as they were. They are folded from the first event of the key, by the very
@@ -67,7 +78,7 @@ func (e *Engine) past(ctx context.Context, q Query) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.refold(ctx, q, f, func(s step) error { return f.folder.Fold(s.Record) }); err != nil {
+	if err := e.refold(ctx, q, f, f.fold); err != nil {
 		return nil, err
 	}
 	rows := memory.NewStore()
@@ -82,9 +93,12 @@ func (e *Engine) past(ctx context.Context, q Query) (*View, error) {
 	}
 	return &View{
 		Generation: f.generation, Version: f.definition.Version, Topic: f.definition.Topic, Partition: q.Partition,
-		Next: f.next, EventTime: f.at, Scanned: f.scanned, snapshot: snapshot, parked: standingAt(c), release: func() {},
+		Next: f.first, EventTime: f.at, Scanned: f.scanned, snapshot: snapshot, parked: standingAt(c), release: func() {},
 	}, nil
 }
+
+// fold folds a record.
+func (f *pastFold) fold(s step) error { return f.folder.FoldAt(s.Record, s.position) }
 
 // wantedRows are the rows that records of a key's trail alone make: all rows of a customer, or those of one
 // partition key that has no trail.
@@ -115,10 +129,8 @@ func (e *Engine) foldOf(q Query, wanted func(projection.Key) bool) (*pastFold, e
 		if err != nil {
 			return nil, err
 		}
-		if err := onlyOne(d, "a look into the past"); err != nil {
-			return nil, err
-		}
-		f := &pastFold{definition: d, generation: number, folder: d.Only(e.cfg.Codec, wanted), moment: *q.AsOf}
+		f := e.newPastFold(d, *q.AsOf, wanted)
+		f.generation = number
 		f.standing, err = e.standingIn(store.Generation{Projection: q.Projection, Number: number}, q.Partition)
 		f.leave(f.folder)
 		return f, err
@@ -132,6 +144,9 @@ var errEnough = errors.New("enough")
 // refold hands the records of the past to fn, in order, up to the moment: those of the key's trail, or all
 // of the partition where it has none.
 func (e *Engine) refold(ctx context.Context, q Query, f *pastFold, fn func(step) error) error {
+	if len(f.definition.Sources) > 1 {
+		return e.refoldSeveral(ctx, q, f, fn)
+	}
 	until, err := e.until(ctx, q, f)
 	if err != nil {
 		return err
@@ -140,13 +155,13 @@ func (e *Engine) refold(ctx context.Context, q Query, f *pastFold, fn func(step)
 		return err
 	}
 	if f.moment.Time.IsZero() {
-		f.next = until
+		f.next, f.first = until, until
 	}
 	return nil
 }
 
 func (e *Engine) refoldBelow(ctx context.Context, q Query, f *pastFold, until int64, fn func(step) error) error {
-	each := func(rec *timeline.Record) error { return e.stepOn(ctx, f, rec, fn) }
+	each := func(rec *timeline.Record) error { return e.stepOn(ctx, f, step{Record: rec, position: rec.Offset}, fn) }
 	customer, trailed := trail.Of(q.Key)
 	if _, err := e.newest(trail.Name); err != nil || !trailed || f.definition.Topic != topic.Transactions {
 		f.scanned = true
@@ -161,11 +176,12 @@ func (e *Engine) refoldBelow(ctx context.Context, q Query, f *pastFold, until in
 
 // until returns the position that nothing of the moment lies beyond, once the log has reached it.
 func (e *Engine) until(ctx context.Context, q Query, f *pastFold) (int64, error) {
-	if q.AsOf.Time.IsZero() && q.AsOf.Position == 0 {
+	wanted := max(q.AsOf.Position, q.AsOf.place)
+	if q.AsOf.Time.IsZero() && q.AsOf.Position == 0 && wanted == 0 {
 		return 0, nil
 	}
-	if q.AsOf.Time.After(time.Now()) {
-		return 0, fmt.Errorf("%w: %s", ErrFuture, q.AsOf.Time.UTC().Format(time.RFC3339Nano))
+	if err := q.AsOf.come(); err != nil {
+		return 0, err
 	}
 	picker, err := e.picker()
 	if err != nil {
@@ -179,32 +195,48 @@ func (e *Engine) until(ctx context.Context, q Query, f *pastFold) (int64, error)
 	if !q.AsOf.Time.IsZero() || q.AsOf.Position == latest {
 		return end, nil
 	}
-	if q.AsOf.Position > end {
-		return 0, fmt.Errorf("%w: %s/%d ends at %d, before %d", ErrBehind, f.definition.Topic, q.Partition, end, q.AsOf.Position)
+	if wanted > end {
+		return 0, fmt.Errorf("%w: %s/%d ends at %d, before %d", ErrBehind, f.definition.Topic, q.Partition, end, wanted)
 	}
-	return q.AsOf.Position, nil
+	return wanted, nil
 }
 
-// stepOn hands one record to fn, or ends the reading where it lies beyond the moment.
-func (e *Engine) stepOn(ctx context.Context, f *pastFold, rec *timeline.Record, fn func(step) error) error {
+// come says whether the moment has come.
+func (m *Moment) come() error {
+	if m.Time.After(time.Now()) {
+		return fmt.Errorf("%w: %s", ErrFuture, m.Time.UTC().Format(time.RFC3339Nano))
+	}
+	return nil
+}
+
+// stepOn hands one record to fn. One that was recorded after the moment ends the reading; of several sources, that of
+// its own.
+func (e *Engine) stepOn(ctx context.Context, f *pastFold, s step, fn func(step) error) error {
+	rec := s.Record
 	schema, err := e.cfg.Codec.Lookup(ctx, rec.Value)
 	if err != nil {
 		return fmt.Errorf("record at offset %d: %w", rec.Offset, err)
 	}
-	s := step{Record: rec, event: schema.Name, recordedAt: rec.Timestamp}
+	s.event, s.recordedAt = schema.Name, rec.Timestamp
 	if err := schema.View(rec.Value, &s.recorded); err != nil {
 		return fmt.Errorf("record at offset %d: %w", rec.Offset, err)
 	}
 	if s.recorded.RecordedAt != 0 {
 		s.recordedAt = s.recorded.RecordedAt.Time()
 	}
-	if !f.moment.Time.IsZero() && s.recordedAt.After(f.moment.Time) {
+	if late := !f.moment.Time.IsZero() && s.recordedAt.After(f.moment.Time); late && len(f.definition.Sources) == 1 {
 		return errEnough
+	} else if late || f.late[rec.Topic] {
+		f.late[rec.Topic] = true
+		return nil
 	}
 	if err := fn(s); err != nil {
 		return fmt.Errorf("%w: fold record at offset %d: %w", ErrStuck, rec.Offset, err)
 	}
-	f.next, f.at = rec.Offset+1, s.recordedAt
+	f.next, f.at = s.position+1, s.recordedAt
+	if rec.Topic == f.definition.Topic {
+		f.first = rec.Offset + 1
+	}
 	return nil
 }
 

@@ -25,7 +25,6 @@ type path struct {
 	decides bool            // the task decided where rounds end, when it last looked
 	more    chan struct{}   // tells that there may be something to fold
 	grown   <-chan struct{} // closed when another round may be logged
-	now     *timeline.Record
 }
 
 // newPath returns the path of a task from its checkpoint on, nil where there is one source.
@@ -88,8 +87,20 @@ func (t *task) place(rec *timeline.Record) (position int64, source int) {
 		return rec.Offset, 0
 	}
 	p := t.path
-	p.now, source = rec, p.source(rec)
+	source = p.source(rec)
 	return p.each.sum() - p.each[source] + rec.Offset, source
+}
+
+// nextOf returns up to where the task has folded a topic, 0 where it does not read it.
+func (t *task) nextOf(topic string) int64 {
+	i := slices.Index(t.sources, topic)
+	switch {
+	case i < 0:
+		return 0
+	case t.path == nil:
+		return t.next
+	}
+	return t.path.each[i]
 }
 
 // first returns how far the first source is folded.
@@ -133,20 +144,6 @@ func (t *task) here() vector {
 		return nil
 	}
 	return slices.Clone(t.path.each)
-}
-
-// leaves has the folder leave rows alone. What is discarded is an event of the first source.
-func (t *task) leaves() {
-	t.leave(t.folder)
-	if t.path == nil || len(t.discarded) == 0 && len(t.parked) == 0 {
-		return
-	}
-	t.folder.Skip(func(key string, position int64) bool {
-		if at, ok := t.parked[key]; ok && position >= at.Position {
-			return true
-		}
-		return t.path.source(t.path.now) == 0 && t.discarded[place{key, t.path.now.Offset}]
-	})
 }
 
 // nudge has the task look whether there is something to fold. It may be called concurrently.

@@ -13,6 +13,7 @@ import (
 	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/schemas/event"
+	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/timeline"
 )
 
@@ -49,6 +50,7 @@ const (
 
 // Stretch is what a plan reads of one partition.
 type Stretch struct {
+	Topic      string
 	Partition  int32
 	Begin, End int64
 	// Start is where the log of the partition begins; between Begin and a later Start there is a hole.
@@ -69,7 +71,7 @@ type Plan struct {
 	// Snapshot is the one that it begins with; "" is none.
 	Snapshot string
 	Topic    string
-	// Stretches are in order of their partitions.
+	// Stretches are in the order of the sources and their partitions.
 	Stretches []Stretch
 	// Events and Bytes are what is read, Rows what they are folded into, Silenced the effects that are not
 	// published again.
@@ -107,11 +109,6 @@ func (e *Engine) resolve(ctx context.Context, w Wish) (*Plan, error) {
 	if w.From == "" {
 		w.From = FromBeginning
 	}
-	if w.partial() || w.From != FromBeginning {
-		if err := onlyOne(d, "a replay that does not fold all from the beginning"); err != nil {
-			return nil, err
-		}
-	}
 	if w.partial() {
 		if err := takesOver(p, d, w); err != nil {
 			return nil, err
@@ -122,22 +119,32 @@ func (e *Engine) resolve(ctx context.Context, w Wish) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	begins := make(map[int32]int64)
+	var begins []event.TopicPosition
 	if base != nil {
-		plan.Snapshot = base.Snapshot
-		for _, at := range base.Positions {
-			begins[at.Partition] = at.Offset
+		plan.Snapshot, begins = base.Snapshot, base.Positions
+	}
+	for _, topic := range d.Sources {
+		spans, err := timeline.Spans(ctx, e.cfg.Cluster, topic)
+		if err != nil {
+			return nil, err
 		}
-	}
-	spans, err := timeline.Spans(ctx, e.cfg.Cluster, d.Topic)
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range slices.Sorted(maps.Keys(spans)) {
-		plan.Stretches = append(plan.Stretches, Stretch{Partition: n, Begin: begins[n], End: spans[n].End, Start: spans[n].Start})
+		for _, n := range slices.Sorted(maps.Keys(spans)) {
+			begin := offsetIn(begins, position.Partition{Topic: topic, Partition: n})
+			plan.Stretches = append(plan.Stretches, Stretch{Topic: topic, Partition: n, Begin: begin, End: spans[n].End, Start: spans[n].Start})
+		}
 	}
 	plan.Hash = plan.sum()
 	return plan, nil
+}
+
+// offsetIn returns the offset that positions name of a partition; 0 where they name none.
+func offsetIn(positions []event.TopicPosition, at position.Partition) int64 {
+	for _, p := range positions {
+		if p.Topic == at.Topic && p.Partition == at.Partition {
+			return p.Offset
+		}
+	}
+	return 0
 }
 
 // takesOver says why rows cannot be taken over from the live generation: only the same fold makes rows that
@@ -192,7 +199,7 @@ func (e *Engine) Begin(ctx context.Context, o Order) (operation string, err erro
 	}
 	if i := slices.IndexFunc(plan.Stretches, func(s Stretch) bool { return s.Hole() > 0 }); i >= 0 {
 		s := plan.Stretches[i]
-		return "", &acts.Refusal{Why: fmt.Sprintf("%s/%d holds nothing before offset %d: rows begun there would lack the events before it", plan.Topic, s.Partition, s.Start)}
+		return "", &acts.Refusal{Why: fmt.Sprintf("%s/%d holds nothing before offset %d: rows begun there would lack the events before it", s.Topic, s.Partition, s.Start)}
 	}
 	number, err := e.create(ctx, plan, o)
 	if err != nil {

@@ -79,7 +79,7 @@ func (e *Engine) chosen(live store.Generation, ids []string, told map[string]*To
 			return nil, err
 		}
 		saved, _ := task.state()
-		if t.SourceOffset >= saved.Next {
+		if t.SourceOffset >= folded(saved, e.source(live.Projection), t.SourceTopic) {
 			unknown = append(unknown, id) // it will come by itself
 			continue
 		}
@@ -87,7 +87,7 @@ func (e *Engine) chosen(live store.Generation, ids []string, told map[string]*To
 		if to == nil {
 			to = &release{
 				voice: voice{live.Number, t.SourcePartition}, member: e.membership(live.Projection), since: &saved.Effects,
-				next: saved.Next, chosen: true, done: make(chan error, 1),
+				next: saved.First(), chosen: true, done: make(chan error, 1),
 			}
 			releases[t.SourcePartition] = to
 		}
@@ -97,6 +97,16 @@ func (e *Engine) chosen(live store.Generation, ids []string, told map[string]*To
 		return nil, &acts.Refusal{Why: fmt.Sprintf("generation %d of %s has not emitted %s", live.Number, live.Projection, strings.Join(unknown, ", "))}
 	}
 	return releases, nil
+}
+
+// folded returns up to where a checkpoint says that a topic was folded; only is the one of a task that has one.
+func folded(c store.Checkpoint, only, topic string) int64 {
+	for _, s := range sourcesIn(c, only) {
+		if s.Topic == topic {
+			return s.Next
+		}
+	}
+	return 0
 }
 
 // absent leaves of chosen effects those that are not published, by reading all that is.

@@ -250,3 +250,51 @@ func (m *emission) course(at vector) (logged *round, decides bool, changed <-cha
 	}
 	return logged, decides, changed, err
 }
+
+// heard is what is known here of the logged rounds of a partition and a set of sources.
+type heard struct {
+	emitter   *emitter
+	partition int32
+	set       string
+}
+
+// ask calls fn with the rounds; they are not known where the partition is not held here.
+func (h heard) ask(fn func(*course) error) error {
+	h.emitter.mu.Lock()
+	defer h.emitter.mu.Unlock()
+	of := h.emitter.rounds[h.partition]
+	if of == nil {
+		return fmt.Errorf("the rounds of %s/%d: %w", h.emitter.cfg.projection, h.partition, ErrNotHere)
+	}
+	return fn(of.of(h.set))
+}
+
+// end returns where the last round ended, and what is closed when that may have changed.
+func (h heard) end(n int) (end vector, changed <-chan struct{}, err error) {
+	err = h.ask(func(c *course) error {
+		end, changed = c.end(n), h.emitter.rule.changed
+		return nil
+	})
+	return end, changed, err
+}
+
+// at returns the round that goes on at a place, or begins there; false beyond the last one.
+func (h heard) at(v vector) (r round, more bool, err error) {
+	err = h.ask(func(c *course) error {
+		r, more, err = c.at(v)
+		return err
+	})
+	return r, more, err
+}
+
+// with returns the round in which the event at an offset of a source was folded.
+func (h heard) with(source int, offset int64) (r round, err error) {
+	err = h.ask(func(c *course) error {
+		var ok bool
+		if r, ok = c.with(source, offset); !ok {
+			return fmt.Errorf("%w: the one with offset %d of source %d is missing", errCourse, offset, source)
+		}
+		return nil
+	})
+	return r, err
+}

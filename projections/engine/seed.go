@@ -145,7 +145,7 @@ func (e *Engine) seedTask(ctx context.Context, f filling) error {
 	if err != nil || at.Next == 0 {
 		return err
 	}
-	anew, err := e.keysOf(ctx, f, at.Next)
+	anew, err := e.keysOf(ctx, f, at)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (e *Engine) holds(f filling) bool {
 }
 
 // keysOf returns the partition keys whose rows of a task are folded anew.
-func (e *Engine) keysOf(ctx context.Context, f filling, until int64) (map[string]bool, error) {
+func (e *Engine) keysOf(ctx context.Context, f filling, at store.Checkpoint) (map[string]bool, error) {
 	anew := make(map[string]bool)
 	for _, k := range f.created.Keys {
 		anew[k] = true
@@ -174,7 +174,14 @@ func (e *Engine) keysOf(ctx context.Context, f filling, until int64) (map[string
 	}
 	// A folder that wants no row says which rows it would change.
 	probe := f.definition.Only(e.cfg.Codec, func(k projection.Key) bool { anew[k.Partition] = true; return false })
-	err := e.scan(ctx, position.Partition{Topic: f.definition.Topic, Partition: f.partition}, until, func(rec *timeline.Record) error {
+	topic := f.definition.Topic
+	for _, r := range f.definition.Reads {
+		if r.Event == f.created.TouchedBy {
+			topic = r.Topic
+		}
+	}
+	until := folded(at, f.definition.Topic, topic)
+	err := e.scan(ctx, position.Partition{Topic: topic, Partition: f.partition}, until, func(rec *timeline.Record) error {
 		schema, err := e.cfg.Codec.Lookup(ctx, rec.Value)
 		if err != nil || schema.Name != f.created.TouchedBy {
 			return err
@@ -236,11 +243,11 @@ func (e *Engine) foldAnew(ctx context.Context, f filling, at store.Checkpoint, a
 	alone := e.standing(f.id.Projection, f.partition, at)
 	left := alone.leftOut()
 	fold := func(key string, wanted func(projection.Key) bool) error {
-		past := &pastFold{definition: f.definition, folder: f.definition.Only(e.cfg.Codec, wanted), moment: Moment{Position: at.Next}}
+		past := e.newPastFold(f.definition, Moment{place: at.Next}, wanted)
 		folders = append(folders, past.folder)
 		alone.leave(past.folder)
 		q := Query{Projection: f.id.Projection, Partition: f.partition, Key: key, AsOf: &past.moment}
-		return e.refold(ctx, q, past, func(s step) error { return past.folder.Fold(s.Record) })
+		return e.refold(ctx, q, past, past.fold)
 	}
 	if f.created.TouchedBy != "" || !e.trailed(f.definition, anew) {
 		if err := fold("", func(k projection.Key) bool { return anew[k.Partition] }); err != nil {
@@ -266,7 +273,7 @@ func (e *Engine) foldAnew(ctx context.Context, f filling, at store.Checkpoint, a
 
 // trailed tells whether the events of all keys can be found without reading the partition.
 func (e *Engine) trailed(d *projection.Definition, keys map[string]bool) bool {
-	if _, err := e.newest(trail.Name); err != nil || d.Topic != topic.Transactions {
+	if _, err := e.newest(trail.Name); err != nil || !slices.Contains(d.Sources, topic.Transactions) {
 		return false
 	}
 	for k := range keys {

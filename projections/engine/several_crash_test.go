@@ -176,7 +176,7 @@ func oneSource(t *testing.T, version int64) *projection.Definition {
 		EventID    string `avro:"event_id"`
 	}
 	d, err := projection.Define(mixed, version, projection.Emit(topic.Transactions, event.NameEntryPosted,
-		func(_ *posted, k *projection.Keys) { k.Add("all", "") },
+		func(_ *posted, k *projection.Keys) { k.Add("@all", "") },
 		func(_ projection.Key, r *trace, e *posted, _ projection.Meta, out *projection.Effects) error {
 			r.Events += "e" + e.EventID + " "
 			out.Add(topic.Notifications, &event.NotificationRequested{

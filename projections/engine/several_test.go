@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/refold/refold/projections/acts"
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/store"
@@ -35,7 +33,7 @@ func mixedDefinition(t testing.TB, version int64) *projection.Definition {
 		CustomerID string `avro:"customer_id"`
 		EventID    string `avro:"event_id"`
 	}
-	keys := func(_ *posted, k *projection.Keys) { k.Add("all", "") }
+	keys := func(_ *posted, k *projection.Keys) { k.Add("@all", "") }
 	fold := func(mark string) func(projection.Key, *trace, *posted, projection.Meta, *projection.Effects) error {
 		return func(_ projection.Key, r *trace, e *posted, _ projection.Meta, out *projection.Effects) error {
 			r.Events += mark + e.EventID + " "
@@ -61,15 +59,23 @@ type several struct {
 	now     event.Micros
 	written []int // of each topic
 	frozen  *codec.Encoder
-	news    int // events before the first that is news, over both topics
+	news    int                   // events before the first that is news, over both topics
+	steady  bool                  // no clock goes back
+	facts   map[string]occurrence // what was written, by its mark
 	asked   atomic.Int64
+}
+
+// occurrence is an event that was written.
+type occurrence struct {
+	customer string
+	at       event.Micros
 }
 
 func newSeveral(t *testing.T) *several {
 	t.Helper()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	b := &several{bank: newBank(t), rng: rand.New(rand.NewPCG(seed, 0)), written: make([]int, 2)}
+	b := &several{bank: newBank(t), rng: rand.New(rand.NewPCG(seed, 0)), written: make([]int, 2), facts: make(map[string]occurrence)}
 	var err error
 	if b.frozen, err = b.codec.Encoder(t.Context(), topic.Transfers, event.NameAccountFrozen); err != nil {
 		t.Fatal(err)
@@ -82,11 +88,14 @@ func (b *several) write(source, n int) {
 	b.t.Helper()
 	var out []fake.Record
 	for range n {
-		b.now += event.Micros(b.rng.IntN(3)) - 1
+		if b.now += event.Micros(b.rng.IntN(3)); !b.steady {
+			b.now--
+		}
 		b.written[source]++
 		id := fmt.Sprint(b.written[source])
 		customer := fmt.Sprint("c", b.rng.IntN(10))
 		envelope := event.Envelope{EventID: id, CustomerID: customer, RecordedAt: b.now + 1_000_000, OccurredAt: b.now}
+		b.facts["ef"[source:source+1]+id] = occurrence{customer, envelope.RecordedAt}
 		at := fake.Record{Topic: topic.Transactions, Partition: topic.Of(customer, partitions), Key: []byte(customer)}
 		var err error
 		if source == 0 {
@@ -133,7 +142,7 @@ func (b *several) rows(stores store.Stores, generation int64) (out []string) {
 		b.t.Fatal(err)
 	}
 	for p := range int32(partitions) {
-		stored, err := s.Load(p, projection.Key{Partition: "all"}.Encode())
+		stored, err := s.Load(p, projection.Key{Partition: "@all"}.Encode())
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -185,12 +194,25 @@ func (b *several) all() {
 	}
 }
 
+// explain says how far everything is, where the test has failed.
+func (b *several) explain(e *engine.Engine) {
+	if !b.t.Failed() {
+		return
+	}
+	_, all, err := e.Statuses(mixed)
+	for _, s := range all {
+		b.t.Logf("generation %d is %v, %d to go, %v, %v: %+v", s.Number, s.State, s.Lag, s.Err, s.Incomparable, s.Progress)
+	}
+	b.t.Log(err)
+}
+
 func (b *several) replayed(e *engine.Engine) string {
 	b.t.Helper()
 	op, err := e.Start(b.t.Context(), mixed, "tester", "")
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	defer b.explain(e)
 	until(b.t, op+" is verified", func() bool { return b.status(e, op).State == engine.Verified })
 	if s := b.status(e, op); s.Verified.Differences != 0 || s.Verified.Rows == 0 {
 		b.t.Errorf("got %d differences in %d rows, want none: %v", s.Verified.Differences, s.Verified.Rows, s.Differences)
@@ -252,7 +274,7 @@ func (b *several) tellings() map[string]int {
 // Nothing but the log says in which order events were folded: not the group, whose offsets are for tools, and not rows.
 func TestTheOrderIsKeptWithoutEffects(t *testing.T) {
 	b := newSeveral(t)
-	d := silentDefinition(t, "")
+	d := silentDefinition(t)
 	stores := memory.New()
 	var want []string
 	for range 4 {
@@ -275,19 +297,15 @@ func TestTheOrderIsKeptWithoutEffects(t *testing.T) {
 	}
 }
 
-// silentDefinition is mixedDefinition without effects, whose fold fails for one event.
-func silentDefinition(t *testing.T, poison string) *projection.Definition {
+// silentDefinition is mixedDefinition without effects.
+func silentDefinition(t *testing.T) *projection.Definition {
 	t.Helper()
 	type named struct {
-		CustomerID string `avro:"customer_id"`
-		EventID    string `avro:"event_id"`
+		EventID string `avro:"event_id"`
 	}
-	keys := func(e *named, k *projection.Keys) { k.Add("all", ""); k.Add(e.CustomerID, "") }
+	keys := func(_ *named, k *projection.Keys) { k.Add("@all", "") }
 	fold := func(mark string) func(projection.Key, *trace, *named, projection.Meta) error {
-		return func(k projection.Key, r *trace, e *named, _ projection.Meta) error {
-			if mark+e.EventID == poison && k.Partition != "all" {
-				return errors.New("it cannot be folded")
-			}
+		return func(_ projection.Key, r *trace, e *named, _ projection.Meta) error {
 			r.Events += mark + e.EventID + " "
 			return nil
 		}
@@ -299,51 +317,4 @@ func silentDefinition(t *testing.T, poison string) *projection.Definition {
 		t.Fatal(err)
 	}
 	return d
-}
-
-// Where a fold fails the row is parked at its place among the events of all sources, and the others go on; what is
-// not done yet for several sources is refused.
-func TestARowOfSeveralSourcesIsParked(t *testing.T) {
-	b := newSeveral(t)
-	stores := memory.New()
-	e, stop := b.runs("test", stores, silentDefinition(t, "f5"))
-	defer stop()
-	for b.written[1] < 20 {
-		b.some()
-	}
-	b.folded(stores, 1)
-	var parked []engine.ParkedRow
-	until(t, "a row is parked", func() bool {
-		var err error
-		if parked, err = e.Parked(mixed); err != nil {
-			t.Fatal(err)
-		}
-		return len(parked) == 1
-	})
-	b.replayed(e)
-	if parked, err := e.Parked(mixed); err != nil || len(parked) != 2 || parked[0].Position != parked[1].Position {
-		t.Errorf("got %v, %v, want the same row of both generations", parked, err)
-	}
-	for what, ask := range map[string]func() error{
-		"to fold it again": func() error { _, err := e.RetryParked(t.Context(), mixed, parked[0], "tester", ""); return err },
-		"to leave it out":  func() error { _, err := e.DiscardParked(t.Context(), mixed, parked[0], "tester", "why"); return err },
-		"why it is so": func() error {
-			_, err := e.Why(t.Context(), engine.WhyQuery{Query: engine.Query{Projection: mixed, Key: "all"}})
-			return err
-		},
-		"how it was": func() error {
-			_, err := e.View(t.Context(), engine.Query{Projection: mixed, Key: "all", AsOf: &engine.Moment{Position: 3}})
-			return err
-		},
-		"some keys": func() error {
-			_, err := e.Plan(t.Context(), engine.Wish{Projection: mixed, Keys: []string{"all"}})
-			return err
-		},
-		"a part of the log":  func() error { _, err := e.Plan(t.Context(), engine.Wish{Projection: mixed, From: "-1h"}); return err },
-		"effects of another": func() error { _, err := e.CompareEffects(t.Context(), mixed, 1, 2, 10); return err },
-	} {
-		if _, refused := acts.IsRefusal(ask()); !refused {
-			t.Errorf("%s: got %v, want a refusal", what, ask())
-		}
-	}
 }

@@ -63,11 +63,6 @@ func (e *Engine) CreateSnapshot(ctx context.Context, projection, principal, reas
 	state, _ := e.cfg.Acts.State()
 	p := state.Projection(projection)
 	g, _ := p.Generation(p.Live)
-	if d, err := e.definition(projection, g); err == nil {
-		if err := onlyOne(d, "a snapshot"); err != nil {
-			return s, err
-		}
-	}
 	r := e.acquire(store.Generation{Projection: projection, Number: p.Live})
 	if r == nil {
 		return s, fmt.Errorf("snapshot of %s: %w", projection, ErrNotHere)
@@ -111,7 +106,9 @@ func (r *running) write(path string, a *event.ActRecorded) (err error) {
 			return err
 		}
 		h.Tasks = append(h.Tasks, snapshot.TaskOf(t.Partition, c))
-		a.Positions = append(a.Positions, event.TopicPosition{Topic: d.Topic, Partition: t.Partition, Offset: c.Next})
+		for _, s := range sourcesIn(c, d.Topic) {
+			a.Positions = append(a.Positions, event.TopicPosition{Topic: s.Topic, Partition: t.Partition, Offset: s.Next})
+		}
 	}
 	if a.Rows, err = snapshot.Write(path, h, rows); err != nil {
 		return err

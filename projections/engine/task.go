@@ -35,6 +35,7 @@ const (
 // row found ahead of the checkpoint is left alone by the offset it carries.
 type task struct {
 	partition int32
+	sources   []string
 	store     store.Store
 	folder    projection.Folder
 	base      *base
@@ -102,7 +103,7 @@ type taskConfig struct {
 	folder    func(projection.Base) projection.Folder
 	learn     func(context.Context, *timeline.Record) error
 	failed    func(error)
-	// sources are what is folded, and clock when a record of one of them was recorded; of several sources only.
+	// sources are what is folded, and clock tells when a record was recorded, where there are several.
 	sources []string
 	clock   func(*timeline.Record) (int64, error)
 	// parked are rows that stand still beside those that the checkpoint names.
@@ -124,7 +125,7 @@ func newTask(cfg taskConfig) (*task, error) {
 		return nil, fmt.Errorf("checkpoint of task %d: %w", partition, err)
 	}
 	t := &task{
-		partition: partition, store: s, maxRows: cfg.maxRows, learn: cfg.learn, failed: cfg.failed,
+		partition: partition, sources: cfg.sources, store: s, maxRows: cfg.maxRows, learn: cfg.learn, failed: cfg.failed,
 		base:  &base{store: s, partition: partition},
 		in:    make(chan timeline.Batch, 1),
 		cuts:  make(chan cut),

@@ -20,7 +20,7 @@ import (
 type counter struct {
 	n     int
 	dirty bool
-	skip  func(string, int64) bool
+	skip  func(string, *timeline.Record, int64) bool
 }
 
 var errPoison = errors.New("poison")
@@ -31,7 +31,7 @@ func (c *counter) FoldAt(rec *timeline.Record, _ int64) error {
 	if string(rec.Value) == "poison" {
 		return errPoison
 	}
-	if c.skip != nil && c.skip("n", rec.Offset) {
+	if c.skip != nil && c.skip("n", rec, rec.Offset) {
 		return nil
 	}
 	c.n++
@@ -56,8 +56,8 @@ func (c *counter) Shrink()                       {}
 func (c *counter) Stored([]byte) ([]byte, error) { return nil, nil }
 func (c *counter) Forget(int64)                  {}
 
-func (c *counter) Emit(func(projection.Effect) error) {}
-func (c *counter) Skip(fn func(string, int64) bool)   { c.skip = fn }
+func (c *counter) Emit(func(projection.Effect) error)                 {}
+func (c *counter) Skip(fn func(string, *timeline.Record, int64) bool) { c.skip = fn }
 
 // fixture is a running task.
 type fixture struct {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/refold/refold/projections/projection"
 	"github.com/refold/refold/projections/trail"
-	"github.com/refold/refold/schemas/event"
 	"github.com/refold/refold/streams/timeline"
 )
 
@@ -28,14 +27,14 @@ const patience = time.Minute
 
 // foldTwice folds some keys of a task twice, up to where its rows were compared, and says which row came out
 // in two ways.
-func (e *Engine) foldTwice(ctx context.Context, r *running, at event.TopicPosition, keys *sampler) error {
+func (e *Engine) foldTwice(ctx context.Context, r *running, at taskAt, keys *sampler) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	c, err := r.store.Checkpoint(at.Partition)
+	c, err := r.store.Checkpoint(at.partition)
 	if err != nil {
 		return err
 	}
-	rows, err := e.foldKeys(ctx, keysAt{definition: r.cfg.Definition, at: at, standing: e.standing(r.cfg.Definition.Name, at.Partition, c), keys: keys.set()})
+	rows, err := e.foldKeys(ctx, keysAt{definition: r.cfg.Definition, taskAt: at, standing: e.standing(r.cfg.Definition.Name, at.partition, c), keys: keys.set()})
 	if errors.Is(err, timeline.ErrHole) {
 		return nil // what the rows were folded from is gone, and with it what could be folded again
 	}
@@ -43,7 +42,7 @@ func (e *Engine) foldTwice(ctx context.Context, r *running, at event.TopicPositi
 		err = rows.agree()
 	}
 	if err != nil {
-		return fmt.Errorf("fold some rows of %s/%d twice: %w", at.Topic, at.Partition, err)
+		return fmt.Errorf("fold some rows of %s/%d twice: %w", r.cfg.Definition.Name, at.partition, err)
 	}
 	return nil
 }
@@ -88,9 +87,15 @@ func (e *Engine) foldKeys(ctx context.Context, of keysAt) (refolded, error) {
 // keysAt are partition keys whose rows are folded up to a position, but for those that stand still before it.
 type keysAt struct {
 	definition *projection.Definition
-	at         event.TopicPosition
+	taskAt
 	standing
 	keys map[string]bool
+}
+
+// taskAt is a task up to a position.
+type taskAt struct {
+	partition int32
+	next      int64
 }
 
 // pastKey is one of them; "" is every key that is wanted.
@@ -101,19 +106,18 @@ type pastKey struct {
 }
 
 func (e *Engine) foldKey(ctx context.Context, k pastKey, out refolded) error {
-	once, again := k.definition.Only(e.cfg.Codec, k.wanted), k.definition.Only(e.cfg.Codec, k.wanted)
-	k.leave(once)
+	f, again := e.newPastFold(k.definition, Moment{place: k.next}, k.wanted), k.definition.Only(e.cfg.Codec, k.wanted)
+	k.leave(f.folder)
 	k.leave(again)
-	f := &pastFold{definition: k.definition, folder: once, moment: Moment{Position: k.at.Offset}}
-	q := Query{Projection: k.definition.Name, Partition: k.at.Partition, Key: k.key, AsOf: &f.moment}
-	err := e.refold(ctx, q, f, func(s step) error { return errors.Join(once.Fold(s.Record), again.Fold(s.Record)) })
+	q := Query{Projection: k.definition.Name, Partition: k.partition, Key: k.key, AsOf: &f.moment}
+	err := e.refold(ctx, q, f, func(s step) error { return errors.Join(f.fold(s), again.FoldAt(s.Record, s.position)) })
 	if err != nil {
 		return err
 	}
 	for _, side := range []struct {
 		folder projection.Folder
 		rows   map[string][]byte
-	}{{once, out.once}, {again, out.again}} {
+	}{{f.folder, out.once}, {again, out.again}} {
 		err := side.folder.Changed(func(key, value []byte) error { side.rows[string(key)] = bytes.Clone(value); return nil })
 		if err != nil {
 			return err

@@ -34,7 +34,7 @@ type refolding struct {
 	key       string
 	until     int64
 	leave     standing
-	emit      func(projection.Effect) error
+	emit      func(position int64, e projection.Effect) error
 }
 
 // remember has the task leave out what was discarded by acts that it has followed, once they are known here: another
@@ -47,7 +47,7 @@ func (t *task) remember(ctx context.Context) bool {
 		rows, changed := t.acts()
 		if len(rows) >= t.followed {
 			t.discarded = discardedOf(rows, t.partition)
-			t.leaves()
+			t.leave(t.folder)
 			return true
 		}
 		select {
@@ -72,7 +72,7 @@ func (t *task) follow(ctx context.Context) (<-chan struct{}, error) {
 		return after(ctx, wait), nil
 	}
 	t.discarded = discardedOf(rows, t.partition)
-	t.leaves()
+	t.leave(t.folder)
 	here := false // who waits for an act looks for it in the checkpoint
 	for _, a := range rows[t.followed:] {
 		here = here || a.Partition == t.partition
@@ -103,7 +103,7 @@ func after(ctx context.Context, d time.Duration) <-chan struct{} {
 // concerns tells whether an act changes a row of what is folded.
 func (t *task) concerns(a acts.RowAct) bool {
 	_, parked := t.parked[a.Key]
-	return parked || a.Discarded && a.Position < t.next
+	return parked || a.Discarded && a.Position < t.nextOf(a.Topic)
 }
 
 // errNotAnew is wrapped where a row could not be folded anew for now.
@@ -127,8 +127,8 @@ func (t *task) anew(ctx context.Context, a acts.RowAct) error {
 	defer cancel()
 	row, err := t.refold(bounded, refolding{
 		partition: t.partition, key: a.Key, until: t.next, leave: standing{discarded: t.discarded},
-		emit: func(e projection.Effect) error {
-			if !parked || e.Event.Emission().SourceOffset < was.Position {
+		emit: func(position int64, e projection.Effect) error {
+			if !parked || position < was.Position {
 				return nil
 			}
 			return t.emission.take(e)
@@ -190,7 +190,7 @@ func (t *task) putBack(key string, row []byte) error {
 	t.base.forgetful = true
 	t.folder.Shrink()
 	t.folder.Shrink()
-	t.leaves()
+	t.leave(t.folder)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.saved = c
@@ -202,18 +202,21 @@ func (t *task) putBack(key string, row []byte) error {
 // then the one before.
 func (e *Engine) refoldRow(ctx context.Context, d *projection.Definition, r refolding) ([]byte, error) {
 	key := projection.DecodeKey(r.key)
-	f := &pastFold{definition: d, folder: d.Only(e.cfg.Codec, func(k projection.Key) bool { return k == key }), moment: Moment{Position: r.until}}
+	f := e.newPastFold(d, Moment{place: r.until}, func(k projection.Key) bool { return k == key })
 	r.leave.leave(f.folder)
-	f.folder.Emit(r.emit)
+	var now int64
+	if r.emit != nil {
+		f.folder.Emit(func(x projection.Effect) error { return r.emit(now, x) })
+	}
 	q := Query{Projection: d.Name, Partition: r.partition, Key: key.Partition, AsOf: &f.moment}
-	err := e.refold(ctx, q, f, func(s step) error { return f.folder.Fold(s.Record) })
+	err := e.refold(ctx, q, f, func(s step) error { now = s.position; return f.fold(s) })
 	var failed *projection.RowError
 	if errors.As(err, &failed) {
 		// The fold may have changed half of the row: it is folded once more, up to there.
-		r.emit, r.until = nil, failed.Offset
+		r.emit, r.until = nil, failed.Position
 		row, again := e.refoldRow(ctx, d, r)
 		if again != nil {
-			return nil, fmt.Errorf("up to %d: %w", failed.Offset, again)
+			return nil, fmt.Errorf("up to %d: %w", failed.Position, again)
 		}
 		return row, failed
 	}

@@ -16,6 +16,8 @@ type Cause struct {
 	Topic     string
 	Partition int32
 	Offset    int64
+	// Position is that of the event among those of all sources, its offset where there is one.
+	Position int64
 	// Event is the name of its schema, ID its own.
 	Event, ID              string
 	RecordedAt, OccurredAt time.Time
@@ -31,7 +33,7 @@ type Account struct {
 	// Causes are the events that made it, newest first, and Earlier says that there are more before them.
 	Causes  []Cause
 	Earlier bool
-	// Next is the position that was folded up to, EventTime when the last record was recorded that was folded,
+	// Next is the position that was folded up to, of the first source, EventTime when the last record was recorded that was folded,
 	// and Scanned says that the partition was read for it.
 	Next      int64
 	EventTime time.Time
@@ -42,7 +44,7 @@ type Account struct {
 type WhyQuery struct {
 	Query
 	Sort string
-	// Below leaves out the causes at and beyond an offset; 0 leaves out none. Limit is how many are wanted.
+	// Below leaves out the causes at and beyond a position; 0 leaves out none. Limit is how many are wanted.
 	Below int64
 	Limit int
 }
@@ -76,20 +78,20 @@ type why struct {
 }
 
 func (w *why) take(s step) error {
-	if err := w.fold.folder.Fold(s.Record); err != nil {
+	if err := w.fold.fold(s); err != nil {
 		return err
 	}
 	after, err := w.fold.folder.Stored(w.key)
 	if err != nil || after == nil {
 		return err
 	}
-	offset, body := projection.StoredOffset(after)
-	if offset != s.Offset {
+	position, body := projection.StoredOffset(after)
+	if position != s.position {
 		return nil
 	}
 	_, was := projection.StoredOffset(w.row)
 	w.causes = append(w.causes, Cause{
-		Topic: s.Topic, Partition: s.Partition, Offset: s.Offset, Event: s.event, ID: strings.Clone(s.recorded.EventID),
+		Topic: s.Topic, Partition: s.Partition, Offset: s.Offset, Position: s.position, Event: s.event, ID: strings.Clone(s.recorded.EventID),
 		RecordedAt: s.recordedAt, OccurredAt: s.recorded.OccurredAt.Time(),
 		Changed: w.row == nil || !bytes.Equal(w.row[was:], after[body:]),
 	})
@@ -98,7 +100,7 @@ func (w *why) take(s step) error {
 }
 
 func (w *why) account(q WhyQuery) (*Account, error) {
-	out := &Account{Generation: w.fold.generation, Next: w.fold.next, EventTime: w.fold.at, Scanned: w.fold.scanned}
+	out := &Account{Generation: w.fold.generation, Next: w.fold.first, EventTime: w.fold.at, Scanned: w.fold.scanned}
 	if w.row != nil {
 		var err error
 		if out.Row, err = w.fold.definition.Text(w.row); err != nil {
@@ -106,7 +108,7 @@ func (w *why) account(q WhyQuery) (*Account, error) {
 		}
 	}
 	for _, c := range slices.Backward(w.causes) {
-		if q.Below > 0 && c.Offset >= q.Below {
+		if q.Below > 0 && c.Position >= q.Below {
 			continue
 		}
 		if len(out.Causes) == q.Limit {

@@ -46,8 +46,8 @@ type rows[R any] struct {
 	dirty []*slot[R]
 	// wanted are the only rows that are changed; nil is all.
 	wanted func(Key) bool
-	// skip says which rows are left alone at which positions; nil is none.
-	skip func(key string, position int64) bool
+	// skip says which rows are left alone at which records and their positions; nil is none.
+	skip func(key string, rec *timeline.Record, position int64) bool
 	// shift is by how much the position of the record that is folded is more than its offset; 0 where there is one source.
 	shift   int64
 	emitter emitter
@@ -259,7 +259,9 @@ func (f *folder[R]) inOrder() []ordered[R] {
 
 func (f *folder[R]) Emit(sink func(Effect) error) { f.rows.emitter.sink = sink }
 
-func (f *folder[R]) Skip(fn func(key string, offset int64) bool) { f.rows.skip = fn }
+func (f *folder[R]) Skip(fn func(key string, rec *timeline.Record, position int64) bool) {
+	f.rows.skip = fn
+}
 
 func (f *folder[R]) Dirty() int { return len(f.rows.dirty) }
 

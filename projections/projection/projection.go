@@ -78,7 +78,7 @@ func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E
 				if err != nil {
 					return err
 				}
-				if at <= row.offset || out.skip != nil && out.skip(row.key, at) {
+				if at <= row.offset || out.skip != nil && out.skip(row.key, rec, at) {
 					continue
 				}
 				err = foldOne(out, row, e, meta, fold)
@@ -86,7 +86,7 @@ func handler[E, R any](topic, event string, keys func(*E, *Keys), fold folding[E
 					err = out.emitter.hand(s, rec, row.key)
 				}
 				if err != nil {
-					return &RowError{Key: row.key, Offset: at, At: rec.Timestamp, Err: err}
+					return &RowError{Key: row.key, Position: at, Topic: rec.Topic, Offset: rec.Offset, At: rec.Timestamp, Err: err}
 				}
 				row.offset = at
 			}
@@ -168,9 +168,9 @@ type Folder interface {
 	Shrink()
 	// Stored returns the present form of a row, held in memory or not; nil where there is none.
 	Stored(key []byte) ([]byte, error)
-	// Skip has the folder leave rows alone, each by its encoded key, at the offsets that fn says. Nil is for none, as
-	// at the beginning.
-	Skip(fn func(key string, offset int64) bool)
+	// Skip has the folder leave rows alone, each by its encoded key, at the records, and the positions of these, that
+	// fn says. Nil is for none, as at the beginning.
+	Skip(fn func(key string, rec *timeline.Record, position int64) bool)
 	// Emit has the effects of what is folded from now on handed to sink, in the order of the records, for each
 	// record that changed a row. Nil is for folds whose effects are not wanted, as at the beginning.
 	Emit(sink func(Effect) error)

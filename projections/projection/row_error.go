@@ -9,9 +9,12 @@ import (
 type RowError struct {
 	// Key is the encoded key of the row.
 	Key string
-	// Offset is the position of the event, its offset where there is one source, and At when it was recorded.
+	// Position is that of the event, its offset where there is one source, and At when it was recorded.
+	Position int64
+	At       time.Time
+	// Topic and Offset are where the event stands.
+	Topic  string
 	Offset int64
-	At     time.Time
 	Err    error
 }
 

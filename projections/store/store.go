@@ -68,10 +68,14 @@ func (c Checkpoint) First() int64 {
 type Parked struct {
 	// Key is the encoded key of the row.
 	Key []byte `json:"key"`
-	// Position is the offset of the event, Since when it was recorded, Reason why the fold failed.
+	// Position is that of the event, its offset where there is one source, Since when it was recorded, Reason why the
+	// fold failed.
 	Position int64     `json:"position"`
 	Since    time.Time `json:"since"`
 	Reason   string    `json:"reason"`
+	// Topic and Offset are where the event stands; none in what was stored before they were kept, of one source.
+	Topic  string `json:"topic,omitempty"`
+	Offset int64  `json:"offset,omitempty"`
 }
 
 // End is where a partition of a topic ended.

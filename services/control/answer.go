@@ -81,7 +81,7 @@ func drill(d engine.Drill) *refoldv1.DrillResult {
 func positionOf(g engine.Status) string {
 	positions := make(position.Vector, len(g.Progress))
 	for _, t := range g.Progress {
-		positions[position.Partition{Topic: g.Topic, Partition: t.Partition}] = t.Next
+		positions[position.Partition{Topic: g.Topic, Partition: t.Partition}] = t.First
 	}
 	if len(positions) == 0 {
 		return ""

@@ -23,7 +23,7 @@ func (s *Server) PlanReplay(ctx context.Context, r *refoldv1.PlanReplayRequest) 
 	}
 	for _, x := range p.Stretches {
 		out.Stretches = append(out.Stretches, &refoldv1.PlanStretch{
-			Topic: p.Topic, Partition: x.Partition, Begin: x.Begin, End: x.End, Source: broker, Hole: x.Hole(),
+			Topic: x.Topic, Partition: x.Partition, Begin: x.Begin, End: x.End, Source: broker, Hole: x.Hole(),
 		})
 	}
 	return out, nil

@@ -52,7 +52,7 @@ func (s *Server) Why(ctx context.Context, r *refoldv1.WhyRequest) (*refoldv1.Why
 		out.Causes = append(out.Causes, cause(c))
 	}
 	if a.Earlier {
-		out.NextPageToken = positionAt(a.Generation, at, a.Causes[len(a.Causes)-1].Offset)
+		out.NextPageToken = positionAt(a.Generation, at, a.Causes[len(a.Causes)-1].Position)
 	}
 	return out, nil
 }

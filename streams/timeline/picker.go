@@ -82,6 +82,26 @@ func (p *Picker) ReadAt(ctx context.Context, at position.Partition, offsets []in
 	return slices.Concat(found...), errors.Join(problems...)
 }
 
+// Read returns the committed records of a span, all of which the log must have come to.
+func (p *Picker) Read(ctx context.Context, at position.Partition, s Span) (out []*Record, err error) {
+	for s.Start < s.End {
+		got, through, err := p.fetch(ctx, at, s)
+		if err == nil && through <= s.Start {
+			err = fmt.Errorf("%w: there is nothing to be read from %d on", ErrHole, s.Start)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", at, err)
+		}
+		for _, rec := range got {
+			if rec.Offset < s.End {
+				out = append(out, rec)
+			}
+		}
+		s.Start = through
+	}
+	return out, nil
+}
+
 // runsOf cuts offsets into runs that are fetched together.
 func runsOf(offsets []int64) (runs [][]int64) {
 	start := 0
