@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,7 +70,11 @@ func (c *cli) printWhy(resp *refoldv1.WhyResponse) error {
 		if !x.GetChanged() {
 			changed = "no"
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", x.GetOffset(), strings.TrimPrefix(x.GetEvent(), "bank."),
+		at := strconv.FormatInt(x.GetOffset(), 10)
+		if x.GetTopic() != resp.GetCauses()[0].GetTopic() {
+			at = x.GetTopic() + " " + at
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", at, strings.TrimPrefix(x.GetEvent(), "bank."),
 			when(x.GetRecordedAt().AsTime()), when(x.GetOccurredAt().AsTime()), changed)
 	}
 	if err := t.Flush(); err != nil {

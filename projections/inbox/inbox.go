@@ -28,6 +28,7 @@ type Row struct {
 	Currency       string       `avro:"currency"`
 	OccurredAt     event.Micros `avro:"occurred_at"`
 	ReadAt         event.Micros `avro:"read_at"` // 0: unread
+	Category       string       `avro:"category"`
 }
 
 // Told tells whether the customer was told it, and not just said to have read it.
@@ -44,6 +45,7 @@ type requested struct {
 	BalanceMinor   int64        `avro:"balance_minor"`
 	ThresholdMinor int64        `avro:"threshold_minor"`
 	Currency       string       `avro:"currency"`
+	Category       string       `avro:"category"`
 }
 
 // read are the fields of NotificationRead that are read.
@@ -59,7 +61,7 @@ var scripts embed.FS
 
 // Definition returns the projection.
 func Definition() *projection.Definition {
-	return projection.MustDefine(Name, 1,
+	return projection.MustDefine(Name, 2,
 		projection.On(topic.Notifications, event.NameNotificationRequested, requestedKeys, foldRequested),
 		projection.On(topic.Notifications, event.NameNotificationRead, readKeys, foldRead),
 	).Recorded(scripts)
@@ -88,6 +90,7 @@ func foldRequested(_ projection.Key, r *Row, e *requested, _ projection.Meta) er
 	*r = Row{
 		Kind: strings.Clone(e.Kind), AccountID: strings.Clone(e.AccountID), AmountMinor: e.AmountMinor, BalanceMinor: e.BalanceMinor,
 		ThresholdMinor: e.ThresholdMinor, Currency: strings.Clone(e.Currency), OccurredAt: e.OccurredAt, ReadAt: r.ReadAt,
+		Category: strings.Clone(e.Category),
 	}
 	return nil
 }

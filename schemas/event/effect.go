@@ -52,6 +52,8 @@ const (
 	NotifyLargePurchase   = "LARGE_PURCHASE"
 	NotifyLowBalance      = "LOW_BALANCE"
 	NotifyPaymentReturned = "PAYMENT_RETURNED"
+	NotifyForeignCurrency = "FOREIGN_CURRENCY"
+	NotifyUnusualSpending = "UNUSUAL_SPENDING"
 )
 
 // NotificationRequested says that a customer is to be told something. It holds ids and amounts, and nothing
@@ -66,6 +68,8 @@ type NotificationRequested struct {
 	BalanceMinor   int64  `avro:"balance_minor"`
 	ThresholdMinor int64  `avro:"threshold_minor"`
 	Currency       string `avro:"currency"`
+	// Category is what the money was spent on, a name of package category; "" where that is not what is told.
+	Category string `avro:"category"`
 }
 
 // Name implements Emitted.

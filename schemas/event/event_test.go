@@ -59,6 +59,7 @@ func samples() map[string]any {
 				CustomerID: "alice", Principal: "who", CorrelationID: "cor", CausationID: "evt", OccurredAt: at,
 			},
 			Kind: event.NotifyLowBalance, AccountID: "alice.main", AmountMinor: -1 << 40, BalanceMinor: -9, ThresholdMinor: 10_000, Currency: "EUR",
+			Category: "groceries",
 		},
 		event.NameNotificationRead: &event.NotificationRead{
 			EventID: "evt", RecordedAt: at, CustomerID: "alice", Principal: "who", CorrelationID: "cor", NotificationID: "eff", NotifiedAt: at - 1,

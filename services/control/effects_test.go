@@ -24,7 +24,9 @@ func generous(t *testing.T) *projection.Definition {
 		func(k projection.Key, _ *alerts.Row, _ *posted, _ projection.Meta, out *projection.Effects) error {
 			out.Add(topic.Notifications, &event.NotificationRequested{Effect: event.Effect{CustomerID: k.Partition}, Kind: event.NotifyOther})
 			return nil
-		}).To(topic.Notifications, event.NameNotificationRequested))
+		}).To(topic.Notifications, event.NameNotificationRequested),
+		projection.On(topic.Profiles, event.NamePreferencesSet, func(e *posted, k *projection.Keys) { k.Add(e.CustomerID, "") },
+			func(projection.Key, *alerts.Row, *posted, projection.Meta) error { return nil }))
 	if err != nil {
 		t.Fatal(err)
 	}

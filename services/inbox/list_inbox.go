@@ -82,7 +82,7 @@ func notification(sort string, r *inbox.Row) *bankv1.Notification {
 	out := &bankv1.Notification{
 		Id: inbox.IDOf(sort), Kind: bankv1.NotificationKind(bankv1.NotificationKind_value["NOTIFICATION_KIND_"+r.Kind]),
 		AccountId: r.AccountID, AmountMinor: r.AmountMinor, BalanceMinor: r.BalanceMinor, ThresholdMinor: r.ThresholdMinor,
-		Currency: r.Currency, OccurredAt: timestamppb.New(r.OccurredAt.Time()),
+		Currency: r.Currency, Category: r.Category, OccurredAt: timestamppb.New(r.OccurredAt.Time()),
 	}
 	if r.ReadAt != 0 {
 		out.ReadAt = timestamppb.New(r.ReadAt.Time())

@@ -38,6 +38,10 @@ const (
 	NotificationKind_NOTIFICATION_KIND_LOW_BALANCE NotificationKind = 3
 	// A transfer came back that its receiver did not take.
 	NotificationKind_NOTIFICATION_KIND_PAYMENT_RETURNED NotificationKind = 4
+	// A purchase or withdrawal from an account in another currency than that of the customer's first.
+	NotificationKind_NOTIFICATION_KIND_FOREIGN_CURRENCY NotificationKind = 5
+	// What was spent in the month on the category passed the threshold.
+	NotificationKind_NOTIFICATION_KIND_UNUSUAL_SPENDING NotificationKind = 6
 )
 
 // Enum value maps for NotificationKind.
@@ -48,6 +52,8 @@ var (
 		2: "NOTIFICATION_KIND_LARGE_PURCHASE",
 		3: "NOTIFICATION_KIND_LOW_BALANCE",
 		4: "NOTIFICATION_KIND_PAYMENT_RETURNED",
+		5: "NOTIFICATION_KIND_FOREIGN_CURRENCY",
+		6: "NOTIFICATION_KIND_UNUSUAL_SPENDING",
 	}
 	NotificationKind_value = map[string]int32{
 		"NOTIFICATION_KIND_UNSPECIFIED":      0,
@@ -55,6 +61,8 @@ var (
 		"NOTIFICATION_KIND_LARGE_PURCHASE":   2,
 		"NOTIFICATION_KIND_LOW_BALANCE":      3,
 		"NOTIFICATION_KIND_PAYMENT_RETURNED": 4,
+		"NOTIFICATION_KIND_FOREIGN_CURRENCY": 5,
+		"NOTIFICATION_KIND_UNUSUAL_SPENDING": 6,
 	}
 )
 
@@ -281,7 +289,9 @@ type Notification struct {
 	// When that occurred which is told.
 	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
 	// Unset while it is unread.
-	ReadAt        *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=read_at,json=readAt,proto3" json:"read_at,omitempty"`
+	ReadAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=read_at,json=readAt,proto3" json:"read_at,omitempty"`
+	// What the money was spent on, such as groceries; empty where that is not what is told.
+	Category      string `protobuf:"bytes,10,opt,name=category,proto3" json:"category,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -377,6 +387,13 @@ func (x *Notification) GetReadAt() *timestamppb.Timestamp {
 		return x.ReadAt
 	}
 	return nil
+}
+
+func (x *Notification) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
 }
 
 type MarkReadRequest struct {
@@ -516,7 +533,7 @@ const file_bank_v1_inbox_proto_rawDesc = "" +
 	"\rnotifications\x18\x01 \x03(\v2\x15.bank.v1.NotificationR\rnotifications\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x16\n" +
 	"\x06unread\x18\x03 \x01(\x03R\x06unread\x122\n" +
-	"\tfreshness\x18\x04 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\xeb\x02\n" +
+	"\tfreshness\x18\x04 \x01(\v2\x14.refold.v1.FreshnessR\tfreshness\"\x87\x03\n" +
 	"\fNotification\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x19.bank.v1.NotificationKindR\x04kind\x12\x1d\n" +
@@ -528,7 +545,9 @@ const file_bank_v1_inbox_proto_rawDesc = "" +
 	"\bcurrency\x18\a \x01(\tR\bcurrency\x12;\n" +
 	"\voccurred_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x123\n" +
-	"\aread_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x06readAt\"\xcd\x01\n" +
+	"\aread_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x06readAt\x12\x1a\n" +
+	"\bcategory\x18\n" +
+	" \x01(\tR\bcategory\"\xcd\x01\n" +
 	"\x0fMarkReadRequest\x12G\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18@2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\n" +
 	"customerId\x12D\n" +
@@ -536,13 +555,15 @@ const file_bank_v1_inbox_proto_rawDesc = "" +
 	"\fmin_position\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\vminPosition\"i\n" +
 	"\x10MarkReadResponse\x129\n" +
 	"\fnotification\x18\x01 \x01(\v2\x15.bank.v1.NotificationR\fnotification\x12\x1a\n" +
-	"\bposition\x18\x02 \x01(\tR\bposition*\xc3\x01\n" +
+	"\bposition\x18\x02 \x01(\tR\bposition*\x93\x02\n" +
 	"\x10NotificationKind\x12!\n" +
 	"\x1dNOTIFICATION_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17NOTIFICATION_KIND_OTHER\x10\x01\x12$\n" +
 	" NOTIFICATION_KIND_LARGE_PURCHASE\x10\x02\x12!\n" +
 	"\x1dNOTIFICATION_KIND_LOW_BALANCE\x10\x03\x12&\n" +
-	"\"NOTIFICATION_KIND_PAYMENT_RETURNED\x10\x042\x84\x02\n" +
+	"\"NOTIFICATION_KIND_PAYMENT_RETURNED\x10\x04\x12&\n" +
+	"\"NOTIFICATION_KIND_FOREIGN_CURRENCY\x10\x05\x12&\n" +
+	"\"NOTIFICATION_KIND_UNUSUAL_SPENDING\x10\x062\x84\x02\n" +
 	"\fInboxService\x12m\n" +
 	"\tListInbox\x12\x19.bank.v1.ListInboxRequest\x1a\x1a.bank.v1.ListInboxResponse\")\x82\xd3\xe4\x93\x02#\x12!/v1/customers/{customer_id}/inbox\x12\x84\x01\n" +
 	"\bMarkRead\x12\x18.bank.v1.MarkReadRequest\x1a\x19.bank.v1.MarkReadResponse\"C\x82\xd3\xe4\x93\x02=:\x01*\"8/v1/customers/{customer_id}/inbox/{notification_id}:readB4Z2github.com/refold/refold/schemas/api/bankv1;bankv1b\x06proto3"

@@ -38,7 +38,7 @@ const (
 	AlertKind_ALERT_KIND_PAYMENT_RETURNED AlertKind = 3
 	// The credit score changes by the limit or more, in points.
 	AlertKind_ALERT_KIND_SCORE_CHANGE AlertKind = 4
-	// A payment in a currency that is not the account's. It has no limit.
+	// A purchase or withdrawal from an account in another currency than that of the customer's first. It has no limit.
 	AlertKind_ALERT_KIND_FOREIGN_CURRENCY AlertKind = 5
 	// The spending of a month on a category passes the limit, in percent of the usual.
 	AlertKind_ALERT_KIND_UNUSUAL_SPENDING AlertKind = 6

@@ -29,8 +29,8 @@ const (
 //
 // ProfilesService keeps of what customers want to be told, and where they are. It holds nothing personal.
 type ProfilesServiceClient interface {
-	// SetPreferences replaces all preferences of a customer. Alerts are told by the bank's own limits still, whatever is
-	// set here.
+	// SetPreferences replaces all preferences of a customer. An entry is judged by those that the alerts have folded before
+	// it; nothing is told of the credit score yet, whatever is set here.
 	SetPreferences(ctx context.Context, in *SetPreferencesRequest, opts ...grpc.CallOption) (*SetPreferencesResponse, error)
 	// GetPreferences returns the preferences of a customer.
 	GetPreferences(ctx context.Context, in *GetPreferencesRequest, opts ...grpc.CallOption) (*GetPreferencesResponse, error)
@@ -70,8 +70,8 @@ func (c *profilesServiceClient) GetPreferences(ctx context.Context, in *GetPrefe
 //
 // ProfilesService keeps of what customers want to be told, and where they are. It holds nothing personal.
 type ProfilesServiceServer interface {
-	// SetPreferences replaces all preferences of a customer. Alerts are told by the bank's own limits still, whatever is
-	// set here.
+	// SetPreferences replaces all preferences of a customer. An entry is judged by those that the alerts have folded before
+	// it; nothing is told of the credit score yet, whatever is set here.
 	SetPreferences(context.Context, *SetPreferencesRequest) (*SetPreferencesResponse, error)
 	// GetPreferences returns the preferences of a customer.
 	GetPreferences(context.Context, *GetPreferencesRequest) (*GetPreferencesResponse, error)
