@@ -69,7 +69,37 @@ func (r round) joins(after round) bool {
 
 // course is the rounds of a projection, a set of sources and a partition, in their order. Each begins where the one
 // before ended.
-type course struct{ rounds []round }
+//
+// They are kept whole, for as long as the partition is held: what is kept of one is where it ended, eight bytes for
+// each source. There are as many as the sources take turns, about two for every event of the rarer source.
+type course struct {
+	sources int
+	ends    []int64 // of one round after the other
+}
+
+// len returns how many rounds there are.
+func (c *course) len() int {
+	if c.sources == 0 {
+		return 0
+	}
+	return len(c.ends) / c.sources
+}
+
+// round returns a round, which is the caller's.
+func (c *course) round(i int) round {
+	return round{begin: c.before(i), end: slices.Clone(c.ended(i))}
+}
+
+// ended returns where a round ended, of which the last may still go on.
+func (c *course) ended(i int) vector { return c.ends[i*c.sources : (i+1)*c.sources] }
+
+// before returns where a round began.
+func (c *course) before(i int) vector {
+	if i == 0 {
+		return make(vector, c.sources)
+	}
+	return slices.Clone(c.ended(i - 1))
+}
 
 // errCourse is wrapped where the logged rounds are not what they must be: one is missing, or another was logged in
 // its place.
@@ -81,10 +111,10 @@ var errOverruled = errors.New("another round was logged in the place of this one
 
 // end returns where the last round ended: of n sources, at their beginnings where there is none.
 func (c *course) end(n int) vector {
-	if len(c.rounds) == 0 {
+	if c.len() == 0 {
 		return make(vector, n)
 	}
-	return c.rounds[len(c.rounds)-1].end
+	return slices.Clone(c.ended(c.len() - 1))
 }
 
 // add takes a round as it was logged. One that begins where the last one begins goes on with it.
@@ -92,55 +122,57 @@ func (c *course) add(r round) error {
 	if c.holds(r) {
 		return nil
 	}
-	if n := len(c.rounds); n > 0 && slices.Equal(r.begin, c.rounds[n-1].begin) && r.end.covers(c.rounds[n-1].end) {
-		if moved := r.alone(); moved >= 0 && moved == c.rounds[n-1].alone() {
-			c.rounds[n-1] = r
+	if n := c.len(); n > 0 {
+		last, moved := c.round(n-1), r.alone()
+		if slices.Equal(r.begin, last.begin) && r.end.covers(last.end) && moved >= 0 && moved == last.alone() {
+			copy(c.ended(n-1), r.end)
 			return nil
 		}
 	}
 	if !slices.Equal(r.begin, c.end(len(r.begin))) {
 		return fmt.Errorf("%w: one from %v to %v comes after one to %v", errCourse, r.begin, r.end, c.end(len(r.begin)))
 	}
-	c.rounds = append(c.rounds, r)
+	c.sources, c.ends = len(r.end), append(c.ends, r.end...)
 	return nil
 }
 
 // at returns the round that goes on at a place, or begins there; false beyond the last one.
 func (c *course) at(v vector) (round, bool, error) {
 	i := c.search(v.sum() + 1)
-	if i == len(c.rounds) {
+	if i == c.len() {
 		if end := c.end(len(v)); !slices.Equal(v, end) {
 			return round{}, false, fmt.Errorf("%w: they end at %v, and rows were folded to %v", errCourse, end, v)
 		}
 		return round{}, false, nil
 	}
-	if r := c.rounds[i]; !v.covers(r.begin) || !r.end.covers(v) {
+	r := c.round(i)
+	if !v.covers(r.begin) || !r.end.covers(v) {
 		return round{}, false, fmt.Errorf("%w: rows were folded to %v, which is not between %v and %v", errCourse, v, r.begin, r.end)
 	}
-	return c.rounds[i], true, nil
+	return r, true, nil
 }
 
 // with returns the round in which the event at an offset of a source was folded; false where it was not yet.
 func (c *course) with(source int, offset int64) (round, bool) {
-	i := sort.Search(len(c.rounds), func(i int) bool { return c.rounds[i].end[source] > offset })
-	if i == len(c.rounds) {
+	i := sort.Search(c.len(), func(i int) bool { return c.ended(i)[source] > offset })
+	if i == c.len() {
 		return round{}, false
 	}
-	return c.rounds[i], true
+	return c.round(i), true
 }
 
 // search returns the first round that ends at or beyond a position.
 func (c *course) search(position int64) int {
-	return sort.Search(len(c.rounds), func(i int) bool { return c.rounds[i].end.sum() >= position })
+	return sort.Search(c.len(), func(i int) bool { return c.ended(i).sum() >= position })
 }
 
 // holds tells whether a round is logged, by itself or as a part of one in which its source moves alone.
 func (c *course) holds(r round) bool {
 	i := c.search(r.end.sum())
-	if i == len(c.rounds) {
+	if i == c.len() {
 		return false
 	}
-	logged := c.rounds[i]
+	logged := c.round(i)
 	if slices.Equal(r.begin, logged.begin) && slices.Equal(r.end, logged.end) {
 		return true
 	}
@@ -158,8 +190,8 @@ func (c *course) follow(rounds []round) (records []round, err error) {
 		last := round{end: c.end(len(r.begin))}
 		if n := len(records); n > 0 {
 			last = records[n-1]
-		} else if n := len(c.rounds); n > 0 {
-			last = c.rounds[n-1]
+		} else if n := c.len(); n > 0 {
+			last = c.round(n - 1)
 		}
 		if !slices.Equal(r.begin, last.end) {
 			return nil, fmt.Errorf("%w: it is from %v to %v, they end at %v", errOverruled, r.begin, r.end, last.end)

@@ -49,8 +49,8 @@ func TestRoundsOfOneSourceShareARecord(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := fmt.Sprint(again.rounds); got != want || fmt.Sprint(c.rounds) != want {
-		t.Errorf("got %s and %v, want %s", got, c.rounds, want)
+	if got := fmt.Sprint(all(&again)); got != want || fmt.Sprint(all(&c)) != want {
+		t.Errorf("got %s and %v, want %s", got, all(&c), want)
 	}
 }
 
@@ -227,4 +227,43 @@ func wander(t *testing.T, rng *rand.Rand, logs [2][]*timeline.Record, c *course,
 		}
 	}
 	return order
+}
+
+// all returns the rounds of a course.
+func all(c *course) (out []round) {
+	for i := range c.len() {
+		out = append(out, c.round(i))
+	}
+	return out
+}
+
+// A round that is given away stays what it is, though the last one goes on; and what is kept of each is where it ended.
+func TestACourseKeepsWhereRoundsEnded(t *testing.T) {
+	const turns = 100_000
+	c, at := new(course), vector{0, 0}
+	for n := range turns {
+		end := slices.Clone(at)
+		end[n%2]++
+		if err := c.add(round{at, end}); err != nil {
+			t.Fatal(err)
+		}
+		at = end
+	}
+	last := c.round(turns - 1)
+	if err := c.add(round{last.begin, vector{last.end[0], last.end[1] + 5}}); err != nil {
+		t.Fatal(err)
+	}
+	if c.len() != turns || last.end[1]+5 != c.end(2)[1] {
+		t.Errorf("got %d rounds, the last to %v and then to %v", c.len(), last.end, c.end(2))
+	}
+	for _, offset := range []int64{0, 777, turns/2 - 1} {
+		for source := range 2 {
+			if r, ok := c.with(source, offset); !ok || r.begin[source] > offset || r.end[source] <= offset {
+				t.Errorf("source %d at %d: got %v, %t", source, offset, r, ok)
+			}
+		}
+	}
+	if kept := 8 * cap(c.ends); kept > turns*16*3/2 {
+		t.Errorf("%d bytes are kept of %d rounds", kept, turns)
+	}
 }

@@ -157,3 +157,35 @@ func TestPicksEndWithTheirCallers(t *testing.T) {
 	}
 	give()
 }
+
+// A span is read to its end, which may be a marker, with none of an aborted transaction; one that the log has not come to
+// is a hole.
+func TestReadsASpan(t *testing.T) {
+	b := fake.New(t, 1)
+	for i := range 20 {
+		b.Abort(records(1000, 3)...)
+		b.Commit(records(i*10, 10)...)
+	}
+	p, at := picker(t, b), position.Partition{Topic: topic.Transactions}
+	end := b.Ends(topic.Transactions)[0]
+	for _, s := range []timeline.Span{{Start: 0, End: end}, {Start: 9, End: 40}, {Start: 4, End: 5}, {Start: end - 1, End: end}, {Start: 7, End: 7}} {
+		got, err := p.Read(t.Context(), at, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 0
+		for offset := s.Start; offset < s.End; offset++ {
+			if of := offset % 15; of >= 4 && of < 14 { // three and a marker come before the ten of each turn, a marker after
+				if want++; want > len(got) || got[want-1].Offset != offset {
+					t.Fatalf("%v: got %d records, not the one at %d", s, len(got), offset)
+				}
+			}
+		}
+		if len(got) != want {
+			t.Errorf("%v: got %d records, want %d", s, len(got), want)
+		}
+	}
+	if _, err := p.Read(t.Context(), at, timeline.Span{Start: end, End: end + 3}); !errors.Is(err, timeline.ErrHole) {
+		t.Errorf("beyond the end: got %v, want ErrHole", err)
+	}
+}
