@@ -73,7 +73,7 @@ func (k *bank) read(ctx context.Context, each func(*history.Record)) error {
 		return err
 	}
 	defer client.Close()
-	ends, err := cluster.Ends(ctx, client, topic.Transactions)
+	settled, err := cluster.Settled(ctx, client, topic.Transactions)
 	if err != nil {
 		return err
 	}
@@ -82,12 +82,12 @@ func (k *bank) read(ctx context.Context, each func(*history.Record)) error {
 		return err
 	}
 	defer reader.Close()
-	for p, end := range ends {
-		if end == 0 {
-			delete(ends, p)
-			continue
+	ends := make(cluster.Offsets)
+	for at, end := range settled {
+		if end > 0 {
+			ends[at.Partition] = end
+			reader.Add(at.Topic, at.Partition, 0)
 		}
-		reader.Add(topic.Transactions, p, 0)
 	}
 	for len(ends) > 0 {
 		batches, err := reader.Poll(ctx)

@@ -108,13 +108,9 @@ func (n *Node) Position(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer client.Close()
-	ends, err := cluster.Ends(ctx, client, topic.Transactions)
+	at, err := cluster.Settled(ctx, client, topic.Transactions)
 	if err != nil {
 		return "", err
-	}
-	at := make(position.Vector, len(ends))
-	for p, end := range ends {
-		at[position.Partition{Topic: topic.Transactions, Partition: p}] = end
 	}
 	return position.Token{Positions: at}.Encode(), nil
 }

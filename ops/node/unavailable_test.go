@@ -44,7 +44,7 @@ func onFake(t *testing.T, patience time.Duration, queue int) (*edge, *kfake.Clus
 		})
 		return err
 	})
-	return e, b.Kafka
+	return e, b.Faults()
 }
 
 // asked is an answer to an entry, and how long it took.

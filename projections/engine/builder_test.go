@@ -67,7 +67,7 @@ func TestATaskIsBuiltOnce(t *testing.T) {
 
 func TestAPartitionIsReadOnceForAll(t *testing.T) {
 	s := newSite(t, 500)
-	release, counts := s.hold(), s.fetches()
+	counts, release := s.fetches(), s.hold()
 	one, _, stopOne := s.follow(counting(t, "one", ""), 1, s.builder)
 	defer stopOne()
 	two, _, stopTwo := s.follow(trail.Definition(), 1, s.builder)
@@ -103,9 +103,7 @@ func TestATaskThatFailsFailsAlone(t *testing.T) {
 
 func TestALogWithAHoleIsNotBuilt(t *testing.T) {
 	s := newSite(t, 300)
-	if err := s.broker.Kafka.DeleteRecords(topic.Transactions, 1, 10); err != nil {
-		t.Fatal(err)
-	}
+	s.broker.Trim(topic.Transactions, 1, 10)
 	f, _, stop := s.follow(trail.Definition(), 1, s.builder)
 	defer stop()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -145,8 +143,8 @@ func TestWhatIsBuiltCanBeRevoked(t *testing.T) {
 func TestADisturbedReadingIsFollowed(t *testing.T) {
 	s := newSite(t, 500)
 	var fetched atomic.Int64
-	s.broker.Kafka.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
-		s.broker.Kafka.KeepControl()
+	s.broker.Faults().ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		s.broker.Faults().KeepControl()
 		req := r.(*kmsg.FetchRequest)
 		if fetched.Add(1); req.SessionEpoch != -1 {
 			return nil, nil, false

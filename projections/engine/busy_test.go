@@ -39,11 +39,12 @@ func ends(t *testing.T, what string, done func()) {
 // holds what the release asks for.
 func TestReleasesThatFailHoldNobodyUp(t *testing.T) {
 	b := newBank(t)
+	faults := b.broker.Faults()
 	stores := memory.New()
 	a, stop := b.tell("", stores)
 	b.post(1)
 	b.everybody(1)
-	handle := b.broker.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.IllegalGeneration, Count: -1})
+	handle := faults.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.IllegalGeneration, Count: -1})
 	b.post(50)
 	until(t, "releases fail", func() bool { return handle.Hits() > 1 })
 	other, stopOther := b.runAs("", stores, teller(t))
@@ -138,6 +139,7 @@ func TestPromotedWhileItIsSeeded(t *testing.T) {
 // A promotion that comes before an instance has its tasks waits for them.
 func TestPromoteWaitsForItsTasks(t *testing.T) {
 	b := newBank(t)
+	faults := b.broker.Faults()
 	stores := memory.New()
 	e, stop := b.run(stores, spending.Definition())
 	b.post(30)
@@ -146,7 +148,7 @@ func TestPromoteWaitsForItsTasks(t *testing.T) {
 	b.must(err)
 	until(t, "the replay is verified", func() bool { return b.status(e, op).State == engine.Verified })
 	stop()
-	nobody := b.broker.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.CoordinatorLoadInProgress, Count: -1})
+	nobody := faults.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.CoordinatorLoadInProgress, Count: -1})
 	e, stop = b.run(stores, spending.Definition())
 	defer stop()
 	until(t, "the acts are read", func() bool { _, _, _, err := e.Find(op); return err == nil && nobody.Hits() > 0 })

@@ -253,7 +253,7 @@ func TestEffectsSurviveEveryFault(t *testing.T) {
 	b.post(1)
 	b.everybody(1)
 	for name, some := range faults {
-		handle := b.broker.Kafka.Fault(some...)
+		handle := b.broker.Faults().Fault(some...)
 		until(t, name, func() bool {
 			b.post(5)
 			b.total(e)

@@ -177,19 +177,19 @@ func (s *mortalStore) Save(task int32, c store.Checkpoint, fill func(store.Write
 // atEnd has a process killed by its nth end of a transaction: before the broker does what it asks.
 func (b *bank) atEnd(m *mortal, id string, n int64) {
 	var seen atomic.Int64
-	b.broker.Kafka.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
+	b.broker.Faults().ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		end, ok := req.(*kmsg.EndTxnRequest)
 		select {
 		case <-m.dead:
-			b.broker.Kafka.DropControl()
+			b.broker.Faults().DropControl()
 			return nil, nil, false
 		default:
 		}
 		if !ok || end.TransactionalID != id || seen.Add(1) != n {
-			b.broker.Kafka.KeepControl()
+			b.broker.Faults().KeepControl()
 			return nil, nil, false
 		}
-		b.broker.Kafka.DropControl()
+		b.broker.Faults().DropControl()
 		go m.kill()
 		return nil, errKilled, true
 	})

@@ -117,7 +117,7 @@ func TestAnotherGenerationDecides(t *testing.T) {
 	stores := memory.New()
 	e, stop := b.runs("test", stores, mixedDefinition(t, 1))
 	defer stop()
-	faults := b.broker.Kafka.Fault(
+	faults := b.broker.Faults().Fault(
 		kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, TxnID: "refold-effects-" + mixed + "-test", Err: kerr.RequestTimedOut, Count: 5, When: b.sometimes},
 		kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topic.Rounds, Err: kerr.InvalidTxnState, Count: 5, When: b.sometimes})
 	defer faults.Remove()

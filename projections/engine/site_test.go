@@ -182,8 +182,8 @@ func (s *site) all(rows store.Store) string {
 // fetches counts the fetches that begin at the start of the log, by partition.
 func (s *site) fetches() *[2]atomic.Int64 {
 	var counts [2]atomic.Int64
-	s.broker.Kafka.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
-		s.broker.Kafka.KeepControl()
+	s.broker.Faults().ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		s.broker.Faults().KeepControl()
 		for _, t := range r.(*kmsg.FetchRequest).Topics {
 			for _, p := range t.Partitions {
 				if p.FetchOffset == 0 {

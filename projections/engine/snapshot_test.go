@@ -60,7 +60,7 @@ func TestReplayBeginsWithASnapshot(t *testing.T) {
 	}
 	// What lies before the snapshot is gone, and is not missed.
 	for _, at := range second.Positions {
-		b.must(b.broker.Kafka.DeleteRecords(at.Topic, at.Partition, at.Offset))
+		b.broker.Trim(at.Topic, at.Partition, at.Offset)
 	}
 	op, err := e.Begin(t.Context(), engine.Order{Wish: engine.Wish{Projection: spending.Name, From: "snapshot"}, Plan: p.Hash})
 	b.must(err)

@@ -128,9 +128,7 @@ func TestKW14RowsOfAnotherLogAreRefused(t *testing.T) {
 	b.post(30)
 	b.total(e)
 	stop()
-	if err := errors.Join(b.broker.Kafka.DeleteTopic(topic.Transactions), b.broker.Kafka.CreateTopic(topic.Transactions, partitions, nil)); err != nil {
-		t.Fatal(err)
-	}
+	b.broker.MakeAgain(topic.Transactions, partitions)
 	e, stop = b.run(stores, spending.Definition())
 	defer stop()
 	until(t, "the generation is stuck", func() bool {

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -216,50 +215,8 @@ func (w *Writer) topic(ctx context.Context, done Done) (kmsg.TxnOffsetCommitRequ
 	return t, nil
 }
 
-// stableEvery is how often it is looked whether open transactions have ended.
-const stableEvery = 5 * time.Millisecond
-
 // Ends captures the ends of topics and returns them when nothing below them is open any more: transactions that
 // were begun before have ended, and what those of a member before hold is either below or will never be.
 func (w *Writer) Ends(ctx context.Context, topics ...string) (map[position.Partition]int64, error) {
-	listed, err := kadm.NewClient(w.client).ListEndOffsets(ctx, topics...)
-	if err == nil {
-		err = listed.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list the ends of %v: %w", topics, err)
-	}
-	ends := make(map[position.Partition]int64)
-	listed.Each(func(o kadm.ListedOffset) { ends[position.Partition{Topic: o.Topic, Partition: o.Partition}] = o.Offset })
-	for {
-		open, err := w.open(ctx, ends, topics)
-		if err != nil {
-			return nil, fmt.Errorf("list the stable ends of %v: %w", topics, err)
-		}
-		if !open {
-			return ends, nil
-		}
-		select {
-		case <-time.After(stableEvery):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for transactions of %v to end: %w", topics, ctx.Err())
-		}
-	}
-}
-
-// open tells whether a transaction is open below ends.
-func (w *Writer) open(ctx context.Context, ends map[position.Partition]int64, topics []string) (bool, error) {
-	stable, err := kadm.NewClient(w.client).ListCommittedOffsets(ctx, topics...)
-	if err == nil {
-		err = stable.Error()
-	}
-	if err != nil {
-		return false, err
-	}
-	for at, end := range ends {
-		if o, ok := stable.Lookup(at.Topic, at.Partition); !ok || o.Offset < end {
-			return true, nil
-		}
-	}
-	return false, nil
+	return cluster.Settled(ctx, w.client, topics...)
 }

@@ -99,8 +99,8 @@ func TestAppendEndsWithItsContext(t *testing.T) {
 	b := fake.New(t, 1)
 	f := open(t, b)
 	asked := make(chan struct{}, 1)
-	b.Kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-		b.Kafka.KeepControl()
+	b.Faults().ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.Faults().KeepControl()
 		select {
 		case asked <- struct{}{}:
 		default:

@@ -95,8 +95,8 @@ func TestAnInstanceThatMovedIsKnownByItsAddress(t *testing.T) {
 func TestBrokersThatAreAwayAreWaitedFor(t *testing.T) {
 	b := fake.New(t, 1)
 	var asked atomic.Int64
-	b.Kafka.ControlKey(kmsg.DescribeGroups.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
-		b.Kafka.KeepControl()
+	b.Faults().ControlKey(kmsg.DescribeGroups.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.Faults().KeepControl()
 		return nil, errors.New("gone"), asked.Add(1) <= 8
 	})
 	s, m := joinAt(t, b, "one", "a:1")
@@ -120,7 +120,7 @@ func TestWhatIsKnownIsToldAtOnce(t *testing.T) {
 	until(t, o, "a:1")
 	ctx, cancel := context.WithCancel(t.Context())
 	asked := make(chan struct{}, 100)
-	b.Kafka.ControlKey(kmsg.DescribeGroups.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+	b.Faults().ControlKey(kmsg.DescribeGroups.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
 		asked <- struct{}{}
 		<-ctx.Done()
 		return nil, errors.New("gone"), true

@@ -19,7 +19,7 @@ func TestKW3ProduceFailsInTheMiddle(t *testing.T) {
 	b := start(t).serving()
 	b.insist("before")
 	produced := 0
-	b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidRecord, When: func(kmsg.Request) bool {
+	b.broker.Faults().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidRecord, When: func(kmsg.Request) bool {
 		produced++
 		return produced == 2
 	}})
@@ -51,7 +51,7 @@ func TestKW4CommitAppliedReplyLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := start(t).serving()
 			b.insist("before")
-			appliedThenFailed(t, b.kafka, code)
+			appliedThenFailed(t, b.broker, code)
 			a, err := b.submit("a")
 			if err != nil || a.offset != 2 {
 				t.Errorf("got %+v, %v, want the outcome at offset 2", a, err)
@@ -65,7 +65,7 @@ func TestKW4CommitAppliedReplyLost(t *testing.T) {
 func TestKW5CommitLostBeforeApply(t *testing.T) {
 	b := start(t).serving()
 	b.insist("before")
-	b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.UnknownServerError})
+	b.broker.Faults().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.UnknownServerError})
 	if _, err := b.submit("a"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v, want %v", err, ErrUnavailable)
 	}
@@ -81,7 +81,7 @@ func TestLostBatchTakesTheQueueWithIt(t *testing.T) {
 	b := start(t, func(c *config, _ *set) { c.MaxBatch = 1 }).serving()
 	hold, release := context.WithCancel(t.Context())
 	b.writers[0].machine.(*set).before = func(string) error { <-hold.Done(); return nil }
-	b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.ProducerFenced})
+	b.broker.Faults().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.ProducerFenced})
 	results := make(chan error, 3)
 	for _, command := range []string{"a", "b", "c"} {
 		if err := b.Enqueue(0, command, func(_ answer, err error) { results <- err }); err != nil {
@@ -101,7 +101,7 @@ func TestLostBatchTakesTheQueueWithIt(t *testing.T) {
 // goes on by itself.
 func TestKW7NotEnoughReplicas(t *testing.T) {
 	b := start(t, func(c *config, _ *set) { c.Patience = time.Second }).serving()
-	fault := b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce, kmsg.InitProducerID}, Err: kerr.NotEnoughReplicas, Count: -1})
+	fault := b.broker.Faults().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce, kmsg.InitProducerID}, Err: kerr.NotEnoughReplicas, Count: -1})
 	for n := range 3 {
 		begun := time.Now()
 		if _, err := b.submit(fmt.Sprint(n)); !errors.Is(err, ErrUnavailable) {
@@ -117,8 +117,8 @@ func TestKW7NotEnoughReplicas(t *testing.T) {
 }
 
 func TestKW11WaitsForAHangingTransaction(t *testing.T) {
-	kafka, c := brokers(t, 1)
-	other, err := c.Client(kgo.TransactionalID("somebody"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	k := brokers(t, 1)
+	other, err := k.Client(kgo.TransactionalID("somebody"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestKW11WaitsForAHangingTransaction(t *testing.T) {
 	if err := errors.Join(other.BeginTransaction(), other.ProduceSync(t.Context(), record("hanging")).FirstErr()); err != nil {
 		t.Fatal(err)
 	}
-	b := startOn(t, kafka, c)
+	b := startOn(t, k)
 	b.until(func(s Status) bool { return strings.Contains(s.Problem, errHanging.Error()) })
 	if _, err := b.submit("a"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v, want %v", err, ErrUnavailable)
@@ -139,8 +139,8 @@ func TestKW11WaitsForAHangingTransaction(t *testing.T) {
 }
 
 func TestKW12TailOfAbortedRecords(t *testing.T) {
-	kafka, c := brokers(t, 1)
-	f := take(t, c)
+	k := brokers(t, 1)
+	f := take(t, k.Cluster)
 	if err := f.client.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestKW12TailOfAbortedRecords(t *testing.T) {
 	if err := f.client.EndTransaction(t.Context(), kgo.TryAbort); err != nil {
 		t.Fatal(err)
 	}
-	b := startOn(t, kafka, c)
+	b := startOn(t, k)
 	if a := b.insist("a"); a.offset != 3 {
 		t.Errorf("got %+v, want offset 3", a)
 	}

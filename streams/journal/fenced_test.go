@@ -32,36 +32,36 @@ func take(t *testing.T, c cluster.Cluster) *fenced {
 
 // The first transaction of a client is the one that the library may abort and call committed.
 func TestFirstTransactionIsCommitted(t *testing.T) {
-	_, c := brokers(t, 1)
+	k := brokers(t, 1)
 	const clients = 300
 	end := int64(0)
 	for n := range clients {
-		f := take(t, c)
+		f := take(t, k.Cluster)
 		if err := f.append(t.Context(), []*kgo.Record{record(fmt.Sprint(n))}); err != nil {
 			t.Fatal(err)
 		}
 		end = f.next
 		f.close()
 	}
-	if got := len(committed(t, c, 0, end)); got != clients {
+	if got := len(committed(t, k.Cluster, 0, end)); got != clients {
 		t.Errorf("committed records: got %d, want %d", got, clients)
 	}
 }
 
 func TestFenceEndsTheWriterBefore(t *testing.T) {
-	_, c := brokers(t, 1)
-	first := take(t, c)
+	k := brokers(t, 1)
+	first := take(t, k.Cluster)
 	if err := first.append(t.Context(), []*kgo.Record{record("a")}); err != nil {
 		t.Fatal(err)
 	}
-	second := take(t, c)
+	second := take(t, k.Cluster)
 	if err := first.append(t.Context(), []*kgo.Record{record("lost")}); err == nil {
 		t.Error("the writer before: got success, want an error")
 	}
 	if err := second.append(t.Context(), []*kgo.Record{record("b")}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(committed(t, c, 0, second.next)), "[a b]"; got != want {
+	if got, want := fmt.Sprint(committed(t, k.Cluster, 0, second.next)), "[a b]"; got != want {
 		t.Errorf("log: got %s, want %s", got, want)
 	}
 }
@@ -70,8 +70,8 @@ func TestFenceEndsTheWriterBefore(t *testing.T) {
 // committed once. A broker takes a commit of the epoch before the present one for a repeated one (KIP-890): every commit
 // must raise the epoch, so that this one is of an older.
 func TestKW1AStaleCommitIsNoRepeatedOne(t *testing.T) {
-	_, c := brokers(t, 1)
-	first := take(t, c)
+	k := brokers(t, 1)
+	first := take(t, k.Cluster)
 	if err := first.append(t.Context(), []*kgo.Record{record("a")}); err != nil {
 		t.Fatal(err)
 	}
@@ -81,29 +81,29 @@ func TestKW1AStaleCommitIsNoRepeatedOne(t *testing.T) {
 	if err := first.produce(t.Context(), []*kgo.Record{record("lost")}); err != nil {
 		t.Fatal(err)
 	}
-	second := take(t, c)
+	second := take(t, k.Cluster)
 	if err := second.append(t.Context(), []*kgo.Record{record("b")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := cluster.Commit(t.Context(), first.client, topicName, 0); err == nil {
 		t.Error("what was aborted is called committed")
 	}
-	if got, want := fmt.Sprint(committed(t, c, 0, second.next)), "[a b]"; got != want {
+	if got, want := fmt.Sprint(committed(t, k.Cluster, 0, second.next)), "[a b]"; got != want {
 		t.Errorf("log: got %s, want %s", got, want)
 	}
 }
 
 // KW-1: the writer before stops between its records and its commit, and goes on after the fence.
 func TestKW1FenceEndsAnOpenTransaction(t *testing.T) {
-	_, c := brokers(t, 1)
-	first := take(t, c)
+	k := brokers(t, 1)
+	first := take(t, k.Cluster)
 	if err := first.client.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
 	if err := first.produce(t.Context(), []*kgo.Record{record("lost")}); err != nil {
 		t.Fatal(err)
 	}
-	second := take(t, c)
+	second := take(t, k.Cluster)
 	if second.next != 2 {
 		t.Errorf("captured end: got %d, want 2, behind the record and the marker that aborts it", second.next)
 	}
@@ -113,16 +113,16 @@ func TestKW1FenceEndsAnOpenTransaction(t *testing.T) {
 	if err := second.append(t.Context(), []*kgo.Record{record("a")}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(committed(t, c, 0, second.next)), "[a]"; got != want {
+	if got, want := fmt.Sprint(committed(t, k.Cluster, 0, second.next)), "[a]"; got != want {
 		t.Errorf("log: got %s, want %s", got, want)
 	}
 }
 
 // KW-10 at the level of the log: what a foreign producer wrote is noticed before anything is committed.
 func TestKW10ForeignRecordIsNoticed(t *testing.T) {
-	_, c := brokers(t, 1)
-	f := take(t, c)
-	client, err := c.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	k := brokers(t, 1)
+	f := take(t, k.Cluster)
+	client, err := k.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,17 +133,17 @@ func TestKW10ForeignRecordIsNoticed(t *testing.T) {
 	if err := f.append(t.Context(), []*kgo.Record{record("a")}); !errors.Is(err, errForeign) {
 		t.Errorf("got %v, want %v", err, errForeign)
 	}
-	if got := take(t, c).next; got != 3 {
+	if got := take(t, k.Cluster).next; got != 3 {
 		t.Errorf("captured end: got %d, want 3", got)
 	}
-	if got, want := fmt.Sprint(committed(t, c, 0, 3)), "[foreign]"; got != want {
+	if got, want := fmt.Sprint(committed(t, k.Cluster, 0, 3)), "[foreign]"; got != want {
 		t.Errorf("log: got %s, want %s", got, want)
 	}
 }
 
 func TestKW11HangingTransactionIsNamed(t *testing.T) {
-	_, c := brokers(t, 1)
-	other, err := c.Client(kgo.TransactionalID("somebody"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	k := brokers(t, 1)
+	other, err := k.Client(kgo.TransactionalID("somebody"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,22 +158,22 @@ func TestKW11HangingTransactionIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = fence(t.Context(), c, "", position.Partition{Topic: topicName})
+	_, err = fence(t.Context(), k.Cluster, "", position.Partition{Topic: topicName})
 	if !errors.Is(err, errHanging) || !strings.Contains(err.Error(), fmt.Sprint("producer id ", id)) {
 		t.Errorf("got %v, want %v and the producer id %d", err, errHanging, id)
 	}
 	if err := other.EndTransaction(t.Context(), kgo.TryAbort); err != nil {
 		t.Fatal(err)
 	}
-	if got := take(t, c).next; got != 2 {
+	if got := take(t, k.Cluster).next; got != 2 {
 		t.Errorf("captured end: got %d, want 2", got)
 	}
 }
 
 func TestAppendEndsWithItsContext(t *testing.T) {
-	kafka, c := brokers(t, 1)
-	f := take(t, c)
-	kafka.Close()
+	k := brokers(t, 1)
+	f := take(t, k.Cluster)
+	k.Faults().Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := f.append(ctx, []*kgo.Record{record("a")}); !errors.Is(err, context.DeadlineExceeded) {

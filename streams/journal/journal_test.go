@@ -74,7 +74,7 @@ func TestRecordsBeforeACommandsOwn(t *testing.T) {
 // A command that finds its value in the batch before it is answered only when that is committed.
 func TestDuplicateInABatchWaitsForItsCommit(t *testing.T) {
 	b := start(t).serving()
-	fault := b.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.UnknownServerError, Count: 1})
+	fault := b.broker.Faults().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.UnknownServerError, Count: 1})
 	var mu sync.Mutex
 	var got []error
 	var wg sync.WaitGroup
@@ -108,8 +108,8 @@ func TestDuplicateInABatchWaitsForItsCommit(t *testing.T) {
 }
 
 func TestNotOwner(t *testing.T) {
-	_, c := brokers(t, 1)
-	j := New(config{Cluster: c, Topic: topicName, NewMachine: func(int32) Machine[string, answer] { return &set{} }})
+	k := brokers(t, 1)
+	j := New(config{Cluster: k.Cluster, Topic: topicName, NewMachine: func(int32) Machine[string, answer] { return &set{} }})
 	if _, err := j.Submit(t.Context(), 0, "a"); !errors.Is(err, ErrNotOwner) {
 		t.Errorf("before Run: got %v, want %v", err, ErrNotOwner)
 	}
@@ -251,10 +251,10 @@ func TestSlowStateIsWaitedFor(t *testing.T) {
 
 // Every partition is served by one of two processes, and by the other when the first one goes.
 func TestTwoProcessesShareThePartitions(t *testing.T) {
-	kafka, c := brokers(t, 4)
-	first := startOn(t, kafka, c)
+	k := brokers(t, 4)
+	first := startOn(t, k)
 	first.serving()
-	second := startOn(t, kafka, c)
+	second := startOn(t, k)
 	owned := func() []int32 {
 		var out []int32
 		for _, s := range slices.Concat(first.Status(), second.Status()) {

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/refold/refold/streams/cluster"
+	"github.com/refold/refold/streams/fake"
+	"github.com/refold/refold/streams/position"
 	"github.com/refold/refold/streams/timeline"
 )
 
@@ -24,15 +25,12 @@ const (
 	within    = time.Minute
 )
 
-// brokers starts brokers in memory with one topic.
-func brokers(t testing.TB, partitions int32, opts ...kfake.Opt) (*kfake.Cluster, cluster.Cluster) {
+// brokers starts a broker with one topic.
+func brokers(t testing.TB, partitions int32) *fake.Broker {
 	t.Helper()
-	kafka, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, topicName)}, opts...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(kafka.Close)
-	return kafka, cluster.Cluster{Seeds: kafka.ListenAddrs(), ClientID: "test"}
+	b := fake.Empty(t)
+	b.Create(topicName, partitions, nil)
+	return b
 }
 
 // set is a machine whose state is the set of values in the log. A value that is there already is not
@@ -107,9 +105,9 @@ func (s *set) Decide(ctx context.Context, command string, offset int64, now time
 // bench is a journal of sets that runs until the test ends.
 type bench struct {
 	*Journal[string, answer]
-	t     testing.TB
-	kafka *kfake.Cluster
-	stop  func()
+	t      testing.TB
+	broker *fake.Broker
+	stop   func()
 	// stopping is closed when every writer was told to stop.
 	stopping <-chan struct{}
 }
@@ -119,21 +117,20 @@ type config = Config[string, answer]
 // start runs a journal over new brokers with one partition.
 func start(t testing.TB, options ...func(*config, *set)) *bench {
 	t.Helper()
-	kafka, c := brokers(t, 1)
-	return startOn(t, kafka, c, options...)
+	return startOn(t, brokers(t, 1), options...)
 }
 
-func startOn(t testing.TB, kafka *kfake.Cluster, c cluster.Cluster, options ...func(*config, *set)) *bench {
+func startOn(t testing.TB, b *fake.Broker, options ...func(*config, *set)) *bench {
 	t.Helper()
 	cfg := config{
-		Cluster: c, Topic: topicName, Patience: 5 * time.Second,
+		Cluster: b.Cluster, Topic: topicName, Patience: 5 * time.Second,
 		Log: slog.New(slog.NewTextHandler(logWriter{t}, nil)),
 	}
 	for _, o := range options {
 		o(&cfg, &set{})
 	}
 	cfg.NewMachine = func(partition int32) Machine[string, answer] {
-		s := &set{cluster: c, partition: partition}
+		s := &set{cluster: b.Cluster, partition: partition}
 		for _, o := range options {
 			o(&cfg, s)
 		}
@@ -141,18 +138,18 @@ func startOn(t testing.TB, kafka *kfake.Cluster, c cluster.Cluster, options ...f
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	stopping := make(chan struct{})
-	b := &bench{t: t, kafka: kafka, Journal: New(cfg), stopping: stopping}
+	j := &bench{t: t, broker: b, Journal: New(cfg), stopping: stopping}
 	done := make(chan error, 1)
-	go func() { done <- b.Run(ctx) }()
-	b.stop = sync.OnceFunc(func() {
+	go func() { done <- j.Run(ctx) }()
+	j.stop = sync.OnceFunc(func() {
 		cancel()
 		close(stopping)
 		if err := <-done; err != nil {
 			t.Errorf("run: %v", err)
 		}
 	})
-	t.Cleanup(b.stop)
-	return b
+	t.Cleanup(j.stop)
+	return j
 }
 
 // logWriter writes to the log of a test.
@@ -221,11 +218,11 @@ func (b *bench) log() []string {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	ends, err := cluster.Ends(ctx, client, topicName)
+	ends, err := cluster.Settled(ctx, client, topicName)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return committed(b.t, b.cfg.Cluster, 0, ends[0])
+	return committed(b.t, b.cfg.Cluster, 0, ends[position.Partition{Topic: topicName}])
 }
 
 func (b *bench) wantLog(want ...string) {
@@ -275,9 +272,10 @@ func read(ctx context.Context, c cluster.Cluster, partition int32, end int64, ea
 
 // appliedThenFailed lets the next commit be applied by the broker and answered with an error: with the
 // code, or with a closed connection where it is nil.
-func appliedThenFailed(t testing.TB, kafka *kfake.Cluster, code *kerr.Error) {
+func appliedThenFailed(t testing.TB, b *fake.Broker, code *kerr.Error) {
 	t.Helper()
-	helper, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...))
+	kafka := b.Faults()
+	helper, err := b.Client()
 	if err != nil {
 		t.Fatal(err)
 	}

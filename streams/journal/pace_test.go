@@ -40,9 +40,9 @@ func TestPaceKeepsBeginningsApart(t *testing.T) {
 
 // Partitions keep the pace together, and one that fails keeps nobody's turn.
 func TestCommitsKeepThePace(t *testing.T) {
-	kafka, c := brokers(t, 2)
+	k := brokers(t, 2)
 	const every, commands = 50 * time.Millisecond, 6
-	j := startOn(t, kafka, c, func(c *config, s *set) {
+	j := startOn(t, k, func(c *config, s *set) {
 		c.CommitEvery = every
 		s.before = func(command string) error {
 			if command == "broken" {

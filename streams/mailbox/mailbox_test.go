@@ -80,8 +80,8 @@ func TestMessagesInTurnWaitForRoom(t *testing.T) {
 	answering := make(chan struct{})
 	answer := sync.OnceFunc(func() { close(answering) })
 	defer answer()
-	b.Kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-		b.Kafka.KeepControl()
+	b.Faults().ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.Faults().KeepControl()
 		<-answering
 		return nil, nil, false
 	})
@@ -115,7 +115,7 @@ func TestMessagesInTurnWaitAsLongAsTheirSender(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	answering := make(chan struct{})
 	defer close(answering)
-	b.Kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+	b.Faults().ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		<-answering
 		return nil, nil, false
 	})
@@ -133,7 +133,7 @@ func TestMessagesInTurnWaitAsLongAsTheirSender(t *testing.T) {
 // Messages are sent whatever becomes of a producer id: a client that was refused one once sends nothing ever after.
 func TestMessagesNeedNoProducerID(t *testing.T) {
 	b := fake.New(t, 2)
-	b.Kafka.ControlKey(int16(kmsg.InitProducerID), func(r kmsg.Request) (kmsg.Response, error, bool) {
+	b.Faults().ControlKey(int16(kmsg.InitProducerID), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		resp := r.ResponseKind().(*kmsg.InitProducerIDResponse)
 		resp.ErrorCode = kerr.ProducerFenced.Code
 		return resp, nil, true

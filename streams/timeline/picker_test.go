@@ -72,9 +72,7 @@ func TestPicksRecords(t *testing.T) {
 func TestPicksNothingBelowTheStartOfTheLog(t *testing.T) {
 	b := fake.New(t, 1)
 	b.Commit(records(0, 5)...)
-	if err := b.Kafka.DeleteRecords(topic.Transactions, 0, 3); err != nil {
-		t.Fatal(err)
-	}
+	b.Trim(topic.Transactions, 0, 3)
 	if got, err := picker(t, b).ReadAt(t.Context(), position.Partition{Topic: topic.Transactions}, []int64{1, 4}); !errors.Is(err, timeline.ErrHole) {
 		t.Errorf("got %v, %v, want ErrHole", got, err)
 	}
@@ -83,7 +81,7 @@ func TestPicksNothingBelowTheStartOfTheLog(t *testing.T) {
 // The leader of a partition moves, is elected for a while, and goes.
 func TestPicksFromWhoeverLeads(t *testing.T) {
 	b := fake.New(t, 1)
-	if _, _, err := b.Kafka.AddNode(-1, 0); err != nil {
+	if _, _, err := b.Faults().AddNode(-1, 0); err != nil {
 		t.Fatal(err)
 	}
 	b.Commit(records(0, 5)...)
@@ -96,23 +94,23 @@ func TestPicksFromWhoeverLeads(t *testing.T) {
 		}
 	}
 	pick("at first")
-	leader := b.Kafka.LeaderFor(topic.Transactions, 0)
-	if err := b.Kafka.MoveTopicPartition(topic.Transactions, 0, 1-leader); err != nil {
+	leader := b.Faults().LeaderFor(topic.Transactions, 0)
+	if err := b.Faults().MoveTopicPartition(topic.Transactions, 0, 1-leader); err != nil {
 		t.Fatal(err)
 	}
 	pick("moved")
-	b.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.LeaderNotAvailable, Count: 8})
+	b.Faults().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.LeaderNotAvailable, Count: 8})
 	pick("elected")
-	b.Kafka.ControlKey(kmsg.Fetch.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+	b.Faults().ControlKey(kmsg.Fetch.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
 		return nil, errors.New("gone"), true
 	})
 	pick("gone and back")
-	if err := b.Kafka.RemoveNode(1 - leader); err != nil {
+	if err := b.Faults().RemoveNode(1 - leader); err != nil {
 		t.Fatal(err)
 	}
 	pick("gone")
 	ctx, cancel := context.WithCancel(t.Context())
-	b.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.LeaderNotAvailable, Count: -1, When: func(kmsg.Request) bool { cancel(); return true }})
+	b.Faults().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.LeaderNotAvailable, Count: -1, When: func(kmsg.Request) bool { cancel(); return true }})
 	if _, err := p.ReadAt(ctx, position.Partition{Topic: topic.Transactions}, []int64{3}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that the caller went", err)
 	}
@@ -124,7 +122,7 @@ func TestPicksEndWithTheirCallers(t *testing.T) {
 	b.Commit(records(0, 1)...)
 	asked, answering := make(chan struct{}, 1), make(chan struct{})
 	defer close(answering)
-	b.Kafka.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+	b.Faults().ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
 		asked <- struct{}{}
 		<-answering
 		return nil, nil, false

@@ -63,7 +63,7 @@ func TestScanFailsWithARead(t *testing.T) {
 	} {
 		b := fake.New(t, 1)
 		b.Commit(records(0, 3)...)
-		b.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: c.code, Count: 2})
+		b.Faults().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: c.code, Count: 2})
 		read := 0
 		err := timeline.Scan(t.Context(), b.Cluster, topic.Transactions, map[int32]timeline.Span{0: {0, 3}}, func(batch timeline.Batch) error {
 			read += len(batch.Records)

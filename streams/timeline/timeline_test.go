@@ -81,9 +81,7 @@ func TestReadsFromAnOffset(t *testing.T) {
 func TestATrimmedLogIsAHole(t *testing.T) {
 	b := fake.New(t, 1)
 	b.Commit(records(0, 5)...)
-	if err := b.Kafka.DeleteRecords(topic.Transactions, 0, 3); err != nil {
-		t.Fatal(err)
-	}
+	b.Trim(topic.Transactions, 0, 3)
 	r, ctx := reader(t, b, 1)
 	if err := firstError(ctx, t, r); !errors.Is(err, timeline.ErrHole) {
 		t.Errorf("got %v, want %v", err, timeline.ErrHole)
@@ -95,9 +93,7 @@ func TestALogMadeAgainIsAHole(t *testing.T) {
 	b.Commit(records(0, 5)...)
 	r, ctx := reader(t, b, 0)
 	read(ctx, t, r, 6)
-	if err := errors.Join(b.Kafka.DeleteTopic(topic.Transactions), b.Kafka.CreateTopic(topic.Transactions, 1, nil)); err != nil {
-		t.Fatal(err)
-	}
+	b.MakeAgain(topic.Transactions, 1)
 	if err := firstError(ctx, t, r); !errors.Is(err, timeline.ErrHole) {
 		t.Errorf("got %v, want %v", err, timeline.ErrHole)
 	}

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -124,10 +125,7 @@ func check(ctx context.Context, admin *kadm.Client, topics []Topic) error {
 	for _, t := range topics {
 		names = append(names, t.Name)
 	}
-	details, err := admin.ListTopics(ctx, names...)
-	if err == nil {
-		err = details.Error()
-	}
+	details, err := list(ctx, admin, names)
 	if err != nil {
 		return fmt.Errorf("list topics %s: %w", strings.Join(names, ", "), err)
 	}
@@ -151,6 +149,28 @@ func check(ctx context.Context, admin *kadm.Client, topics []Topic) error {
 		problems = append(problems, checkConfig(t, rc)...)
 	}
 	return errors.Join(problems...)
+}
+
+// knownEvery is how often a broker is asked for topics that it does not know yet.
+const knownEvery = 10 * time.Millisecond
+
+// list returns topics as a broker knows them. One that is made is known to the controller, and to the brokers only
+// a little later, each at its own time.
+func list(ctx context.Context, admin *kadm.Client, names []string) (kadm.TopicDetails, error) {
+	for {
+		details, err := admin.ListTopics(ctx, names...)
+		if err == nil {
+			err = details.Error()
+		}
+		if !errors.Is(err, kerr.UnknownTopicOrPartition) && !errors.Is(err, kerr.LeaderNotAvailable) {
+			return details, err
+		}
+		select {
+		case <-time.After(knownEvery):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 func checkConfig(t Topic, rc kadm.ResourceConfig) []error {

@@ -25,9 +25,7 @@ func TestEnsureIsRepeatable(t *testing.T) {
 
 func TestEnsureRefusesRetention(t *testing.T) {
 	b := fake.New(t, 3)
-	if err := b.Kafka.CreateTopic("short", 1, map[string]string{"retention.ms": "1000"}); err != nil {
-		t.Fatal(err)
-	}
+	b.Create("short", 1, map[string]string{"retention.ms": "1000"})
 	wanted := []topic.Topic{{Name: "short", Partitions: 1, Config: map[string]string{"retention.ms": "-1"}}}
 	if err := topic.Ensure(t.Context(), connect(t, b), wanted); err == nil || !strings.Contains(err.Error(), "retention.ms") {
 		t.Errorf("got %v", err)
