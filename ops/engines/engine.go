@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,7 +33,18 @@ type engine struct {
 	Host string
 	// Port is for clients, and Inner for the engine itself.
 	Port, Inner int
+	// ID is that of the cluster that Kafka is formatted for.
+	ID string
+	// Node counts the nodes of the cluster from 1, and Cluster is all of them.
+	Node    int
+	Cluster []*engine
 }
+
+// The ids of clusters of Kafka. What is kept in one for tests is deleted by each; see package fake of streams.
+const (
+	keptID    = "cmVmb2xkLWVuZ2luZXMtMQ"
+	testingID = "cmVmb2xkLXRlc3RpbmctMQ"
+)
 
 // engines returns the engines that are wanted, with what they keep below a folder.
 func (s settings) engines(dir string) (out []*engine, err error) {
@@ -39,21 +52,17 @@ func (s settings) engines(dir string) (out []*engine, err error) {
 		if s.only != "" && s.only != e.name {
 			continue
 		}
-		host, port, err := net.SplitHostPort(e.address)
+		nodes, err := s.cluster(dir, e.name, e.address)
 		if err != nil {
 			return nil, fmt.Errorf("-%s: %w", e.name, err)
 		}
-		n, err := strconv.Atoi(port)
-		if err != nil || n < 1 || n > 65534 {
-			return nil, fmt.Errorf("-%s: %q is no port with one after it", e.name, port)
-		}
-		out = append(out, &engine{Name: e.name, Dir: filepath.Join(dir, e.name), Host: host, Port: n, Inner: n + 1})
+		out = append(out, nodes...)
 	}
 	return out, nil
 }
 
-// freePorts returns an address whose port and the next one are free.
-func freePorts() (string, error) {
+// freePorts returns an address whose port is free, and so many after it.
+func freePorts(more int) (string, error) {
 	var problem error
 	for range 20 {
 		one, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,14 +70,19 @@ func freePorts() (string, error) {
 			return "", err
 		}
 		address := one.Addr().(*net.TCPAddr)
-		two, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", address.Port+1))
-		_ = one.Close()
-		if err == nil {
-			return address.String(), two.Close()
+		for i := range more {
+			next, failed := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", address.Port+1+i))
+			if failed == nil {
+				failed = next.Close()
+			}
+			err = cmp.Or(err, failed)
+		}
+		if err = cmp.Or(err, one.Close()); err == nil {
+			return address.String(), nil
 		}
 		problem = err
 	}
-	return "", fmt.Errorf("find two free ports: %w", problem)
+	return "", fmt.Errorf("find %d free ports: %w", more+1, problem)
 }
 
 func (e *engine) address() string { return net.JoinHostPort(e.Host, strconv.Itoa(e.Port)) }
@@ -106,17 +120,35 @@ func (e *engine) configure() error {
 
 // args are what Java is given to run the engine.
 func (e *engine) args(jars string) []string {
-	args := []string{"-Xmx1g", "-cp", filepath.Join(jars, "*")}
+	args := []string{"-Xmx" + e.heap(), "-cp", filepath.Join(jars, "*")}
 	if e.Name == kafka {
 		return append(args, "-Dlog4j2.configurationFile="+filepath.Join(e.Dir, "log4j2.xml"), "kafka.Kafka", filepath.Join(e.Dir, "kafka.properties"))
 	}
 	args = append(args,
 		"-Dcassandra.config=file://"+filepath.Join(e.Dir, "cassandra.yaml"), "-Dlogback.configurationFile="+filepath.Join(e.Dir, "logback.xml"),
 		"-Dcassandra.storagedir="+e.Dir, "-Dcassandra-foreground=true", "-Djdk.attach.allowAttachSelf=true",
-		// There is nobody to wait for.
-		"-Dcassandra.ring_delay_ms=100", "-Dcassandra.skip_wait_for_gossip_to_settle=0",
+		"-Dcassandra.ring_delay_ms="+e.ringDelay(), "-Dcassandra.skip_wait_for_gossip_to_settle=0",
 	)
 	return append(append(args, opened()...), "org.apache.cassandra.service.CassandraDaemon")
+}
+
+// heap is the memory that Java may take for the engine.
+func (e *engine) heap() string {
+	switch {
+	case len(e.Cluster) == 1:
+		return "1g"
+	case e.Name == kafka:
+		return "512m"
+	}
+	return "768m"
+}
+
+// ringDelay is for how many milliseconds a node of Cassandra waits to hear of others.
+func (e *engine) ringDelay() string {
+	if len(e.Cluster) == 1 {
+		return "100" // there is nobody
+	}
+	return "2000"
 }
 
 // opened are the parts of Java 17 that Cassandra 5 reaches into.
@@ -145,8 +177,13 @@ func (e *engine) format(ctx context.Context, j java, jars string) error {
 	if _, err := os.Stat(filepath.Join(e.Dir, "data")); e.Name != kafka || err == nil {
 		return nil
 	}
-	cmd := exec.CommandContext(ctx, j.program, "-cp", filepath.Join(jars, "*"), "kafka.tools.StorageTool",
-		"format", "--standalone", "-t", "cmVmb2xkLWVuZ2luZXMtMQ", "-c", filepath.Join(e.Dir, "kafka.properties"))
+	args := []string{"-cp", filepath.Join(jars, "*"), "kafka.tools.StorageTool", "format", "-t", e.ID, "-c", filepath.Join(e.Dir, "kafka.properties")}
+	if len(e.Cluster) == 1 {
+		args = append(args, "--standalone")
+	} else {
+		args = append(args, "--initial-controllers", e.controllers())
+	}
+	cmd := exec.CommandContext(ctx, j.program, args...)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("format the data folder of kafka: %w\n%s", err, said)
 	}
@@ -156,16 +193,42 @@ func (e *engine) format(ctx context.Context, j java, jars string) error {
 // patience bounds the wait for an engine to answer, and to end.
 const patience = 2 * time.Minute
 
-// startAll starts engines side by side, and returns when all of them answer.
+// startAll starts engines side by side, and returns when all of them answer. Nodes of Cassandra start one after the
+// other: two that join at the same time would take the same part of the ring.
 func startAll(ctx context.Context, j java, data string, engines []*engine) error {
-	problems := make([]error, len(engines))
-	var all sync.WaitGroup
-	for i, e := range engines {
-		all.Go(func() {
-			if err := e.start(ctx, j, data); err != nil {
-				problems[i] = fmt.Errorf("start %s: %w", e.Name, err)
+	var mu sync.Mutex
+	var problems []error // guarded by mu
+	start := func(e *engine) bool {
+		err := e.start(ctx, j, data)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			problems = append(problems, fmt.Errorf("start %s: %w", e, err))
+		}
+		return err == nil
+	}
+	// What all nodes are made of is fetched once.
+	for _, name := range []string{kafka, cassandra} {
+		if slices.ContainsFunc(engines, func(e *engine) bool { return e.Name == name }) {
+			if _, err := j.jars(ctx, data, name); err != nil {
+				return fmt.Errorf("start %s: %w", name, err)
 			}
-		})
+		}
+	}
+	var all sync.WaitGroup
+	for _, e := range engines {
+		switch {
+		case e.Name == kafka:
+			all.Go(func() { start(e) })
+		case e.Node == 1:
+			all.Go(func() {
+				for _, n := range e.Cluster {
+					if !start(n) {
+						return
+					}
+				}
+			})
+		}
 	}
 	all.Wait()
 	return errors.Join(problems...)
@@ -179,13 +242,7 @@ func (e *engine) start(ctx context.Context, j java, data string) error {
 	if e.answers() {
 		return fmt.Errorf("something else listens at %s", e.address())
 	}
-	jars, err := j.jars(ctx, data, e.Name)
-	if err == nil {
-		err = e.configure()
-	}
-	if err == nil {
-		err = e.format(ctx, j, jars)
-	}
+	args, err := e.prepare(ctx, j, data)
 	if err != nil {
 		return err
 	}
@@ -194,7 +251,7 @@ func (e *engine) start(ctx context.Context, j java, data string) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(j.program, e.args(jars)...)
+	cmd := exec.Command(j.program, args...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, e.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives the terminal, and gets none of its signals
 	if err := cmd.Start(); err != nil {
@@ -205,6 +262,32 @@ func (e *engine) start(ctx context.Context, j java, data string) error {
 		return err
 	}
 	return e.await(ctx, cmd.Process.Pid)
+}
+
+// prepare makes everything that an engine needs to start, and returns what Java is given to run it.
+func (e *engine) prepare(ctx context.Context, j java, data string) ([]string, error) {
+	jars, err := j.jars(ctx, data, e.Name)
+	if err == nil {
+		err = e.configure()
+	}
+	if err == nil {
+		err = e.format(ctx, j, jars)
+	}
+	return e.args(jars), err
+}
+
+// become makes this process be an engine, which whoever started it can stop and kill as it likes. What the engine logs
+// goes to its standard output.
+func (e *engine) become(ctx context.Context, j java, data string) error {
+	args, err := e.prepare(ctx, j, data)
+	if err != nil {
+		return err
+	}
+	program, err := exec.LookPath(j.program)
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(program, append([]string{program}, args...), os.Environ())
 }
 
 // await waits until an engine answers.

@@ -79,6 +79,24 @@ func TestConfigurationHasThePortsAndTheFolder(t *testing.T) {
 			}
 		}
 	}
+	three, err := (settings{kafka: "127.0.0.1:7001", cassandra: "127.0.0.1:7003", nodes: 3}).engines(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at []string
+	for _, e := range three {
+		at = append(at, e.address())
+	}
+	want := "127.0.0.1:7001 127.0.0.1:7003 127.0.0.1:7005 127.0.0.1:7003 127.0.0.2:7003 127.0.0.3:7003"
+	if got := strings.Join(at, " "); got != want {
+		t.Errorf("three nodes: got %s, want %s", got, want)
+	}
+	if got, want := three[1].addresses(), "127.0.0.1:7001,127.0.0.1:7003,127.0.0.1:7005"; got != want {
+		t.Errorf("three nodes: got %s, want %s", got, want)
+	}
+	if got, want := three[2].Controllers(), "127.0.0.1:7002,127.0.0.1:7004,127.0.0.1:7006"; got != want || three[2].InSync() != 2 {
+		t.Errorf("three nodes: got %s, of which %d are in sync, want %s", got, three[2].InSync(), want)
+	}
 	for _, bad := range []string{"127.0.0.1", "127.0.0.1:x", "127.0.0.1:65535"} {
 		if _, err := (settings{kafka: bad, cassandra: "127.0.0.1:1"}).engines(""); err == nil {
 			t.Errorf("the address %q is taken", bad)

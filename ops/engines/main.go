@@ -1,19 +1,21 @@
-// Command engines runs one node of Kafka and one of Cassandra, as ordinary programs on this machine: their jars come
-// by Maven, and Java 17 runs them. Nothing else is needed.
+// Command engines runs Kafka and Cassandra, one node of each or more (-nodes), as ordinary programs on this machine:
+// their jars come by Maven, and Java 17 runs them. Nothing else is needed.
 //
 //	go run ./ops/engines up       starts them and leaves them running
 //	go run ./ops/engines status   says where they answer
 //	go run ./ops/engines down     stops them
 //	go run ./ops/engines run -- COMMAND
+//	go run ./ops/engines -only NAME -node N be
 //
-// The last starts new ones on free ports, runs a command that finds their addresses in REFOLD_KAFKA and
-// REFOLD_CASSANDRA, and removes them and all they kept. Where Java 17 or Maven is missing, or fetches
+// The fourth starts new ones on free ports, runs a command that finds their addresses in REFOLD_KAFKA and
+// REFOLD_CASSANDRA, and removes them and all they kept. The last becomes one node, in its own process. Where Java 17 or Maven is missing, or fetches
 // nothing, it says so, loudly, and the command is skipped.
 //
 // An engine is stopped by the id of its process, and only where that still is the process that was started here.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -43,32 +45,28 @@ func main() {
 // settings are what the flags say.
 type settings struct {
 	data      string
+	dir       string
 	kafka     string
 	cassandra string
 	only      string
+	nodes     int    // of each engine
+	node      int    // that be becomes
+	id        string // of the cluster of Kafka
 	out       io.Writer
 }
 
 // errUsage is wrapped where the program was asked wrongly.
-var errUsage = errors.New("usage: engines [-data DIR] [-kafka HOST:PORT] [-cassandra HOST:PORT] [-only NAME] up|down|status|run -- COMMAND")
+var errUsage = errors.New("usage: engines [-data DIR] [-dir DIR] [-kafka HOST:PORT] [-cassandra HOST:PORT] [-only NAME] [-nodes N] [-node N] up|down|status|be|run -- COMMAND")
 
-func runArgs(ctx context.Context, args []string, out io.Writer) (err error) {
+func runArgs(ctx context.Context, args []string, out io.Writer) error {
 	s := settings{out: out}
-	flags := flag.NewFlagSet("engines", flag.ContinueOnError)
-	flags.StringVar(&s.data, "data", "bin/engines", "the folder of what is fetched and kept")
-	flags.StringVar(&s.kafka, "kafka", "127.0.0.1:29092", "where Kafka listens; its controller takes the next port")
-	flags.StringVar(&s.cassandra, "cassandra", "127.0.0.1:29042", "where Cassandra listens; its storage port is the next one")
-	flags.StringVar(&s.only, "only", "", "kafka or cassandra: the other one is left out")
-	if err := flags.Parse(args); err != nil {
+	rest, err := s.parse(args)
+	if err != nil {
 		return err
 	}
-	if s.data, err = filepath.Abs(s.data); err != nil {
-		return err
-	}
-	if s.only != "" && s.only != kafka && s.only != cassandra {
-		return fmt.Errorf("-only %s: %w", s.only, errUsage)
-	}
-	switch rest := flags.Args(); {
+	switch {
+	case len(rest) == 1 && rest[0] == "be" && s.only != "":
+		return s.be(ctx)
 	case len(rest) == 1 && rest[0] == "up":
 		return s.up(ctx)
 	case len(rest) == 1 && rest[0] == "down":
@@ -81,22 +79,63 @@ func runArgs(ctx context.Context, args []string, out io.Writer) (err error) {
 	return errUsage
 }
 
+// parse reads the flags and returns what is behind them.
+func (s *settings) parse(args []string) (rest []string, err error) {
+	flags := flag.NewFlagSet("engines", flag.ContinueOnError)
+	flags.StringVar(&s.data, "data", "bin/engines", "the folder of what is fetched, and of what engines keep")
+	flags.StringVar(&s.dir, "dir", "", "the folder of what engines keep, if it is another one")
+	flags.StringVar(&s.kafka, "kafka", "127.0.0.1:29092", "where Kafka listens; its controller takes the next port")
+	flags.StringVar(&s.cassandra, "cassandra", "127.0.0.1:29042", "where Cassandra listens; its storage port is the next one")
+	flags.StringVar(&s.only, "only", "", "kafka or cassandra: the other one is left out")
+	flags.IntVar(&s.nodes, "nodes", 1, "how many nodes of each engine there are; of Kafka they take the next ports, of Cassandra the next addresses")
+	flags.IntVar(&s.node, "node", 1, "which of them be becomes")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if s.data, err = filepath.Abs(s.data); err != nil {
+		return nil, err
+	}
+	if s.dir, err = filepath.Abs(cmp.Or(s.dir, s.data)); err != nil {
+		return nil, err
+	}
+	if s.only != "" && s.only != kafka && s.only != cassandra {
+		return nil, fmt.Errorf("-only %s: %w", s.only, errUsage)
+	}
+	if s.nodes < 1 || s.node < 1 || s.node > s.nodes {
+		return nil, fmt.Errorf("node %d of %d: %w", s.node, s.nodes, errUsage)
+	}
+	return flags.Args(), nil
+}
+
 // up starts the engines that do not run, and leaves them running.
 func (s settings) up(ctx context.Context) error {
 	java, err := findJava(ctx)
 	if err != nil {
 		return err
 	}
-	engines, err := s.engines(s.data)
+	engines, err := s.engines(s.dir)
 	if err != nil {
 		return err
 	}
 	return errors.Join(startAll(ctx, java, s.data, engines), s.status())
 }
 
+// be becomes one node of the engine that is wanted.
+func (s settings) be(ctx context.Context) error {
+	java, err := findJava(ctx)
+	if err != nil {
+		return err
+	}
+	engines, err := s.engines(s.dir)
+	if err != nil {
+		return err
+	}
+	return engines[s.node-1].become(ctx, java, s.data)
+}
+
 // down stops the engines that run.
 func (s settings) down() error {
-	engines, err := s.engines(s.data)
+	engines, err := s.engines(s.dir)
 	if err != nil {
 		return err
 	}
@@ -105,7 +144,7 @@ func (s settings) down() error {
 
 // status says where the engines answer.
 func (s settings) status() error {
-	engines, err := s.engines(s.data)
+	engines, err := s.engines(s.dir)
 	if err != nil {
 		return err
 	}
@@ -137,11 +176,11 @@ func (s settings) run(ctx context.Context, command []string) (err error) {
 	if err != nil {
 		return err
 	}
-	own := settings{only: s.only}
-	if own.kafka, err = freePorts(); err != nil {
+	own := settings{only: s.only, nodes: s.nodes, id: testingID}
+	if own.kafka, err = freePorts(2*s.nodes - 1); err != nil {
 		return err
 	}
-	if own.cassandra, err = freePorts(); err != nil {
+	if own.cassandra, err = freePorts(2*s.nodes - 1); err != nil {
 		return err
 	}
 	engines, err := own.engines(dir)
@@ -168,7 +207,7 @@ func (s settings) run(ctx context.Context, command []string) (err error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Stdout, cmd.Stderr, cmd.Env = s.out, os.Stderr, os.Environ()
 	for _, e := range engines {
-		cmd.Env = append(cmd.Env, e.variable()+"="+e.address())
+		cmd.Env = append(cmd.Env, e.variable()+"="+e.addresses())
 	}
 	return cmd.Run()
 }

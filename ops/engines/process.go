@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -40,11 +41,11 @@ func (e *engine) status() string {
 	pid, runs := e.process()
 	switch {
 	case !runs:
-		return e.Name + " does not run"
+		return e.String() + " does not run"
 	case !e.answers():
-		return fmt.Sprintf("%s runs as process %d and does not answer at %s", e.Name, pid, e.address())
+		return fmt.Sprintf("%s runs as process %d and does not answer at %s", e, pid, e.address())
 	}
-	return fmt.Sprintf("%s answers at %s as process %d: %s=%s", e.Name, e.address(), pid, e.variable(), e.address())
+	return fmt.Sprintf("%s answers at %s as process %d: %s=%s", e, e.address(), pid, e.variable(), e.addresses())
 }
 
 // answers tells whether an engine answers the first request of its protocol.
@@ -68,14 +69,18 @@ func (e *engine) answers() bool {
 	return err == nil
 }
 
-// stopAll stops the engines that run.
+// stopAll stops the engines that run, all at once: the last nodes of a cluster could not end well by themselves.
 func stopAll(engines []*engine) error {
-	var problems []error
-	for _, e := range engines {
-		if err := e.stop(); err != nil {
-			problems = append(problems, fmt.Errorf("stop %s: %w", e.Name, err))
-		}
+	problems := make([]error, len(engines))
+	var all sync.WaitGroup
+	for i, e := range engines {
+		all.Go(func() {
+			if err := e.stop(); err != nil {
+				problems[i] = fmt.Errorf("stop %s: %w", e, err)
+			}
+		})
 	}
+	all.Wait()
 	return errors.Join(problems...)
 }
 
