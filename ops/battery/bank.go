@@ -63,6 +63,9 @@ func (b *battery) newBank(name string, partitions int, brokerArgs ...string) (*b
 		name: "broker", dir: k.dir, ready: "Kafka", program: b.self,
 		args: append([]string{"broker", "--dir", k.dir, "--listen", k.kafka}, brokerArgs...),
 	}
+	if b.real {
+		k.broker = b.realKafka(k.dir, k.kafka)
+	}
 	k.schemas = k.refold("registry", "serve", "--role=registry", "--kafka", k.kafka, "--registry", k.registry, "--operators", "")
 	return k, errors.Join(k.broker.start(), k.schemas.start())
 }

@@ -22,11 +22,13 @@ type battery struct {
 	long  time.Duration // for how long the bank is disturbed
 	down  time.Duration // for how long the broker is wholly down
 	short bool
+	real  bool   // the broker is Apache Kafka
 	only  string // a part of the names of the faults and scenes that are wanted
 
 	dir     string // of the run
 	program string // refold
 	self    string // this program
+	engines string // the program that becomes Kafka, where the broker is real
 
 	mu       sync.Mutex
 	faults   map[place]int          // guarded by mu
@@ -84,11 +86,20 @@ func (b *battery) prepare(ctx context.Context) (err error) {
 	if b.self, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	b.program = filepath.Join(b.dir, "refold")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.program, "./ops/refold").CombinedOutput(); err != nil {
-		return fmt.Errorf("build refold: %w: %s", err, out)
+	if b.program, err = b.build(ctx, "refold"); err != nil || !b.real {
+		return err
 	}
-	return nil
+	b.engines, err = b.build(ctx, "engines")
+	return err
+}
+
+// build builds a program of this folder's.
+func (b *battery) build(ctx context.Context, name string) (string, error) {
+	program := filepath.Join(b.dir, name)
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./ops/"+name).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w: %s", name, err, out)
+	}
+	return program, nil
 }
 
 // run disturbs a bank under load, and plays the scenes beside it.
@@ -183,7 +194,9 @@ func (b *battery) wanted() []fault {
 
 // scenes returns the scenes of this run.
 func (b *battery) scenes() []scene {
-	return slices.DeleteFunc(scenes(), func(s scene) bool { return b.short || !strings.Contains(s.name, b.only) })
+	return slices.DeleteFunc(scenes(), func(s scene) bool {
+		return b.short || b.real && s.embedded || !strings.Contains(s.name, b.only)
+	})
 }
 
 // inject injects one fault and waits until the bank serves again.

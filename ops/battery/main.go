@@ -1,6 +1,6 @@
 // Command battery disturbs the bank as the world does, and holds what it promised against what it kept.
 //
-//	go run ./ops/battery [-seed N] [-for 6m] [-short]
+//	go run ./ops/battery [-seed N] [-for 6m] [-short] [-real]
 //
 // Real processes on loopback: a broker, a schema registry and three owners of the journal under load. They
 // are killed, stopped, cut off and started again, at every step of a commit and not by luck: a proxy before
@@ -51,6 +51,7 @@ func runBattery(ctx context.Context) int {
 	flag.DurationVar(&b.long, "for", 6*time.Minute, "for how long the bank is disturbed")
 	flag.DurationVar(&b.down, "down", 15*time.Second, "for how long the broker is wholly down, once a round")
 	flag.BoolVar(&b.short, "short", false, "only what is done in a second or two, and no scenes")
+	flag.BoolVar(&b.real, "real", false, "disturb Apache Kafka in place of the embedded broker; it takes Java 17 and Maven")
 	flag.StringVar(&b.only, "only", "", "a part of the names of the faults and scenes that are wanted")
 	flag.Parse()
 	if b.seed == 0 {

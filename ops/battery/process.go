@@ -21,7 +21,7 @@ import (
 type process struct {
 	name string
 	dir  string // of its log
-	// ready begins the line that says that it serves.
+	// ready is in the line that says that it serves.
 	ready   string
 	program string
 	args    []string
@@ -56,7 +56,7 @@ func (p *process) start() error {
 	p.cmd, p.ended, p.wanted = cmd, ended, false
 	p.mu.Unlock()
 	go func() {
-		p.drain(out, serves)
+		p.drain(io.TeeReader(out, log), serves)
 		err := cmd.Wait()
 		_ = log.Close()
 		p.gone(cmd, err)
@@ -74,8 +74,12 @@ func (p *process) start() error {
 
 // drain reads what the process prints, and says when it serves.
 func (p *process) drain(out io.Reader, serves chan<- struct{}) {
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if serves != nil && strings.HasPrefix(lines.Text(), p.ready) {
+	for lines := bufio.NewReader(out); ; {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if serves != nil && strings.Contains(line, p.ready) {
 			close(serves)
 			serves = nil
 		}

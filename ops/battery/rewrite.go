@@ -34,7 +34,8 @@ func (s *session) rewrite(a asked, frame []byte) ([]byte, error) {
 	switch a.key {
 	case kmsg.Metadata, kmsg.FindCoordinator, kmsg.DescribeCluster:
 	case kmsg.ApiVersions:
-		if !s.narrow {
+		// A broker that does not know the version answers in the first one, and is asked again.
+		if code := int16(binary.BigEndian.Uint16(frame[8:])); !s.narrow || code == kerr.UnsupportedVersion.Code {
 			return frame, nil
 		}
 	default:

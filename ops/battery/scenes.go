@@ -20,6 +20,8 @@ type scene struct {
 	play func(context.Context, *stage) error
 	// lost says that the log is gone in the end, so that nothing can be held against it.
 	lost bool
+	// embedded says that it happens to the embedded broker only.
+	embedded bool
 }
 
 // stage is a bank under load while a scene is played.
@@ -66,12 +68,12 @@ func scenes() []scene {
 		{name: "foreign record", play: foreignRecord},
 		{name: "transaction left hanging", play: hangingTransaction},
 		{name: "topic deleted and made again", play: topicMadeAgain, lost: true},
-		{name: "disk nearly full", make: guardedBank, play: nearlyFull},
-		{name: "disk full under the broker", make: smallBank, play: fullBroker},
+		{name: "disk nearly full", make: guardedBank, play: nearlyFull, embedded: true},
+		{name: "disk full under the broker", make: smallBank, play: fullBroker, embedded: true},
 		{name: "disk full under the owner's rows", make: smallRows, play: fullRows},
 		{name: "rows damaged", play: damagedRows},
 		{name: "clock that jumps", make: clockedBank, play: jumpingClock},
-		{name: "refold up", make: wholeBank, play: killedUp},
+		{name: "refold up", make: wholeBank, play: killedUp, embedded: true},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,7 +60,8 @@ type Config struct {
 	Data string
 	// Roles are what the node does; all where there are none.
 	Roles []Role
-	// Kafka is the address of a broker, HOST:PORT; where it is empty the node runs a broker itself.
+	// Kafka is the addresses of brokers to begin with, HOST:PORT, with commas between them; where it is empty the node
+	// runs a broker itself.
 	Kafka string
 	// RegistryURL is where schemas are, of a node without the role Registry.
 	RegistryURL string
@@ -196,7 +198,7 @@ func (n *Node) Close() error { return n.parts.stop() }
 
 // openBroker starts the embedded broker, which must hold at least what the ledger has seen of it.
 func (n *Node) openBroker(ctx context.Context, seen store.Store) error {
-	n.cluster = cluster.Cluster{Seeds: []string{n.cfg.Kafka}, ClientID: n.folder.Instance}
+	n.cluster = cluster.Cluster{Seeds: strings.Split(n.cfg.Kafka, ","), ClientID: n.folder.Instance}
 	n.addresses.Kafka = n.cfg.Kafka
 	if n.cfg.Kafka != "" {
 		return nil

@@ -112,7 +112,7 @@ func (c *cli) serve() *cobra.Command {
 	listenFlags(cmd, &cfg.Listen)
 	rolesFlag(cmd, &roles)
 	memoryFlag(cmd, &memory)
-	cmd.Flags().StringVar(&cfg.Kafka, "kafka", "", "address of a broker, HOST:PORT")
+	cmd.Flags().StringVar(&cfg.Kafka, "kafka", "", "addresses of brokers, HOST:PORT,HOST:PORT")
 	cmd.Flags().StringVar(&cfg.Advertise, "advertise", "", "where other nodes reach this one's gRPC, HOST:PORT; where it listens, if it is not said")
 	cmd.Flags().StringVar(&cfg.RegistryURL, "registry-url", "", "where the schema registry is, for roles without one, such as http://127.0.0.1:8081")
 	partitionsFlag(cmd, &cfg.Partitions)
