@@ -103,6 +103,7 @@ func (b *bank) mortal(instance string, stores store.Stores, saving func() fate, 
 			_ = c.Close()
 		}
 	})
+	b.t.Cleanup(m.kill) // of a test that fails no member stays in the group
 	c := cluster.Cluster{Seeds: b.broker.Seeds, ClientID: "mortal", Dial: m.dial}
 	f, err := feed.Open(c, topic.Acts)
 	if err != nil {

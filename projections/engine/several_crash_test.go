@@ -25,6 +25,7 @@ import (
 // out in the end is what a replay makes of it.
 func TestAProcessIsKilledAtEveryStep(t *testing.T) {
 	b := newSeveral(t)
+	b.broker.Faults()
 	stores := memory.New()
 	var left sync.WaitGroup
 	defer left.Wait()
@@ -76,6 +77,7 @@ func alwaysWhole() fate { return whole }
 // round: it cannot log it any more, and what it has folded is folded anew in the order of the other.
 func TestALateRoundIsRefused(t *testing.T) {
 	b := newSeveral(t)
+	b.broker.Faults() // a real one may give the late process a partition back before the other has folded it
 	late := b.mortal("", memory.New(), alwaysWhole, mixedDefinition(t, 1))
 	until(t, "the projection is made", func() bool {
 		live, _, err := late.Statuses(mixed)
@@ -114,10 +116,11 @@ func TestALateRoundIsRefused(t *testing.T) {
 // the broker refuses now and then what it is asked.
 func TestAnotherGenerationDecides(t *testing.T) {
 	b := newSeveral(t)
+	faulty := b.broker.Faults()
 	stores := memory.New()
 	e, stop := b.runs("test", stores, mixedDefinition(t, 1))
 	defer stop()
-	faults := b.broker.Faults().Fault(
+	faults := faulty.Fault(
 		kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, TxnID: "refold-effects-" + mixed + "-test", Err: kerr.RequestTimedOut, Count: 5, When: b.sometimes},
 		kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topic.Rounds, Err: kerr.InvalidTxnState, Count: 5, When: b.sometimes})
 	defer faults.Remove()
