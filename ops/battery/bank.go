@@ -7,9 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -32,7 +32,8 @@ type bank struct {
 	schemas    *process
 	registry   string
 	owners     []*owner
-	cleanup    func() // when every process has ended; it may be nil
+	others     []*process // whatever else there is, in the order in which it was started
+	cleanup    func()     // when every process has ended; it may be nil
 }
 
 // owner is a process that takes commands and owns partitions, behind a proxy of its own.
@@ -48,16 +49,12 @@ type owner struct {
 
 // newBank makes the folders of a bank, and starts its broker and its registry.
 func (b *battery) newBank(name string, partitions int, brokerArgs ...string) (*bank, error) {
-	k := &bank{battery: b, name: name, dir: filepath.Join(b.dir, name), partitions: partitions}
-	if err := os.MkdirAll(k.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make bank %s: %w", name, err)
+	k, err := b.emptyBank(name, partitions)
+	if err != nil {
+		return k, err
 	}
-	var err error
 	if k.kafka, err = freeAddress(); err != nil {
-		return nil, err
-	}
-	if k.registry, err = freeAddress(); err != nil {
-		return nil, err
+		return k, err
 	}
 	k.broker = &process{
 		name: "broker", dir: k.dir, ready: "Kafka", program: b.self,
@@ -66,8 +63,24 @@ func (b *battery) newBank(name string, partitions int, brokerArgs ...string) (*b
 	if b.real {
 		k.broker = b.realKafka(k.dir, k.kafka)
 	}
+	return k, errors.Join(k.broker.start(), k.startRegistry())
+}
+
+// emptyBank makes the folder of a bank.
+func (b *battery) emptyBank(name string, partitions int) (*bank, error) {
+	k := &bank{battery: b, name: name, dir: filepath.Join(b.dir, name), partitions: partitions, broker: &process{}, schemas: &process{}}
+	if err := os.MkdirAll(k.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make bank %s: %w", name, err)
+	}
+	return k, nil
+}
+
+func (k *bank) startRegistry() (err error) {
+	if k.registry, err = freeAddress(); err != nil {
+		return err
+	}
 	k.schemas = k.refold("registry", "serve", "--role=registry", "--kafka", k.kafka, "--registry", k.registry, "--operators", "")
-	return k, errors.Join(k.broker.start(), k.schemas.start())
+	return k.schemas.start()
 }
 
 // refold returns a process of the program with a data folder of its own.
@@ -85,15 +98,20 @@ const (
 	plainOwner   ownerKind = iota
 	narrowOwner            // its proxy is narrow
 	clockedOwner           // its clock can be set
+	directOwner            // it has no proxy
 )
 
 // addOwner starts an owner.
 func (k *bank) addOwner(kind ownerKind) error {
-	x, err := newProxy(k.kafka)
-	if err != nil {
-		return err
+	at := k.kafka
+	var x *proxy
+	if kind != directOwner {
+		var err error
+		if x, err = newProxy(k.kafka); err != nil {
+			return err
+		}
+		x.narrow, at = kind == narrowOwner, x.addr()
 	}
-	x.narrow = kind == narrowOwner
 	grpcAddress, err := freeAddress()
 	if err != nil {
 		return err
@@ -103,14 +121,16 @@ func (k *bank) addOwner(kind ownerKind) error {
 		return err
 	}
 	name := fmt.Sprint("owner-", len(k.owners)+1)
-	where := []string{"--kafka", x.addr(), "--registry-url", "http://" + k.registry, "--grpc", grpcAddress, "--http", httpAddress, "--operators", ""}
+	where := []string{"--kafka", at, "--registry-url", "http://" + k.registry, "--grpc", grpcAddress, "--http", httpAddress, "--operators", ""}
 	p := k.refold(name, append([]string{"serve", "--role=transactions"}, where...)...)
 	if kind == clockedOwner {
 		p.program, p.args = k.self, append([]string{"owner", "--data", filepath.Join(k.dir, name), "--partitions", fmt.Sprint(k.partitions)}, where...)
 	}
 	o := &owner{process: p, proxy: x, http: httpAddress}
-	x.owner = o
-	go x.accept()
+	if x != nil {
+		x.owner = o
+		go x.accept()
+	}
 	if o.conn, err = dial(grpcAddress); err != nil {
 		return err
 	}
@@ -149,15 +169,17 @@ func (o *owner) release() {
 // close ends every process: the owners are asked to, which lets them finish.
 func (k *bank) close() {
 	for _, o := range k.owners {
-		o.signal(syscall.SIGCONT)
-		o.end(syscall.SIGTERM)
+		o.process.close()
 		_ = o.conn.Close()
 		if o.proxy != nil {
 			o.proxy.close()
 		}
 	}
-	k.schemas.end(syscall.SIGTERM)
-	k.broker.end(syscall.SIGTERM)
+	k.schemas.close()
+	for _, p := range slices.Backward(k.others) {
+		p.close()
+	}
+	k.broker.close()
 	if k.cleanup != nil {
 		k.cleanup()
 	}
@@ -169,11 +191,14 @@ func (k *bank) alone() []string {
 	for _, o := range k.owners {
 		out = append(out, o.alone()...)
 	}
+	for _, p := range k.others {
+		out = append(out, p.alone()...)
+	}
 	return out
 }
 
 func (k *bank) cluster() cluster.Cluster {
-	return cluster.Cluster{Seeds: []string{k.kafka}, ClientID: "battery"}
+	return cluster.Cluster{Seeds: strings.Split(k.kafka, ","), ClientID: "battery"}
 }
 
 func (k *bank) codec() (*codec.Codec, error) {

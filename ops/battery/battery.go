@@ -23,6 +23,7 @@ type battery struct {
 	down  time.Duration // for how long the broker is wholly down
 	short bool
 	real  bool   // the broker is Apache Kafka
+	many  bool   // there are three of it, and of Cassandra
 	only  string // a part of the names of the faults and scenes that are wanted
 
 	dir     string // of the run
@@ -37,6 +38,8 @@ type battery struct {
 	skipped  []string               // guarded by mu
 	calls    map[history.Kind]int64 // guarded by mu; by how they ended
 	gap      string                 // guarded by mu
+	rows     int                    // guarded by mu; that were compared
+	effects  int                    // guarded by mu
 }
 
 // place is where the table counts a fault. Faults that belong to no step of an owner have a row alone.
@@ -68,6 +71,14 @@ func (b *battery) problem(err error) {
 	}
 }
 
+// compared counts rows and effects that were held against a fold of the log.
+func (b *battery) compared(rows, effects int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rows += rows
+	b.effects += effects
+}
+
 // total returns how many faults were injected.
 func (b *battery) total() (n int) {
 	b.mu.Lock()
@@ -86,7 +97,7 @@ func (b *battery) prepare(ctx context.Context) (err error) {
 	if b.self, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	if b.program, err = b.build(ctx, "refold"); err != nil || !b.real {
+	if b.program, err = b.build(ctx, "refold"); err != nil || !b.real && !b.many {
 		return err
 	}
 	b.engines, err = b.build(ctx, "engines")
@@ -106,6 +117,9 @@ func (b *battery) build(ctx context.Context, name string) (string, error) {
 func (b *battery) run(ctx context.Context) error {
 	if err := b.prepare(ctx); err != nil {
 		return err
+	}
+	if b.many {
+		return b.disturbFleet(ctx)
 	}
 	var scenes sync.WaitGroup
 	scenes.Go(func() { b.play(ctx, b.scenes()) })
@@ -238,7 +252,7 @@ func (b *battery) judge(ctx context.Context, w *workload, expected ...history.Fi
 	for _, k := range []history.Kind{history.OK, history.Rejected, history.Refused, history.Unknown} {
 		b.calls[k] += w.recorder.Count(k)
 	}
-	if p, gap := c.Gap(); w.name == disturbed {
+	if p, gap := c.Gap(); w.name == disturbed || b.many {
 		b.gap = fmt.Sprintf("%.1f s (partition %d)", gap.Seconds(), p)
 	}
 	return nil

@@ -24,7 +24,7 @@ func (k *bank) check(ctx context.Context, w *workload) (*history.Checker, []hist
 		return nil, nil, err
 	}
 	findings := append(c.Close(), c.Closed(w.closed)...)
-	if k.name == disturbed {
+	if k.name == disturbed || k.many {
 		findings = append(findings, c.Drained()...)
 	}
 	said, err := k.verify(ctx)

@@ -1,11 +1,14 @@
 // Command battery disturbs the bank as the world does, and holds what it promised against what it kept.
 //
-//	go run ./ops/battery [-seed N] [-for 6m] [-short] [-real]
+//	go run ./ops/battery [-seed N] [-for 6m] [-short] [-real|-cluster]
 //
 // Real processes on loopback: a broker, a schema registry and three owners of the journal under load. They
 // are killed, stopped, cut off and started again, at every step of a commit and not by luck: a proxy before
 // each owner reads its requests and does it at the very one. What clients asked and were told is kept as a
 // history, which is held against the log when the load has ended; see package history.
+//
+// With -cluster it is three nodes of Kafka and three of Cassandra, two owners and three workers that fold the read
+// models into shared rows. Those rows and what customers are told are held against a fold of the log, too.
 //
 // Scenes beside it, each with a bank of its own, do what a bank does not serve on after: a foreign record, a
 // transaction that hangs, a topic made again, a full disk, a clock that jumps.
@@ -52,6 +55,7 @@ func runBattery(ctx context.Context) int {
 	flag.DurationVar(&b.down, "down", 15*time.Second, "for how long the broker is wholly down, once a round")
 	flag.BoolVar(&b.short, "short", false, "only what is done in a second or two, and no scenes")
 	flag.BoolVar(&b.real, "real", false, "disturb Apache Kafka in place of the embedded broker; it takes Java 17 and Maven")
+	flag.BoolVar(&b.many, "cluster", false, "disturb three nodes of Apache Kafka and three of Cassandra, two owners and three workers that fold read models")
 	flag.StringVar(&b.only, "only", "", "a part of the names of the faults and scenes that are wanted")
 	flag.Parse()
 	if b.seed == 0 {

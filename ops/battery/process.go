@@ -25,6 +25,9 @@ type process struct {
 	ready   string
 	program string
 	args    []string
+	// engine says that it is a node of Kafka or Cassandra: it is slow to start, and slower to stop well when others
+	// are gone.
+	engine bool
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd     // guarded by mu; nil while it does not run
@@ -62,13 +65,17 @@ func (p *process) start() error {
 		p.gone(cmd, err)
 		close(ended)
 	}()
+	bound := patience
+	if p.engine {
+		bound = 3 * patience
+	}
 	select {
 	case <-serves:
 		return nil
 	case <-ended:
 		return fmt.Errorf("start %s: it ended before it served: see %s", p.name, log.Name())
-	case <-time.After(patience):
-		return fmt.Errorf("start %s: it does not serve after %s: see %s", p.name, patience, log.Name())
+	case <-time.After(bound):
+		return fmt.Errorf("start %s: it does not serve after %s: see %s", p.name, bound, log.Name())
 	}
 }
 
@@ -124,6 +131,16 @@ func (p *process) restart(s syscall.Signal, pause func()) error {
 	p.end(s)
 	pause()
 	return p.start()
+}
+
+// close ends the process for good.
+func (p *process) close() {
+	p.signal(syscall.SIGCONT)
+	if p.engine {
+		p.end(syscall.SIGKILL)
+		return
+	}
+	p.end(syscall.SIGTERM)
 }
 
 // done is closed when the process has ended.

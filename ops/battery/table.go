@@ -54,7 +54,7 @@ func (b *battery) printSteps(out io.Writer) {
 			rows[f.at] = append(rows[f.at], f.row)
 		}
 	}
-	if len(rows) == 0 {
+	if len(rows) == 0 || b.many {
 		return
 	}
 	fmt.Fprintf(out, "%-26s%11s%9s%17s\n", "FAULTS OF AN OWNER", "Init", "List", "Add")
@@ -98,6 +98,10 @@ func (b *battery) printCalls(out io.Writer) {
 	line(out, "  rejected", b.calls[history.Rejected])
 	line(out, "calls that wrote nothing", b.calls[history.Refused])
 	line(out, "calls of unknown outcome", b.calls[history.Unknown])
+	if b.rows > 0 {
+		line(out, "rows compared with a fold of one task after the other", b.rows)
+		line(out, "effects compared with those of that fold", b.effects)
+	}
 	if b.gap != "" {
 		line(out, "longest time without service", b.gap)
 	}
@@ -113,7 +117,7 @@ func (b *battery) printFindings(out io.Writer) {
 		counts[f.Breach]++
 	}
 	fmt.Fprintln(out, "WHAT WAS FOUND")
-	for _, breach := range append(history.Breaches(), doubted, ended, broken) {
+	for _, breach := range append(history.Breaches(), doubted, ended, broken, strayRows, strayEffects) {
 		line(out, string(breach), counts[breach])
 	}
 	fmt.Fprintln(out)

@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 )
 
 // wholeBank is `refold up`: the broker, the registry and the owner in one process.
 func wholeBank(b *battery, name string) (*bank, error) {
-	k := &bank{battery: b, name: name, dir: filepath.Join(b.dir, name), partitions: 2, broker: &process{}, schemas: &process{}}
-	err := os.MkdirAll(k.dir, 0o755)
+	k, err := b.emptyBank(name, 2)
 	addresses := make([]string, 3)
 	for i := range addresses {
 		var problem error

@@ -121,6 +121,10 @@ func (e *engine) configure() error {
 // args are what Java is given to run the engine.
 func (e *engine) args(jars string) []string {
 	args := []string{"-Xmx" + e.heap(), "-cp", filepath.Join(jars, "*")}
+	if len(e.Cluster) > 1 {
+		// Many nodes on one machine are there to be stopped and started, and not for their speed.
+		args = append(args, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+	}
 	if e.Name == kafka {
 		return append(args, "-Dlog4j2.configurationFile="+filepath.Join(e.Dir, "log4j2.xml"), "kafka.Kafka", filepath.Join(e.Dir, "kafka.properties"))
 	}

@@ -103,7 +103,7 @@ func (c *cli) log(kafka, schemas string) (cluster.Cluster, *codec.Codec, error) 
 	if err != nil {
 		return cluster.Cluster{}, nil, err
 	}
-	return cluster.Cluster{Seeds: []string{kafka}, ClientID: "refold-cli"}, codec.New(client), nil
+	return cluster.Cluster{Seeds: strings.Split(kafka, ","), ClientID: "refold-cli"}, codec.New(client), nil
 }
 
 func or(a, b string) string {
