@@ -60,7 +60,7 @@ func fleetFaults(down time.Duration) []fleetFault {
 // freeze stops a process for longer than its sessions and transactions last.
 func freeze(p *process) error {
 	p.signal(syscall.SIGSTOP)
-	time.Sleep(longStop)
+	wait(context.Background(), longStop)
 	p.signal(syscall.SIGCONT)
 	return nil
 }

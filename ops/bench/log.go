@@ -70,7 +70,7 @@ func (l *journaled) fill(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	if err := topic.Ensure(ctx, client, topic.All(topic.DefaultPartitions)); err != nil {
+	if _, err := topic.Ensure(ctx, client, topic.All(topic.DefaultPartitions)); err != nil {
 		return err
 	}
 	g, err := newWriting(ctx, l.cluster, l.codec)

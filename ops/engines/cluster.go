@@ -72,16 +72,19 @@ func (e *engine) controllers() string {
 }
 
 // Controllers is where the controllers of a cluster of Kafka listen.
-func (e *engine) Controllers() string {
+func (e *engine) Controllers() string { return e.inner() }
+
+// Seeds are the nodes of Cassandra that one asks for the others: all, so that any two find each other.
+func (e *engine) Seeds() string { return e.inner() }
+
+// inner is where the nodes of a cluster talk to each other.
+func (e *engine) inner() string {
 	var all []string
 	for _, n := range e.Cluster {
 		all = append(all, net.JoinHostPort(n.Host, strconv.Itoa(n.Inner)))
 	}
 	return strings.Join(all, ",")
 }
-
-// Seed is the node of Cassandra that the others ask first.
-func (e *engine) Seed() *engine { return e.Cluster[0] }
 
 // Replicas is how many copies there are of everything, and InSync how many of them must be written.
 func (e *engine) Replicas() int { return min(len(e.Cluster), 3) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ type identity struct {
 	Instance string `json:"instance"`
 	// Partitions is the number of partitions of the bank's topics; 0 before the topics are made.
 	Partitions int32 `json:"partitions,omitempty"`
+	// Logs are the ids that the brokers gave topics: what is kept here counts the offsets of these.
+	Logs map[string]string `json:"logs,omitempty"`
 }
 
 // folder is a data folder that this process has locked.
@@ -130,12 +133,31 @@ func (f *folder) partitions(asked int32) (int32, error) {
 	return f.Partitions, nil
 }
 
-// fix writes down the number of partitions that the topics have.
-func (f *folder) fix(partitions int32) error {
-	if f.Partitions == partitions {
+// ErrOtherLog is wrapped where a topic is another one than that which the data folder was made with: it was deleted and
+// made again, or the brokers are those of another cluster.
+var ErrOtherLog = errors.New("the topic is not the one that this data folder was made with")
+
+// fix writes down the number of partitions that the topics have, and which topics they are. It refuses others.
+func (f *folder) fix(partitions int32, logs map[string][16]byte) error {
+	changed := f.Partitions != partitions
+	f.Partitions = partitions
+	for name, id := range logs {
+		is := hex.EncodeToString(id[:])
+		switch was := f.Logs[name]; was {
+		case is:
+		case "":
+			changed = true
+			if f.Logs == nil {
+				f.Logs = make(map[string]string)
+			}
+			f.Logs[name] = is
+		default:
+			return fmt.Errorf("kafka.brokers: %s: %w: its id is %s, and not %s: it was made again, or these are the brokers of another cluster", name, ErrOtherLog, is, was)
+		}
+	}
+	if !changed {
 		return nil
 	}
-	f.Partitions = partitions
 	return writeJSON(f.sub(identityFile), f.identity)
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/ledger"
 	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/projections/store/cassandra"
 	"github.com/refold/refold/projections/store/pebble"
 	"github.com/refold/refold/schemas/api/bankv1"
 	"github.com/refold/refold/schemas/api/refoldv1"
@@ -37,6 +38,7 @@ import (
 	"github.com/refold/refold/streams/feed"
 	"github.com/refold/refold/streams/journal"
 	"github.com/refold/refold/streams/mailbox"
+	"github.com/refold/refold/streams/secure"
 	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
@@ -63,7 +65,11 @@ type Config struct {
 	// Kafka is the addresses of brokers to begin with, HOST:PORT, with commas between them; where it is empty the node
 	// runs a broker itself.
 	Kafka string
-	// RegistryURL is where schemas are, of a node without the role Registry.
+	// KafkaTLS and KafkaLogin are how brokers that run elsewhere are reached.
+	KafkaTLS   secure.TLS
+	KafkaLogin cluster.Login
+	// RegistryURL is where schemas are, of a node without the role Registry; with commas between those of several
+	// instances.
 	RegistryURL string
 	// Listen is where to listen, HOST:PORT each, port 0 for a free one.
 	Listen Addresses
@@ -79,9 +85,9 @@ type Config struct {
 	// Clock tells the time of what is recorded; time.Now where it is nil. Brokers refuse what is more than an
 	// hour ahead of their own: while it is, no command is answered.
 	Clock func() time.Time
-	// Rows is where the rows of read models are kept: in the data folder where it is empty, or in Cassandra; see
-	// cassandra.Parse. Where the data folder is new the keyspace must be, too: its rows count the positions of one log.
-	Rows string
+	// Rows is where the rows of read models are kept: in the data folder where it is nil, or in Cassandra. Where the
+	// data folder is new the keyspace must be, too: its rows count the positions of one log.
+	Rows *cassandra.Config
 	// Retain is how long the generation before a promoted one follows on; see engine.Config.
 	Retain time.Duration
 	Logger *slog.Logger
@@ -96,6 +102,7 @@ type Node struct {
 	folder    *folder
 	parts     *parts
 	cluster   cluster.Cluster
+	clusterID string // as the brokers say
 	stores    *pebble.Stores
 	rows      store.Stores // of the read models
 	impatient func()       // has rows that are not taken wait no more; nil where they never wait
@@ -198,7 +205,9 @@ func (n *Node) Close() error { return n.parts.stop() }
 
 // openBroker starts the embedded broker, which must hold at least what the ledger has seen of it.
 func (n *Node) openBroker(ctx context.Context, seen store.Store) error {
-	n.cluster = cluster.Cluster{Seeds: strings.Split(n.cfg.Kafka, ","), ClientID: n.folder.Instance}
+	n.cluster = cluster.Cluster{
+		Seeds: strings.Split(n.cfg.Kafka, ","), ClientID: n.folder.Instance, TLS: n.cfg.KafkaTLS, Login: n.cfg.KafkaLogin,
+	}
 	n.addresses.Kafka = n.cfg.Kafka
 	if n.cfg.Kafka != "" {
 		return nil
@@ -229,32 +238,6 @@ func (n *Node) openBroker(ctx context.Context, seen store.Store) error {
 	n.addresses.Kafka = b.Addr()
 	n.cluster.Seeds = []string{b.Addr()}
 	return nil
-}
-
-func (n *Node) ensureTopics(ctx context.Context) error {
-	client, err := n.cluster.Client()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	if err := client.Ping(ctx); err != nil {
-		return fmt.Errorf("no broker answers at %s: %w", n.addresses.Kafka, why(err))
-	}
-	if err := topic.Ensure(ctx, client, topic.All(n.cfg.Partitions)); err != nil {
-		return err
-	}
-	return n.folder.fix(n.cfg.Partitions)
-}
-
-// why returns what a connection failed of, where it is one that failed: the address has been said.
-func why(err error) error {
-	var failed *net.OpError
-	if errors.As(err, &failed) {
-		return failed.Err
-	}
-	return err
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {

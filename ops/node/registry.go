@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/refold/refold/schemas/codec"
@@ -25,12 +26,25 @@ func (n *Node) openRegistry(ctx context.Context) error {
 		url = "http://" + address
 		n.addresses.Registry = address
 	}
-	client, err := registry.NewClient(registry.ClientConfig{URLs: []string{url}})
+	client, err := registry.NewClient(registry.ClientConfig{URLs: strings.Split(url, ",")})
 	if err != nil {
 		return err
 	}
 	n.codec = codec.New(client)
-	return nil
+	return n.checkRegistry(ctx, client, url)
+}
+
+// checkRegistry refuses a registry that keeps its schemas in another cluster: its ids would mean other schemas. One that
+// does not answer now may be asked later, and one that does not tell is believed.
+func (n *Node) checkRegistry(ctx context.Context, client *registry.Client, url string) error {
+	if n.cfg.has(Registry) && n.cfg.RegistryURL == "" {
+		return nil
+	}
+	of, err := client.Cluster(ctx)
+	if err != nil || of == "" || of == n.clusterID {
+		return nil
+	}
+	return fmt.Errorf("registry.urls: the registry at %s is that of the Kafka cluster %s, and kafka.brokers are those of %s", url, of, n.clusterID)
 }
 
 func (n *Node) serveRegistry(ctx context.Context) (string, error) {
@@ -39,7 +53,7 @@ func (n *Node) serveRegistry(ctx context.Context) (string, error) {
 		return "", err
 	}
 	n.parts.add("registry feed", func() error { f.Close(); return nil })
-	s := registry.New(f, registry.Config{Logger: n.cfg.Logger})
+	s := registry.New(f, registry.Config{Logger: n.cfg.Logger, Cluster: n.clusterID})
 	n.parts.start("registry", s.Run)
 	if err := s.Ready(ctx); err != nil {
 		return "", err

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/refold/refold/projections/projection"
@@ -12,13 +13,10 @@ import (
 // decides by them, and asks nobody.
 func (n *Node) openRows(ctx context.Context) error {
 	n.rows = n.stores
-	if n.cfg.Rows == "" || !n.cfg.has(Projections) {
+	if n.cfg.Rows == nil || !n.cfg.has(Projections) {
 		return nil
 	}
-	cfg, err := cassandra.Parse(n.cfg.Rows)
-	if err != nil {
-		return fmt.Errorf("rows: %w", err)
-	}
+	cfg := *n.cfg.Rows
 	cfg.Logger = n.cfg.Logger
 	cfg.Position = func(value []byte) int64 {
 		at, _ := projection.StoredOffset(value)
@@ -26,9 +24,20 @@ func (n *Node) openRows(ctx context.Context) error {
 	}
 	rows, err := cassandra.Open(ctx, cfg)
 	if err != nil {
-		return fmt.Errorf("rows: %w", err)
+		return rowsProblem(err)
 	}
 	n.parts.add("connections to Cassandra", func() error { rows.Close(); return nil })
 	n.rows, n.impatient = rows, rows.GiveUp
 	return nil
+}
+
+// rowsProblem names the setting that an error of Cassandra comes of.
+func rowsProblem(err error) error {
+	switch {
+	case errors.Is(err, cassandra.ErrLogin):
+		return fmt.Errorf("rows.user: %w", err)
+	case errors.Is(err, cassandra.ErrCertificate):
+		return fmt.Errorf("rows.tls: %w", err)
+	}
+	return fmt.Errorf("rows.address: %w", err)
 }

@@ -114,7 +114,7 @@ func (c *cli) root() *cobra.Command {
 	flags.StringVar(&c.server, "server", "", "gRPC address of a running refold, HOST:PORT; without it the data folder says where one listens")
 	flags.BoolVar(&c.json, "json", false, "print JSON")
 	flags.StringVar(&c.level, "log-level", "warn", "debug, info, warn or error; logs go to stderr")
-	root.AddCommand(c.up(), c.serve(), c.reset(), c.importFile(), c.status(), c.tail(),
+	root.AddCommand(c.up(), c.serve(), c.settings(), c.migrate(), c.reset(), c.importFile(), c.status(), c.tail(),
 		c.replay(), c.promote(), c.rollback(), c.cancel(), c.certificate(), c.snapshot(), c.drill(), c.verify(),
 		c.transfers(), c.score(), c.why(), c.effects(), c.parked(), c.inbox(), c.preferences(), c.export(), c.create())
 	return root

@@ -38,9 +38,14 @@ type process struct {
 // up starts `refold up` and returns when it has printed a line with a prefix.
 func up(t *testing.T, data, until string, more ...string) *process {
 	t.Helper()
+	return start(t, data, until, append(append([]string{"up"}, anyPort...), more...)...)
+}
+
+// start starts refold, and returns when it has printed a line with a prefix.
+func start(t *testing.T, data, until string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, data: data}
-	args := append([]string{"up", "--data", data}, append(anyPort, more...)...)
-	p.cmd = exec.Command(os.Args[0], args...)
+	p.cmd = exec.Command(os.Args[0], append(args, "--data", data)...)
 	p.cmd.Env = append(os.Environ(), asRefold+"=1")
 	p.cmd.Stderr = &p.stderr
 	out, err := p.cmd.StdoutPipe()

@@ -34,15 +34,16 @@ func rowsFlag(cmd *cobra.Command, rows *string) {
 	cmd.Flags().StringVar(rows, "rows", "", "where the rows of read models are kept, such as cassandra://HOST:PORT/KEYSPACE; in the data folder, if it is not said")
 }
 
-// checkRows says what is wrong with where rows are to be kept.
-func checkRows(rows string) error {
+// parseRows returns where rows are to be kept, nil in the data folder.
+func parseRows(rows string) (*cassandra.Config, error) {
 	if rows == "" {
-		return nil
+		return nil, nil
 	}
-	if _, err := cassandra.Parse(rows); err != nil {
-		return fmt.Errorf("%w: --rows: %w", errUsage, err)
+	cfg, err := cassandra.Parse(rows)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --rows: %w", errUsage, err)
 	}
-	return nil
+	return &cfg, nil
 }
 
 func partitionsFlag(cmd *cobra.Command, partitions *int32) {
@@ -54,6 +55,7 @@ func (c *cli) up() *cobra.Command {
 	cfg := node.Config{}
 	var roles []string
 	var memory int64
+	var rows string
 	var withDemo bool
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -63,7 +65,7 @@ func (c *cli) up() *cobra.Command {
 			if cfg.Roles, err = parseRoles(roles); err != nil {
 				return err
 			}
-			if err := checkRows(cfg.Rows); err != nil {
+			if cfg.Rows, err = parseRows(rows); err != nil {
 				return err
 			}
 			limitMemory(nodeMemory(cfg.Roles, memory))
@@ -81,43 +83,8 @@ func (c *cli) up() *cobra.Command {
 	memoryFlag(cmd, &memory)
 	partitionsFlag(cmd, &cfg.Partitions)
 	retainFlag(cmd, &cfg.Retain)
-	rowsFlag(cmd, &cfg.Rows)
+	rowsFlag(cmd, &rows)
 	cmd.Flags().BoolVar(&withDemo, "demo", false, "import an excerpt of real card data first")
-	return cmd
-}
-
-func (c *cli) serve() *cobra.Command {
-	cfg := node.Config{}
-	var roles []string
-	var memory int64
-	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Run some roles as a process of its own, on a broker that runs elsewhere",
-		Args:  args(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var err error
-			if cfg.Roles, err = parseRoles(roles); err != nil {
-				return err
-			}
-			if cfg.Kafka == "" {
-				return fmt.Errorf("%w: --kafka says where the broker is", errUsage)
-			}
-			if err := checkRows(cfg.Rows); err != nil {
-				return err
-			}
-			limitMemory(nodeMemory(cfg.Roles, memory))
-			return c.runNode(cmd.Context(), cfg, func(context.Context, *node.Node) {})
-		},
-	}
-	listenFlags(cmd, &cfg.Listen)
-	rolesFlag(cmd, &roles)
-	memoryFlag(cmd, &memory)
-	cmd.Flags().StringVar(&cfg.Kafka, "kafka", "", "addresses of brokers, HOST:PORT,HOST:PORT")
-	cmd.Flags().StringVar(&cfg.Advertise, "advertise", "", "where other nodes reach this one's gRPC, HOST:PORT; where it listens, if it is not said")
-	cmd.Flags().StringVar(&cfg.RegistryURL, "registry-url", "", "where the schema registry is, for roles without one, such as http://127.0.0.1:8081")
-	partitionsFlag(cmd, &cfg.Partitions)
-	retainFlag(cmd, &cfg.Retain)
-	rowsFlag(cmd, &cfg.Rows)
 	return cmd
 }
 

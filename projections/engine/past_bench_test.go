@@ -71,7 +71,7 @@ func fill(b *testing.B, c cluster.Cluster, encode *codec.Codec) {
 		b.Fatal(err)
 	}
 	defer client.Close()
-	if err := topic.Ensure(b.Context(), client, topic.All(1)); err != nil {
+	if _, err := topic.Ensure(b.Context(), client, topic.All(1)); err != nil {
 		b.Fatal(err)
 	}
 	seen, encoders := make(map[string]int64), make(map[string]*codec.Encoder)

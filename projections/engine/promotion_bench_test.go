@@ -80,7 +80,7 @@ func promotable(b *testing.B) *engine.Engine {
 		b.Fatal(err)
 	}
 	defer client.Close()
-	if err := topic.Ensure(b.Context(), client, topic.All(12)); err != nil {
+	if _, err := topic.Ensure(b.Context(), client, topic.All(12)); err != nil {
 		b.Fatal(err)
 	}
 	encoder, err := encode.Encoder(b.Context(), topic.Transactions, event.NameAccountOpened)

@@ -117,7 +117,7 @@ func newWorld(t *testing.T, seed uint64, log *lockedBuffer) *world {
 			topics = append(topics, all)
 		}
 	}
-	if err := topic.Ensure(t.Context(), w.producer, topics); err != nil {
+	if _, err := topic.Ensure(t.Context(), w.producer, topics); err != nil {
 		t.Fatal(err)
 	}
 	if w.encoder, err = w.codec.Encoder(t.Context(), topic.Transactions, event.NameEntryPosted); err != nil {

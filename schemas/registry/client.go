@@ -31,6 +31,8 @@ type ClientConfig struct {
 // among them. Its methods may be called concurrently.
 type Client struct {
 	api      *sr.Client
+	urls     []string
+	http     *http.Client
 	attempts int
 
 	mu      sync.RWMutex
@@ -53,7 +55,10 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if cfg.Attempts == 0 {
 		cfg.Attempts = 5
 	}
-	return &Client{api: api, attempts: cfg.Attempts, schemas: map[int]string{}}, nil
+	if cfg.HTTP == nil {
+		cfg.HTTP = &http.Client{Timeout: 5 * time.Second}
+	}
+	return &Client{api: api, urls: cfg.URLs, http: cfg.HTTP, attempts: cfg.Attempts, schemas: map[int]string{}}, nil
 }
 
 // Register registers an Avro schema under a subject and returns its id, or the id it has there already. Where the

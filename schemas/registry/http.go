@@ -37,6 +37,7 @@ func (s *Server) Handler() http.Handler {
 		}
 	}
 	mux.Handle("/{$}", s.resource(methods{"GET": func(*http.Request) (any, error) { return struct{}{}, nil }}))
+	mux.Handle("/v1/metadata/id", s.resource(methods{"GET": func(*http.Request) (any, error) { return metadataOf(s.cfg.Cluster), nil }}))
 	mux.Handle("/", s.resource(nil))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if u := *r.URL; len(u.Path) > 1 && strings.HasSuffix(u.EscapedPath(), "/") {

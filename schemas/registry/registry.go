@@ -59,6 +59,9 @@ type Config struct {
 	// it is empty. All instances over one log must have the same.
 	Default Compatibility
 
+	// Cluster is the id of the Kafka cluster that the log is in; nobody is told where it is empty.
+	Cluster string
+
 	// Timeout bounds every request, the wait for the log included: 30 seconds if it is 0. A request that takes longer
 	// is answered with error code 50002; whether it took effect is then unknown.
 	Timeout time.Duration

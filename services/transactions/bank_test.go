@@ -65,7 +65,7 @@ func newBankOn(t testing.TB, partitions int32, c cluster.Cluster) *bank {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if err := topic.Ensure(t.Context(), client, topic.All(partitions)); err != nil {
+	if _, err := topic.Ensure(t.Context(), client, topic.All(partitions)); err != nil {
 		t.Fatal(err)
 	}
 	b := &bank{t: t, cluster: c, codec: codec.New(&schemas{}), partitions: partitions}

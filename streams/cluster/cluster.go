@@ -12,6 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/refold/refold/streams/secure"
 )
 
 // Cluster says where the brokers are. The zero value is of no use; Seeds must name at least one.
@@ -20,7 +23,10 @@ type Cluster struct {
 	Seeds []string
 	// ClientID is what the brokers' logs call this process.
 	ClientID string
-	// Dial makes the connections to the brokers; TCP where it is nil.
+	// TLS and Login are how connections are encrypted, and who this process says that it is.
+	TLS   secure.TLS
+	Login Login
+	// Dial makes the connections to the brokers; TCP, or TLS where that is on, where it is nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -35,8 +41,14 @@ func (c Cluster) Client(opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.ConcurrentTransactionsBackoff(time.Millisecond),
 		kgo.MetadataMinAge(100 * time.Millisecond),
 	}
-	if c.Dial != nil {
+	switch {
+	case c.Dial != nil:
 		base = append(base, kgo.Dialer(c.Dial))
+	case c.TLS.On:
+		base = append(base, kgo.Dialer(c.TLS.DialContext))
+	}
+	if c.Login.Mechanism != "" {
+		base = append(base, kgo.SASL(c.Login.mechanism()))
 	}
 	client, err := kgo.NewClient(append(base, opts...)...)
 	if err != nil {
@@ -85,6 +97,47 @@ func LogID(ctx context.Context, client *kgo.Client, topic string) ([16]byte, err
 		return [16]byte{}, fmt.Errorf("find topic %s: %w", topic, err)
 	}
 	return topics[topic].ID, nil
+}
+
+// LogIDs is LogID of several topics.
+func LogIDs(ctx context.Context, client *kgo.Client, topics ...string) (map[string][16]byte, error) {
+	out := make(map[string][16]byte)
+	for _, t := range topics {
+		id, err := LogID(ctx, client, t)
+		if err != nil {
+			return nil, err
+		}
+		out[t] = id
+	}
+	return out, nil
+}
+
+// ID returns the id of the cluster that the brokers are.
+func ID(ctx context.Context, client *kgo.Client) (string, error) {
+	meta, err := kadm.NewClient(client).BrokerMetadata(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ask the brokers which cluster they are: %w", err)
+	}
+	return meta.Cluster, nil
+}
+
+// Feature returns the version of a feature that the brokers have agreed on, 0 where there is none (KIP-584).
+func Feature(ctx context.Context, client *kgo.Client, name string) (int16, error) {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "refold", "1"
+	resp, err := req.RequestWith(ctx, client)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ask the brokers for their features: %w", err)
+	}
+	for _, f := range resp.FinalizedFeatures {
+		if f.Name == name {
+			return f.MaxVersionLevel, nil
+		}
+	}
+	return 0, nil
 }
 
 func offsets(topic, what string, listed kadm.ListedOffsets, err error) (Offsets, error) {

@@ -35,7 +35,7 @@ func New(t testing.TB, partitions int32) *Broker {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.producer.Close)
-	if err := topic.Ensure(t.Context(), b.producer, topic.All(partitions)); err != nil {
+	if _, err := topic.Ensure(t.Context(), b.producer, topic.All(partitions)); err != nil {
 		t.Fatal(err)
 	}
 	return b

@@ -130,6 +130,15 @@ func (b *Broker) Create(name string, partitions int32, config map[string]string)
 	})
 }
 
+// Configure sets one entry of a topic's configuration.
+func (b *Broker) Configure(name, key, value string) {
+	b.t.Helper()
+	b.admin(func(ctx context.Context, admin *kadm.Client) error {
+		_, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: key, Value: &value}}, name)
+		return err
+	})
+}
+
 // MakeAgain deletes a topic and makes another one of its name.
 func (b *Broker) MakeAgain(name string, partitions int32) {
 	b.t.Helper()

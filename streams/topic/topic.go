@@ -95,19 +95,25 @@ func murmur2(key string) uint32 {
 	return h ^ h>>15
 }
 
-// Ensure creates the topics that are missing and checks the others: a different number of partitions is
+// Ensure creates the topics that are missing, and returns which those were, and checks all: a different number of partitions is
 // ErrPartitions, a retention that would delete facts is refused as well. Every problem is reported.
-func Ensure(ctx context.Context, client *kgo.Client, topics []Topic) error {
+func Ensure(ctx context.Context, client *kgo.Client, topics []Topic) (made []string, err error) {
 	admin := kadm.NewClient(client)
+	missing, err := missing(ctx, admin, topics)
+	if err != nil {
+		return nil, err
+	}
 	var problems []error
-	for _, t := range topics {
+	for _, t := range missing {
 		config := make(map[string]*string, len(t.Config))
 		for k, v := range t.Config {
 			config[k] = kadm.StringPtr(v)
 		}
 		resp, err := admin.CreateTopic(ctx, t.Partitions, -1, config, t.Name)
 		switch {
-		case err == nil || errors.Is(err, kerr.TopicAlreadyExists):
+		case err == nil:
+			made = append(made, t.Name)
+		case errors.Is(err, kerr.TopicAlreadyExists): // somebody else was faster
 		case resp.ErrMessage != "":
 			problems = append(problems, fmt.Errorf("create topic %s: %s: %w", t.Name, resp.ErrMessage, err))
 		default:
@@ -115,9 +121,24 @@ func Ensure(ctx context.Context, client *kgo.Client, topics []Topic) error {
 		}
 	}
 	if len(problems) > 0 {
-		return errors.Join(problems...)
+		return made, errors.Join(problems...)
 	}
-	return check(ctx, admin, topics)
+	return made, check(ctx, admin, topics)
+}
+
+// missing returns the topics that are not there. They alone are made: who may not make topics can work on those that
+// somebody else has made.
+func missing(ctx context.Context, admin *kadm.Client, topics []Topic) (out []Topic, err error) {
+	there, err := admin.ListTopics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	for _, t := range topics {
+		if !there.Has(t.Name) {
+			out = append(out, t)
+		}
+	}
+	return out, nil
 }
 
 func check(ctx context.Context, admin *kadm.Client, topics []Topic) error {
@@ -147,8 +168,23 @@ func check(ctx context.Context, admin *kadm.Client, topics []Topic) error {
 			continue
 		}
 		problems = append(problems, checkConfig(t, rc)...)
+		problems = append(problems, checkReplicas(t, details[t.Name], rc)...)
 	}
 	return errors.Join(problems...)
+}
+
+// checkReplicas refuses what would lose facts that were acknowledged: a leader that does not have them, and one replica
+// that is enough where there are three.
+func checkReplicas(t Topic, details kadm.TopicDetail, rc kadm.ResourceConfig) (problems []error) {
+	for _, c := range rc.Configs {
+		switch {
+		case c.Key == "unclean.leader.election.enable" && c.MaybeValue() == "true":
+			problems = append(problems, fmt.Errorf("topic %s: %s is true and must be false", t.Name, c.Key))
+		case c.Key == "min.insync.replicas" && c.MaybeValue() == "1" && details.Partitions.NumReplicas() > 2:
+			problems = append(problems, fmt.Errorf("topic %s: %s is 1 and must be 2 or more, for there are %d replicas", t.Name, c.Key, details.Partitions.NumReplicas()))
+		}
+	}
+	return problems
 }
 
 // knownEvery is how often a broker is asked for topics that it does not know yet.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/refold/refold/streams/fake"
@@ -15,10 +16,10 @@ import (
 func TestEnsureIsRepeatable(t *testing.T) {
 	b := fake.New(t, 3) // has made the topics once
 	client := connect(t, b)
-	if err := topic.Ensure(t.Context(), client, topic.All(3)); err != nil {
+	if _, err := topic.Ensure(t.Context(), client, topic.All(3)); err != nil {
 		t.Error(err)
 	}
-	if err := topic.Ensure(t.Context(), client, topic.All(4)); !errors.Is(err, topic.ErrPartitions) {
+	if _, err := topic.Ensure(t.Context(), client, topic.All(4)); !errors.Is(err, topic.ErrPartitions) {
 		t.Errorf("another number of partitions: got %v", err)
 	}
 }
@@ -27,8 +28,42 @@ func TestEnsureRefusesRetention(t *testing.T) {
 	b := fake.New(t, 3)
 	b.Create("short", 1, map[string]string{"retention.ms": "1000"})
 	wanted := []topic.Topic{{Name: "short", Partitions: 1, Config: map[string]string{"retention.ms": "-1"}}}
-	if err := topic.Ensure(t.Context(), connect(t, b), wanted); err == nil || !strings.Contains(err.Error(), "retention.ms") {
+	if _, err := topic.Ensure(t.Context(), connect(t, b), wanted); err == nil || !strings.Contains(err.Error(), "retention.ms") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What was acknowledged must not be lost with one broker of three, nor by the choice of a leader that does not have it.
+func TestEnsureRefusesWhatLosesFacts(t *testing.T) {
+	for key, c := range map[string]struct {
+		brokers int
+		config  map[string]string
+		want    string
+	}{
+		"min ISR":  {3, map[string]string{"min.insync.replicas": "1"}, "topic t: min.insync.replicas is 1 and must be 2 or more"},
+		"two":      {2, map[string]string{"min.insync.replicas": "1"}, ""},
+		"right":    {3, map[string]string{"min.insync.replicas": "2"}, ""},
+		"unclean":  {1, map[string]string{"unclean.leader.election.enable": "true"}, "topic t: unclean.leader.election.enable is true and must be false"},
+		"compacts": {1, map[string]string{"cleanup.policy": "compact"}, `topic t: cleanup.policy is "compact" and must be "delete"`},
+	} {
+		k, err := kfake.NewCluster(kfake.NumBrokers(c.brokers))
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = topic.Ensure(t.Context(), client, []topic.Topic{{Name: "t", Partitions: 1, Config: c.config}})
+		if err != nil && c.want == "" {
+			t.Errorf("%s: make it: %v", key, err)
+		}
+		_, err = topic.Ensure(t.Context(), client, []topic.Topic{{Name: "t", Partitions: 1, Config: map[string]string{"cleanup.policy": "delete"}}})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want && !strings.HasPrefix(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", key, err, c.want)
+		}
+		client.Close()
+		k.Close()
 	}
 }
 

@@ -18,11 +18,13 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"regexp"
 	"time"
 
 	"github.com/gocql/gocql"
 
 	"github.com/refold/refold/projections/store"
+	"github.com/refold/refold/streams/secure"
 )
 
 // Config says where rows are kept, and how.
@@ -33,6 +35,15 @@ type Config struct {
 	// centre: 1 where Replicas is 0.
 	Keyspace string
 	Replicas int
+	// TLS is how connections are encrypted; User and Password are who this process says that it is, nobody where User is
+	// empty.
+	TLS      secure.TLS
+	User     string
+	Password secure.Secret
+	// DataCentre is the one whose nodes are asked, all where it is empty. Consistency is how many of a row's replicas
+	// must have answered: LOCAL_QUORUM where it is empty.
+	DataCentre  string
+	Consistency string
 	// Position returns the position that a stored row was folded to, which with several sources is the sum of all.
 	Position func(value []byte) int64
 	Logger   *slog.Logger
@@ -56,8 +67,8 @@ const timeout = 10 * time.Second
 // Open connects to Cassandra, and makes the tables there that are missing. The caller closes what it returns when its
 // stores are closed.
 func Open(ctx context.Context, cfg Config) (*Stores, error) {
-	if err := migrate(ctx, cfg); err != nil {
-		return nil, fmt.Errorf("open keyspace %s at %v: %w", cfg.Keyspace, cfg.Hosts, err)
+	if _, err := Migrate(ctx, cfg); err != nil {
+		return nil, err
 	}
 	session, err := connect(cfg, cfg.Keyspace)
 	if err != nil {
@@ -68,19 +79,71 @@ func Open(ctx context.Context, cfg Config) (*Stores, error) {
 	return s, nil
 }
 
+// greet finds out what is wrong with certificates, which the driver does not tell.
+func greet(ctx context.Context, cfg Config) error {
+	if !cfg.TLS.On {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := cfg.TLS.DialContext(ctx, "tcp", cfg.Hosts[0])
+	if said := secure.Explain(err); said != "" {
+		return fmt.Errorf("%w: %s", ErrCertificate, said)
+	}
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// Consistencies are those with which a row that was saved is read again, whichever replica answers: a majority of the
+// nearest data centre, of all, or everyone.
+func Consistencies() []string { return []string{"LOCAL_QUORUM", "QUORUM", "EACH_QUORUM", "ALL"} }
+
+// ErrCertificate is wrapped where a certificate is at fault.
+var ErrCertificate = errors.New("no connection is made")
+
+// ErrLogin is wrapped where the nodes do not take who this process says that it is.
+var ErrLogin = errors.New("the login is refused")
+
+// refused is what Cassandra says of a wrong user or password; the driver hands on the text alone.
+var refused = regexp.MustCompile(`(?i)username .* incorrect|bad credentials|authentication required|no login`)
+
 func connect(cfg Config, keyspace string) (*gocql.Session, error) {
 	c := gocql.NewCluster(cfg.Hosts...)
 	c.Keyspace = keyspace
 	c.Consistency = gocql.LocalQuorum
+	if cfg.Consistency != "" {
+		var err error
+		if c.Consistency, err = gocql.ParseConsistencyWrapper(cfg.Consistency); err != nil {
+			return nil, fmt.Errorf("%q is no consistency of Cassandra: %w", cfg.Consistency, err)
+		}
+	}
 	c.Timeout, c.ConnectTimeout, c.WriteTimeout = timeout, timeout, timeout
 	// Every statement says the time of its write.
 	c.DefaultTimestamp = false
 	c.DefaultIdempotence = true
-	c.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(gocql.RoundRobinHostPolicy(), gocql.ShuffleReplicas())
+	near := gocql.RoundRobinHostPolicy()
+	if cfg.DataCentre != "" {
+		near = gocql.DCAwareRoundRobinPolicy(cfg.DataCentre)
+	}
+	c.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(near, gocql.ShuffleReplicas())
 	c.ReconnectInterval = time.Second
-	c.Dialer = cfg.dialer
+	if c.Dialer = cfg.dialer; cfg.TLS.On && cfg.dialer == nil {
+		c.Dialer = cfg.TLS
+	}
+	if cfg.User != "" {
+		c.AuthProvider = func(*gocql.HostInfo) (gocql.Authenticator, error) {
+			password, err := cfg.Password.Read()
+			return gocql.PasswordAuthenticator{Username: cfg.User, Password: password}, err
+		}
+	}
 	c.Logger = logger{cfg.Logger}
-	return c.CreateSession()
+	session, err := c.CreateSession()
+	if err != nil && refused.MatchString(err.Error()) {
+		err = fmt.Errorf("%w: %w", ErrLogin, err)
+	}
+	return session, err
 }
 
 // Close ends the connections.

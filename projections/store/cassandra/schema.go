@@ -29,6 +29,17 @@ func migrations() [][]string {
 // keyspaceName is what a keyspace may be called, so that it needs no quotes.
 var keyspaceName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
 
+// Migrate makes what is missing of the keyspace and its tables, and returns their version. It may be run again.
+func Migrate(ctx context.Context, cfg Config) (version int, err error) {
+	if err = greet(ctx, cfg); err == nil {
+		err = migrate(ctx, cfg)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("open keyspace %s at %v: %w", cfg.Keyspace, cfg.Hosts, err)
+	}
+	return len(migrations()), nil
+}
+
 // migrate makes the keyspace and the tables that are missing.
 func migrate(ctx context.Context, cfg Config) error {
 	if !keyspaceName.MatchString(cfg.Keyspace) {
