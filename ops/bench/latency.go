@@ -46,6 +46,12 @@ func (b *bench) latencies(ctx context.Context, c *child) error {
 	}
 	b.add(figure{Name: "point query p50", Value: millis(times, 50), Unit: "ms"})
 	b.add(figure{Name: "point query p99", Value: millis(times, 99), Unit: "ms", Goal: "at most 5 ms"})
+	times, lines, err := l.statements(ctx)
+	if err != nil {
+		return err
+	}
+	b.add(figure{Name: "statement of all that an account has, p50", Value: millis(times, 50), Unit: fmt.Sprintf("ms, of %d lines on average", lines)})
+	b.add(figure{Name: "statement of all that an account has, p99", Value: millis(times, 99), Unit: "ms", Goal: "at most 20 ms"})
 	return nil
 }
 
@@ -134,6 +140,22 @@ func (l *load) query(ctx context.Context) (times []time.Duration, err error) {
 		times = append(times, time.Since(start))
 	}
 	return times, nil
+}
+
+// statements asks for the statements of accounts one after the other, each on one page: what was imported is of some
+// years. It also returns how many lines one has.
+func (l *load) statements(ctx context.Context) (times []time.Duration, lines int, err error) {
+	const statements = 1000
+	for i := range statements {
+		start := time.Now()
+		r, err := l.reports.ListEntries(ctx, &bankv1.ListEntriesRequest{AccountId: fmt.Sprintf("bcc-%04d.card", (i*7919)%cards), PageSize: 1000})
+		if err != nil {
+			return nil, 0, fmt.Errorf("statement: %w", err)
+		}
+		lines += len(r.GetEntries())
+		times = append(times, time.Since(start))
+	}
+	return times, lines / statements, nil
 }
 
 // millis returns a percentile in milliseconds.

@@ -98,7 +98,7 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("make a folder: %w", err)
 	}
 	for _, measure := range []func(context.Context) error{
-		b.log, b.server, b.journal, b.takeover, b.remember, b.replays, func(context.Context) error { return b.print() },
+		b.log, b.server, b.journal, b.takeover, b.remember, b.replays, b.models, func(context.Context) error { return b.print() },
 	} {
 		if err = measure(ctx); err != nil {
 			break

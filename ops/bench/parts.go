@@ -24,6 +24,7 @@ const (
 	partKeys     = "keys"
 	partFull     = "full" // of rebuilding from long logs
 	partLean     = "lean"
+	partModels   = "models" // each read model from the log of full
 )
 
 // usual are the parts that are measured where none is asked for: all but those that take minutes.
@@ -32,7 +33,7 @@ var usual = []string{
 	partSingle, partUnary, partSteady, partSubmit, partTakeover,
 }
 
-func all() []string { return append(slices.Clone(usual), partKeys, partFull, partLean) }
+func all() []string { return append(slices.Clone(usual), partKeys, partFull, partLean, partModels) }
 
 // choose returns the parts of a list with commas.
 func choose(list string) ([]string, error) {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -25,13 +23,10 @@ import (
 	"github.com/refold/refold/projections/digest"
 	"github.com/refold/refold/projections/engine"
 	"github.com/refold/refold/projections/projection"
-	"github.com/refold/refold/projections/spending"
 	"github.com/refold/refold/projections/store"
 	"github.com/refold/refold/projections/store/pebble"
-	"github.com/refold/refold/projections/trail"
 	"github.com/refold/refold/schemas/codec"
 	"github.com/refold/refold/streams/cluster"
-	"github.com/refold/refold/streams/timeline"
 	"github.com/refold/refold/streams/topic"
 )
 
@@ -39,18 +34,20 @@ import (
 // nothing else: in a process of its own, so that its memory and its processor time can be told.
 const asReader = "REFOLD_BENCH_READ"
 
-// reading is what a reader does: it consumes the topic raw, or rebuilds spending and trail from it.
+// reading is what a reader does: it consumes the topic raw, or rebuilds projections from it.
 type reading struct {
 	Address string `json:"address"`
-	Raw     bool   `json:"raw"`
-	Profile string `json:"profile"` // the file that a profile of the processor is written to, or ""
+	// Projections are those that are rebuilt, from one pass; spending and trail where there are none.
+	Projections []string `json:"projections"`
+	Raw         bool     `json:"raw"`
+	Profile     string   `json:"profile"` // the file that a profile of the processor is written to, or ""
 }
 
 // read is what a reader says of itself.
 type read struct {
 	Records   int64   `json:"records"`
 	Rows      int64   `json:"rows"`
-	Digest    string  `json:"digest,omitempty"` // of the rows of spending and of trail
+	Digest    string  `json:"digest,omitempty"` // of the rows of each projection
 	Seconds   float64 `json:"seconds"`
 	Processor float64 `json:"processor_seconds"` // with the broker's
 	Broker    float64 `json:"-"`                 // processor seconds of the broker alone
@@ -192,7 +189,7 @@ func readAs(ctx context.Context, asked string) error {
 	if r.Raw {
 		_, err = consume(ctx, c, ends, func(int, *kgo.Record) {})
 	} else {
-		out.Rows, out.Digest, err = rebuildAll(ctx, c, ends)
+		out.Rows, out.Digest, err = rebuildAll(ctx, c, ends, definitionsOf(r.Projections))
 	}
 	if err != nil {
 		return err
@@ -216,9 +213,9 @@ func endsOf(ctx context.Context, c cluster.Cluster) (cluster.Offsets, error) {
 	return cluster.Ends(ctx, client, topic.Transactions)
 }
 
-// rebuildAll folds the topic into new generations of spending and trail, sums them up and certifies what came
-// out. It returns how many rows there are, and the digests of both.
-func rebuildAll(ctx context.Context, c cluster.Cluster, ends cluster.Offsets) (rows int64, digests string, err error) {
+// rebuildAll folds the topic into new generations of projections, sums them up and certifies what came out. It returns
+// how many rows there are, and the digest of each.
+func rebuildAll(ctx context.Context, c cluster.Cluster, ends cluster.Offsets, definitions []*projection.Definition) (rows int64, digests string, err error) {
 	registry := new(codec.Local)
 	cd := codec.New(registry)
 	if _, err := encoders(ctx, cd); err != nil {
@@ -239,7 +236,6 @@ func rebuildAll(ctx context.Context, c cluster.Cluster, ends cluster.Offsets) (r
 		return 0, "", err
 	}
 	defer builder.Close()
-	definitions := []*projection.Definition{spending.Definition(), trail.Definition()}
 	made, problems := make([]certificate.Certificate, len(definitions)), make(chan error, len(definitions))
 	for i, d := range definitions {
 		go func() {
@@ -256,7 +252,14 @@ func rebuildAll(ctx context.Context, c cluster.Cluster, ends cluster.Offsets) (r
 	if err == nil {
 		err = certify(ctx, c, ends, made)
 	}
-	return made[0].Rows + made[1].Rows, made[0].Digest + " and " + made[1].Digest, err
+	for i, m := range made {
+		rows += m.Rows
+		if i > 0 {
+			digests += " and "
+		}
+		digests += m.Digest
+	}
+	return rows, digests, err
 }
 
 // rebuildOne folds the topic into a new generation of a projection, and returns what came out.
@@ -288,39 +291,6 @@ func rebuildOne(ctx context.Context, stores store.Stores, cfg engine.FollowerCon
 	}
 	made.Digest = certificate.Sum(made.Outputs)
 	return made, nil
-}
-
-// certify signs certificates over what was read, with the last record of each partition.
-func certify(ctx context.Context, c cluster.Cluster, ends cluster.Offsets, made []certificate.Certificate) error {
-	spans, heads := make(map[int32]timeline.Span), make(map[int32]certificate.Input)
-	for p, end := range ends {
-		spans[p] = timeline.Span{Start: max(0, end-64), End: end}
-	}
-	err := timeline.Scan(ctx, c, topic.Transactions, spans, func(b timeline.Batch) error {
-		for _, rec := range b.Records {
-			head := sha256.Sum256(rec.Value)
-			heads[b.Partition] = certificate.Input{
-				Topic: topic.Transactions, Partition: b.Partition, To: ends[b.Partition], Head: hex.EncodeToString(head[:]), HeadOffset: rec.Offset,
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return err
-	}
-	for _, one := range made {
-		for _, p := range slices.Sorted(maps.Keys(ends)) {
-			one.Inputs = append(one.Inputs, heads[p])
-		}
-		if _, err := certificate.Sign(one, key); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // processor is the processor time that this process has taken.
