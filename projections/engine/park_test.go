@@ -100,7 +100,13 @@ func (b *bank) spent(e *engine.Engine, generation int64) map[string]string {
 }
 
 // row returns what one row says when all is folded.
-func (b *bank) row(e *engine.Engine, q engine.Query, partitionKey string) (line string) {
+func (b *bank) row(e *engine.Engine, q engine.Query, partitionKey string) string {
+	b.t.Helper()
+	return b.stored(e, q, projection.Key{Partition: partitionKey})
+}
+
+// stored is row for a row of any key.
+func (b *bank) stored(e *engine.Engine, q engine.Query, key projection.Key) (line string) {
 	b.t.Helper()
 	row := mustRow(b.t)
 	until(b.t, "the task is here", func() bool {
@@ -112,7 +118,7 @@ func (b *bank) row(e *engine.Engine, q engine.Query, partitionKey string) (line 
 			return false
 		}
 		defer v.Close()
-		stored, err := v.Load(projection.Key{Partition: partitionKey})
+		stored, err := v.Load(key)
 		if err != nil {
 			b.t.Fatal(err)
 		}

@@ -198,31 +198,59 @@ func (t *task) putBack(key string, row []byte) error {
 	return nil
 }
 
-// refoldRow folds one row from its first event to a position. A *projection.RowError says where it failed; the row is
-// then the one before.
+// refoldRow folds one row from its first event to a position, with all rows of its partition key, for they may tell each
+// other what they decide. A *projection.RowError says where it failed; the row is then the one before. Where another one
+// fails it is left alone from there on, as when it is parked.
+//
+// Which rows fail is found before effects are handed out, so that these are of the row as it comes out, each once.
 func (e *Engine) refoldRow(ctx context.Context, d *projection.Definition, r refolding) ([]byte, error) {
+	emit := r.emit
+	r.emit, r.leave.parked = nil, make(parking)
+	var failed *projection.RowError
+	for {
+		row, err := e.refoldOnce(ctx, d, r)
+		var stopped *projection.RowError
+		switch {
+		case errors.As(err, &stopped) && stopped.Key == r.key:
+			// The fold may have changed half of the row: it is folded once more, up to there.
+			failed, r.until = stopped, stopped.Position
+		case errors.As(err, &stopped):
+			r.leave.parked[stopped.Key] = parkedBy(stopped)
+		case err != nil:
+			e.cfg.Logger.Warn("a row is not folded anew yet", "projection", d.Name, "partition", r.partition, "row", projection.DecodeKey(r.key), "error", err)
+			return nil, err
+		case emit != nil:
+			r.emit, emit = emit, nil
+		case failed != nil:
+			return row, failed
+		default:
+			return row, nil
+		}
+	}
+}
+
+// refoldOnce folds a row and those beside it, until one of them fails.
+func (e *Engine) refoldOnce(ctx context.Context, d *projection.Definition, r refolding) ([]byte, error) {
 	key := projection.DecodeKey(r.key)
-	f := e.newPastFold(d, Moment{place: r.until}, func(k projection.Key) bool { return k == key })
+	f := e.newPastFold(d, Moment{place: r.until}, beside(key.Partition))
 	r.leave.leave(f.folder)
 	var now int64
 	if r.emit != nil {
-		f.folder.Emit(func(x projection.Effect) error { return r.emit(now, x) })
+		f.folder.Emit(func(x projection.Effect) error {
+			if x.Row != r.key {
+				return nil
+			}
+			return r.emit(now, x)
+		})
 	}
 	q := Query{Projection: d.Name, Partition: r.partition, Key: key.Partition, AsOf: &f.moment}
-	err := e.refold(ctx, q, f, func(s step) error { now = s.position; return f.fold(s) })
-	var failed *projection.RowError
-	if errors.As(err, &failed) {
-		// The fold may have changed half of the row: it is folded once more, up to there.
-		r.emit, r.until = nil, failed.Position
-		row, again := e.refoldRow(ctx, d, r)
-		if again != nil {
-			return nil, fmt.Errorf("up to %d: %w", failed.Position, again)
-		}
-		return row, failed
-	}
-	if err != nil {
-		e.cfg.Logger.Warn("a row is not folded anew yet", "projection", d.Name, "partition", r.partition, "row", key, "error", err)
+	if err := e.refold(ctx, q, f, func(s step) error { now = s.position; return f.fold(s) }); err != nil {
 		return nil, err
 	}
 	return f.folder.Stored([]byte(r.key))
+}
+
+// beside wants the rows of a partition key.
+func beside(partition string) func(projection.Key) bool {
+	return func(k projection.Key) bool { return k.Partition == partition }
 }

@@ -58,7 +58,7 @@ func (e *Engine) Why(ctx context.Context, q WhyQuery) (*Account, error) {
 		q.AsOf = &Moment{Position: latest}
 	}
 	key := projection.Key{Partition: q.Key, Sort: q.Sort}
-	f, err := e.foldOf(q.Query, func(k projection.Key) bool { return k == key })
+	f, err := e.foldOf(q.Query, beside(q.Key)) // they may tell each other what they decide
 	if err != nil {
 		return nil, fmt.Errorf("why %s %v: %w", q.Projection, key, err)
 	}

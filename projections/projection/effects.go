@@ -16,6 +16,8 @@ type EffectKind struct{ Topic, Event string }
 // Effect is an effect on its way out of a folder.
 type Effect struct {
 	Topic string
+	// Row is the encoded key of the row whose fold had it.
+	Row string
 	// Event is complete. It and its strings are valid during the call that hands it over.
 	Event event.Emitted
 }
@@ -88,6 +90,7 @@ func (m *emitter) hand(s *codec.Schema, rec *timeline.Record, row string) error 
 			Principal: from.Principal, CorrelationID: from.CorrelationID, CausationID: from.EventID, OccurredAt: from.OccurredAt,
 		}
 		head.EffectID = event.EffectIDOf(head, []byte(row), i)
+		e.Row = row
 		if err := m.sink(e); err != nil {
 			return err
 		}
