@@ -22,8 +22,9 @@ func (c *cli) export() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export FOLDER|s3://BUCKET/PREFIX",
 		Short: "Write what was posted since the last export as files; safe to run again",
-		Long: "Write what was posted since the last export as files, into a folder or S3; safe to run again. Credentials for S3 are\n" +
-			"AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or those of ~/.aws/credentials.",
+		Long: "Write what was posted since the last export as files, into a folder or S3; safe to run again.\n" +
+			"Credentials for S3 are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and\n" +
+			"AWS_SESSION_TOKEN, or those of ~/.aws/credentials.",
 		Args: args(1),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			if !slices.Contains(table.Formats(), table.Format(format)) {

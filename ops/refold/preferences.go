@@ -50,7 +50,7 @@ func (c *cli) setPreferences() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "set CUSTOMER",
 		Short:   "Set all that a customer wants; what is not said is the bank's own",
-		Example: "  refold preferences set bcc-2968 --time-zone Europe/London --rule large-purchase=50000 --rule low-balance=off",
+		Example: "  refold preferences set bcc-2968 --rule large-purchase=50000 --rule low-balance=off",
 		Args:    args(1),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			r.CustomerId = a[0]
