@@ -123,7 +123,42 @@ func Ensure(ctx context.Context, client *kgo.Client, topics []Topic) (made []str
 	if len(problems) > 0 {
 		return made, errors.Join(problems...)
 	}
+	if err := wantReplicas(ctx, admin, missing); err != nil {
+		return made, err
+	}
 	return made, check(ctx, admin, topics)
+}
+
+// wantReplicas has topics that were made just now, and of which there are three copies or more, acknowledge what is in
+// two: a broker's default is one. How many copies there are is the broker's to say.
+func wantReplicas(ctx context.Context, admin *kadm.Client, made []Topic) error {
+	var names []string
+	for _, t := range made {
+		if _, said := t.Config[minReplicas]; !said {
+			names = append(names, t.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	details, err := list(ctx, admin, names)
+	if err != nil {
+		return fmt.Errorf("list topics %s: %w", strings.Join(names, ", "), err)
+	}
+	two := []kadm.AlterConfig{{Op: kadm.SetConfig, Name: minReplicas, Value: kadm.StringPtr("2")}}
+	for _, name := range names {
+		if details[name].Partitions.NumReplicas() < 3 {
+			continue
+		}
+		answers, err := admin.AlterTopicConfigs(ctx, two, name)
+		if err == nil {
+			_, err = answers.On(name, func(r *kadm.AlterConfigsResponse) error { return r.Err })
+		}
+		if err != nil {
+			return fmt.Errorf("topic %s: set %s to 2: %w", name, minReplicas, err)
+		}
+	}
+	return nil
 }
 
 // missing returns the topics that are not there. They alone are made: who may not make topics can work on those that
@@ -173,6 +208,8 @@ func check(ctx context.Context, admin *kadm.Client, topics []Topic) error {
 	return errors.Join(problems...)
 }
 
+const minReplicas = "min.insync.replicas"
+
 // checkReplicas refuses what would lose facts that were acknowledged: a leader that does not have them, and one replica
 // that is enough where there are three.
 func checkReplicas(t Topic, details kadm.TopicDetail, rc kadm.ResourceConfig) (problems []error) {
@@ -180,7 +217,7 @@ func checkReplicas(t Topic, details kadm.TopicDetail, rc kadm.ResourceConfig) (p
 		switch {
 		case c.Key == "unclean.leader.election.enable" && c.MaybeValue() == "true":
 			problems = append(problems, fmt.Errorf("topic %s: %s is true and must be false", t.Name, c.Key))
-		case c.Key == "min.insync.replicas" && c.MaybeValue() == "1" && details.Partitions.NumReplicas() > 2:
+		case c.Key == minReplicas && c.MaybeValue() == "1" && details.Partitions.NumReplicas() > 2:
 			problems = append(problems, fmt.Errorf("topic %s: %s is 1 and must be 2 or more, for there are %d replicas", t.Name, c.Key, details.Partitions.NumReplicas()))
 		}
 	}

@@ -41,6 +41,7 @@ func TestEnsureRefusesWhatLosesFacts(t *testing.T) {
 		want    string
 	}{
 		"min ISR":  {3, map[string]string{"min.insync.replicas": "1"}, "topic t: min.insync.replicas is 1 and must be 2 or more"},
+		"made":     {3, nil, ""}, // it is made to want two
 		"two":      {2, map[string]string{"min.insync.replicas": "1"}, ""},
 		"right":    {3, map[string]string{"min.insync.replicas": "2"}, ""},
 		"unclean":  {1, map[string]string{"unclean.leader.election.enable": "true"}, "topic t: unclean.leader.election.enable is true and must be false"},
