@@ -130,7 +130,11 @@ func (w *world) rows(m *model, of taskOf) {
 		if row.partition != of.partition {
 			continue
 		}
-		if problem := m.settled(row, decoded(w.T, rows[key]), at); problem != "" {
+		problem := m.settled(row, decoded(w.T, rows[key]), at)
+		if problem != "" && standing && w.shelf.parkedLate(parking{of, row.key, at}) {
+			problem = m.settled(row, decoded(w.T, rows[key]), -1)
+		}
+		if problem != "" {
 			w.Errorf("generation %d, partition %d: %s", of.Number, of.partition, problem)
 		}
 		delete(rows, key)

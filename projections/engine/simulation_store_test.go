@@ -34,6 +34,7 @@ type shelf struct {
 	problems []string                 // guarded by mu
 	lost     map[rowAt]int64          // guarded by mu; see forget
 	parkings map[parking]bool         // guarded by mu; all that there have been
+	back     map[parking]bool         // guarded by mu; those that a late write brought back
 }
 
 type taskOf struct {
@@ -65,7 +66,7 @@ type (
 func newShelf(shared bool, log io.Writer, again func() time.Duration) *shelf {
 	return &shelf{
 		shared: shared, log: log, again: again, tasks: make(map[taskOf]*shelved), opened: make(map[store.Generation]int),
-		lost: make(map[rowAt]int64), parkings: make(map[parking]bool),
+		lost: make(map[rowAt]int64), parkings: make(map[parking]bool), back: make(map[parking]bool),
 	}
 }
 
@@ -151,9 +152,28 @@ func (s *shelf) write(of taskOf, do func()) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.tasks[of] == t {
+			before := t.checkpoint.Parked
 			do()
+			s.noteBack(of, before)
 		}
 	})
+}
+
+// noteBack notes which rows a late write has parked again. One that a retry had brought on since stays as it is, ahead of
+// what is said of it, until it is retried once more. The caller holds mu.
+func (s *shelf) noteBack(of taskOf, before []store.Parked) {
+	for _, p := range s.task(of).checkpoint.Parked {
+		if !slices.ContainsFunc(before, func(b store.Parked) bool { return string(b.Key) == string(p.Key) }) {
+			s.back[parking{of, projection.DecodeKey(string(p.Key)).Partition, p.Position}] = true
+		}
+	}
+}
+
+// parkedLate tells whether a late write has parked a row again.
+func (s *shelf) parkedLate(p parking) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.back[p]
 }
 
 // rewind takes a task's checkpoint back to one that it had, or to none, so that what it has folded is read again.
