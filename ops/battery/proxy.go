@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -156,6 +157,7 @@ type asked struct {
 	version int16
 	trap    *trap // that is sprung by the reply
 	lie     bool  // the reply says that the producer was fenced
+	check   bool  // it is the node's own question whether the brokers know transactions of version 2
 }
 
 var errCut = errors.New("cut")
@@ -167,6 +169,7 @@ func (s *session) requests() error {
 			return err
 		}
 		a := asked{key: kmsg.Key(binary.BigEndian.Uint16(frame[4:])), version: int16(binary.BigEndian.Uint16(frame[6:]))}
+		a.check = a.key == kmsg.ApiVersions && bytes.Contains(frame, []byte("\x07refold\x021"))
 		t := s.meets(a, frame)
 		if t != nil && t.at == after {
 			a.trap = t

@@ -35,7 +35,7 @@ func (s *session) rewrite(a asked, frame []byte) ([]byte, error) {
 	case kmsg.Metadata, kmsg.FindCoordinator, kmsg.DescribeCluster:
 	case kmsg.ApiVersions:
 		// A broker that does not know the version answers in the first one, and is asked again.
-		if code := int16(binary.BigEndian.Uint16(frame[8:])); !s.narrow || code == kerr.UnsupportedVersion.Code {
+		if code := int16(binary.BigEndian.Uint16(frame[8:])); !s.narrow || a.check || code == kerr.UnsupportedVersion.Code {
 			return frame, nil
 		}
 	default:
