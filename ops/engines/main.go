@@ -107,30 +107,32 @@ func (s *settings) parse(args []string) (rest []string, err error) {
 	return flags.Args(), nil
 }
 
-// up starts the engines that do not run, and leaves them running.
-func (s settings) up(ctx context.Context) error {
-	java, err := findJava(ctx)
+// tools are the Java to run engines with, and the engines, in the folder that is kept.
+func (s settings) tools(ctx context.Context) (java, []*engine, error) {
+	j, err := findJava(ctx)
 	if err != nil {
-		return err
+		return java{}, nil, err
 	}
 	engines, err := s.engines(s.dir)
+	return j, engines, err
+}
+
+// up starts the engines that do not run, and leaves them running.
+func (s settings) up(ctx context.Context) error {
+	j, engines, err := s.tools(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(startAll(ctx, java, s.data, engines), s.status())
+	return errors.Join(startAll(ctx, j, s.data, engines), s.status())
 }
 
 // be becomes one node of the engine that is wanted.
 func (s settings) be(ctx context.Context) error {
-	java, err := findJava(ctx)
+	j, engines, err := s.tools(ctx)
 	if err != nil {
 		return err
 	}
-	engines, err := s.engines(s.dir)
-	if err != nil {
-		return err
-	}
-	return engines[s.node-1].become(ctx, java, s.data)
+	return engines[s.node-1].become(ctx, j, s.data)
 }
 
 // down stops the engines that run.

@@ -16,7 +16,11 @@ type pace struct {
 
 // wait waits for the caller's turn, or until ctx ends, which it tells.
 func (p *pace) wait(ctx context.Context) bool {
-	timer := time.NewTimer(time.Until(p.take(time.Now())))
+	left := time.Until(p.take(time.Now()))
+	if left <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(left)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
