@@ -1,8 +1,11 @@
 package broker
 
 import (
+	"bufio"
 	"errors"
+	"net"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -136,6 +139,35 @@ func TestNobodyIsAnsweredAfterAFailure(t *testing.T) {
 			t.Error("answered after the failure")
 		}
 	})
+}
+
+// What is written outside of a transaction is promised by the very answer, whatever the request's version and whoever
+// the client is.
+func TestConnTellsRecordsOfATransaction(t *testing.T) {
+	t.Parallel()
+	id := "t"
+	for version := int16(0); version <= kmsg.NewPtrProduceRequest().MaxVersion(); version++ {
+		for _, name := range []string{"", "refold", strings.Repeat("n", 5_000)} {
+			for _, txn := range []*string{nil, &id} {
+				req := kmsg.NewPtrProduceRequest()
+				req.Version, req.Acks, req.TransactionID = version, -1, txn
+				raw := kmsg.NewRequestFormatter(kmsg.FormatterClientID(name)).AppendRequest(nil, req, 7)
+				client, server := net.Pipe()
+				go func() { _, _ = client.Write(raw) }() // it ends with the pipe
+				c := &conn{Conn: server, in: bufio.NewReader(server)}
+				must(t, c.begin())
+				want := toldWrite
+				if txn != nil && version >= 3 && len(name) < 4_000 { // a name that does not fit is not read past
+					want = toldNothing
+				}
+				if got := c.promised([]byte{0, 0, 0, 0, 0, 0, 0, 7}); got != want {
+					t.Errorf("version %d, client of %d letters, transactional %v: got %d, want %d", version, len(name), txn != nil, got, want)
+				}
+				must(t, client.Close())
+				must(t, server.Close())
+			}
+		}
+	}
 }
 
 func TestPromiseOf(t *testing.T) {
